@@ -1,0 +1,194 @@
+"""All settings: one frozen value, read once by a composition root, passed in.
+
+A value comes from, first wins: a command-line flag, the environment (`DD0C_…`), `dd0c.toml` in the
+home, the default here. Each field's `doc` says what it is, its unit and why the default is what it
+is; docs/reference/settings.md is generated from it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dd0c.base.errors import SetupError
+from dd0c.base.secrets import Secret
+
+
+def _setting(default: Any, env: str, doc: str) -> Any:
+    return field(default=default, metadata={"env": env, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Names in the environment are in each field's metadata."""
+
+    home: Path = _setting(
+        Path("~/.dd0c"),
+        "DD0C_HOME",
+        "Folder with all state of an embedded installation.",
+    )
+    gateway_host: str = _setting(
+        "127.0.0.1",
+        "DD0C_GATEWAY_HOST",
+        "Address the gateway listens on; loopback by default.",
+    )
+    gateway_port: int = _setting(8080, "DD0C_GATEWAY_PORT", "Port of the LLM gateway.")
+    gateway_admin_port: int = _setting(
+        0,
+        "DD0C_GATEWAY_ADMIN_PORT",
+        "Loopback port of the gateway parent (/metrics, /readyz); 0 picks a free one.",
+    )
+    console_host: str = _setting(
+        "127.0.0.1", "DD0C_CONSOLE_HOST", "Address the console and API listen on."
+    )
+    console_port: int = _setting(8081, "DD0C_CONSOLE_PORT", "Port of the console and the API.")
+    workers: int = _setting(
+        0, "DD0C_WORKERS", "Gateway worker processes; 0 means one per processor, at most 8."
+    )
+    database_url: Secret = _setting(
+        Secret(""), "DD0C_DATABASE_URL", "PostgreSQL for the runtime roles; empty means embedded."
+    )
+    database_admin_url: Secret = _setting(
+        Secret(""),
+        "DD0C_DATABASE_ADMIN_URL",
+        "PostgreSQL account that creates roles and migrates; never used by a serving process.",
+    )
+    valkey_url: Secret = _setting(
+        Secret(""), "DD0C_VALKEY_URL", "Valkey or Redis; empty means embedded."
+    )
+    memory_mb: int = _setting(
+        512, "DD0C_MEMORY_MB", "What the embedded PostgreSQL may plan with, in MB."
+    )
+    drain_s: float = _setting(
+        30.0, "DD0C_DRAIN_S", "Seconds that open requests get to finish at a stop."
+    )
+    header_bytes_max: int = _setting(
+        32_768, "DD0C_HEADER_BYTES_MAX", "Bytes of request line and headers; more gives 431."
+    )
+    body_bytes_max: int = _setting(
+        33_554_432, "DD0C_BODY_BYTES_MAX", "Bytes of a request body (32 MiB); more gives 413."
+    )
+    head_timeout_s: float = _setting(
+        15.0, "DD0C_HEAD_TIMEOUT_S", "Seconds for a complete request head; slower gives 408."
+    )
+    body_timeout_s: float = _setting(
+        60.0, "DD0C_BODY_TIMEOUT_S", "Seconds for a complete request body; slower gives 408."
+    )
+    idle_timeout_s: float = _setting(
+        120.0, "DD0C_IDLE_TIMEOUT_S", "Seconds that an unused client connection is kept."
+    )
+    connections_max: int = _setting(
+        20_000, "DD0C_CONNECTIONS_MAX", "Client connections per gateway worker; more are refused."
+    )
+    connect_timeout_s: float = _setting(
+        10.0, "DD0C_CONNECT_TIMEOUT_S", "Seconds to connect to a provider, TLS included."
+    )
+    first_byte_timeout_s: float = _setting(
+        300.0,
+        "DD0C_FIRST_BYTE_TIMEOUT_S",
+        "Seconds until a provider's first byte; long, as reasoning models think before they speak.",
+    )
+    stall_timeout_s: float = _setting(
+        120.0, "DD0C_STALL_TIMEOUT_S", "Seconds of silence inside a provider's answer."
+    )
+    total_timeout_s: float = _setting(
+        1800.0, "DD0C_TOTAL_TIMEOUT_S", "Seconds for a whole attempt."
+    )
+    upstream_connections_max: int = _setting(
+        4096, "DD0C_UPSTREAM_CONNECTIONS_MAX", "Connections to one provider per worker."
+    )
+    spool_bytes_max: int = _setting(
+        2_147_483_648,
+        "DD0C_SPOOL_BYTES_MAX",
+        "Bytes of unshipped ledger records a gateway may hold (2 GiB); beyond it refuses requests.",
+    )
+    spool_sync_ms: int = _setting(
+        100,
+        "DD0C_SPOOL_SYNC_MS",
+        "At most this many milliseconds of closed records lost at a power cut; 0 syncs each.",
+    )
+    ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
+    openai_api_key: Secret = _setting(
+        Secret(""), "OPENAI_API_KEY", "Registers OpenAI as a provider at `dd0c up`."
+    )
+    openai_base_url: str = _setting("", "OPENAI_BASE_URL", "Where that OpenAI provider is.")
+    anthropic_api_key: Secret = _setting(
+        Secret(""), "ANTHROPIC_API_KEY", "Registers Anthropic as a provider at `dd0c up`."
+    )
+    anthropic_base_url: str = _setting("", "ANTHROPIC_BASE_URL", "Where that provider is.")
+
+    @property
+    def worker_count(self) -> int:
+        """Gateway workers to start."""
+        return self.workers or min(8, os.cpu_count() or 1)
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from flags (None means not given), environment and `dd0c.toml`; else SetupError."""
+    env = os.environ if environ is None else environ
+    given = {k: v for k, v in (flags or {}).items() if v is not None}
+    home = Path(given.get("home") or env.get("DD0C_HOME") or "~/.dd0c").expanduser().absolute()
+    toml = _read_toml(home / "dd0c.toml")
+    values: dict[str, Any] = {"home": home}
+    for f in fields(Settings):
+        if f.name == "home":
+            continue
+        for source, raw in (
+            (f"--{f.name.replace('_', '-')}", given.get(f.name)),
+            (f.metadata["env"], env.get(f.metadata["env"]) or None),
+            (f"{f.name} in {home / 'dd0c.toml'}", toml.get(f.name)),
+        ):
+            if raw is not None:
+                values[f.name] = _convert(source, raw, type(f.default))
+                break
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SetupError(f"{path} cannot be read: {error}", hint="mend or remove it") from error
+    known = {f.name for f in fields(Settings)} - {"home"}
+    if unknown := sorted(set(content) - known):
+        raise SetupError(f"{path} has an unknown setting {unknown[0]!r}", hint="see dd0c up --help")
+    return content
+
+
+def _convert(source: str, raw: Any, kind: type) -> Any:
+    try:
+        if kind is Secret:
+            return raw if isinstance(raw, Secret) else Secret(str(raw))
+        if isinstance(raw, bool):
+            raise TypeError
+        return kind(raw)
+    except (TypeError, ValueError):
+        shown = "" if kind is Secret else f", not {raw!r}"
+        raise SetupError(f"{source} must be {_NAMES.get(kind, kind.__name__)}{shown}") from None
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "a text"}
+
+
+def _check(s: Settings) -> None:
+    for name in ("gateway_port", "console_port", "gateway_admin_port"):
+        if not 0 <= getattr(s, name) <= 65535:
+            raise SetupError(f"{name} must be between 0 and 65535, not {getattr(s, name)}")
+    if s.gateway_port == s.console_port and s.gateway_port != 0:
+        raise SetupError(f"gateway and console cannot both use port {s.gateway_port}")
+    if not 0 <= s.workers <= 256:
+        raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
+    for f in fields(Settings):
+        value = getattr(s, f.name)
+        if f.name.endswith(("_s", "_bytes_max", "_max")) and value <= 0:
+            raise SetupError(f"{f.name} must be more than 0, not {value}")

@@ -1,0 +1,1 @@
+"""What every product stands on. The kernel knows no product."""

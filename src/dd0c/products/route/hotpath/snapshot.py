@@ -1,0 +1,135 @@
+"""What a gateway parent tells its workers and what they answer, over a socketpair.
+
+Frames are a 4-byte big-endian length and a msgpack message. The parent sends one `Snapshot` first,
+then changes. Strings that are secret (`Provider.secret`, `Snapshot.pepper`) exist only in these
+messages and in the worker's memory; these structs hide them in their repr.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class KeyEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A key that may use the gateway. `hash` is the keyed hash (32 bytes) of the whole key text."""
+
+    hash: bytes
+    key_id: bytes
+    org: bytes
+    expires_us: int | None = None
+    models: tuple[str, ...] | None = None
+
+
+class Provider(msgspec.Struct, frozen=True, array_like=True):
+    """An upstream. `org` None means that all organisations may use it."""
+
+    id: bytes
+    org: bytes | None
+    name: str
+    dialect: str
+    scheme: str
+    host: str
+    port: int
+    path_prefix: str
+    secret: str
+    price_provider: str
+    simulated: bool = False
+
+    def __repr__(self) -> str:
+        return f"Provider({self.name} {self.dialect} {self.scheme}://{self.host}:{self.port})"
+
+
+class Tier(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Rates that apply to the whole prompt when it has more than `above` input tokens.
+
+    A rate is an integer in units of 10**-(12 + Price.scale) dollars a token; None means no price.
+    """
+
+    above: int
+    input: int | None
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    output: int | None
+    audio_input: int | None = None
+    audio_output: int | None = None
+
+
+class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The rates of one model, resolved; tiers in ascending order of `above`, the first is 0."""
+
+    provider: str
+    model: str
+    price_id: str
+    scale: int
+    tiers: tuple[Tier, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """Everything a worker needs to serve."""
+
+    version: int
+    pepper: bytes
+    keys: tuple[KeyEntry, ...]
+    providers: tuple[Provider, ...]
+    prices: tuple[Price, ...]
+
+    def __repr__(self) -> str:
+        return f"Snapshot(version={self.version}, keys={len(self.keys)})"
+
+
+class KeysChanged(msgspec.Struct, frozen=True, tag="keys"):
+    """Keys to add or replace, and hashes of keys that are no longer valid."""
+
+    upsert: tuple[KeyEntry, ...]
+    remove: tuple[bytes, ...]
+
+
+class ProvidersChanged(msgspec.Struct, frozen=True, tag="providers"):
+    """The whole new list of providers."""
+
+    providers: tuple[Provider, ...]
+
+
+class PricesChanged(msgspec.Struct, frozen=True, tag="prices"):
+    """Prices to add or replace."""
+
+    prices: tuple[Price, ...]
+
+
+class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
+    """Whether unshipped records are over the bound: new requests are refused while they are."""
+
+    full: bool
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Stop accepting, finish what is open within `seconds`, then exit."""
+
+    seconds: float
+
+
+ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Drain
+
+
+class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
+    """The worker has its snapshot and listens."""
+
+    pid: int
+
+
+class PriceWanted(msgspec.Struct, frozen=True, tag="price_wanted"):
+    """A model was served that the price table does not know; sent once per model."""
+
+    provider: str
+    model: str
+
+
+class WorkerStats(msgspec.Struct, frozen=True, tag="stats"):
+    """Counters since the start of the worker: name with labels in Prometheus form -> value."""
+
+    counters: dict[str, float]
+    gauges: dict[str, float]
+
+
+FromWorker = WorkerReady | PriceWanted | WorkerStats

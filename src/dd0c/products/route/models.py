@@ -1,0 +1,139 @@
+"""Frozen types of route: usage, attempts as they travel through the spool, ratings.
+
+Everything here is plain data without I/O; the hot path packs it, the shipper unpacks it. The spool
+structs are positional (`array_like`): only ever append fields, with a default, so that an old
+gateway's spool stays readable.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+PICO_PER_DOLLAR = 10**12
+
+
+class Dialect(StrEnum):
+    """Whose API the caller speaks."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+class Endpoint(StrEnum):
+    """What was called, without the path."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+    MESSAGES = "messages"
+    MODELS = "models"
+
+
+class EndReason(StrEnum):
+    """How an attempt ended (R-10)."""
+
+    COMPLETE = "complete"
+    CLIENT_GONE = "client_gone"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_CUT = "upstream_cut"
+    TIMEOUT = "timeout"
+    LIMIT = "limit"
+    PANIC = "panic"
+    LOST = "lost"
+    PENDING = "pending"
+
+
+class UsageSource(StrEnum):
+    """Where the usage numbers come from."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Tokens in disjoint buckets; None means the provider did not say, never 0.
+
+    `output` is without `reasoning`; where the provider gives no split, `output` holds both and
+    `reasoning` is None. Audio, image and server-tool counts are part of none of the others.
+    """
+
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    image: int | None = None
+    server_tools: int | None = None
+
+
+NO_USAGE = Usage()
+
+
+class AttemptOpened(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
+    """Written before anything is sent upstream. Ids are 16 raw bytes, times Unix microseconds."""
+
+    request_id: bytes
+    attempt: int
+    org: bytes
+    key_id: bytes
+    started_us: int
+    endpoint: str
+    dialect: str
+    stream: bool
+    requested_model: str
+    sent_model: str
+    provider: str
+    price_provider: str
+    credential_id: bytes | None
+    route: str | None
+    route_reason: str
+    trace_id: bytes
+    queue_us: int
+    reserved_pico: int | None = None
+    deployment: str | None = None
+    region: str | None = None
+    policy_version: int | None = None
+    parent_request: bytes | None = None
+    parent_kind: str | None = None
+    end_user: str | None = None
+    conversation: str | None = None
+    prefix_hash: bytes | None = None
+    caller_key: str | None = None
+    caller_retry: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+class AttemptClosed(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """Written before the last byte goes to the client. Durations are microseconds since started."""
+
+    request_id: bytes
+    attempt: int
+    final: bool
+    total_us: int
+    first_byte_us: int | None
+    status: int | None
+    upstream_status: int | None
+    end_reason: str
+    served_model: str | None
+    usage: Usage
+    usage_source: str
+    usage_raw: bytes | None
+    delivered_output_tokens: int | None
+    upstream_output_tokens: int | None
+    cost_pico: int | None
+    price_id: str | None
+    cost_reason: str | None
+    upstream_request_id: str | None = None
+    service_tier: str | None = None
+    error_code: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    usage_error: float | None = None
+
+
+SpoolRecord = AttemptOpened | AttemptClosed

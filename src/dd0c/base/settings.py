@@ -7,6 +7,7 @@ is; docs/reference/settings.md is generated from it.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -190,5 +191,7 @@ def _check(s: Settings) -> None:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
     for f in fields(Settings):
         value = getattr(s, f.name)
-        if f.name.endswith(("_s", "_bytes_max", "_max")) and value <= 0:
+        if f.name.endswith(("_s", "_max", "_mb")) and not 0 < value < math.inf:
             raise SetupError(f"{f.name} must be more than 0, not {value}")
+    if s.spool_sync_ms < 0:
+        raise SetupError(f"spool_sync_ms must be 0 or more, not {s.spool_sync_ms}")

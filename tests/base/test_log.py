@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,16 +20,12 @@ LOGGER = logging.getLogger("dd0c.test")
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    before = (root.handlers[:], root.level)
+    before = (root.handlers[:], root.level, sys.excepthook, threading.excepthook)
     stream = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("sys.excepthook", "threading.excepthook"):
-            module, _, hook = name.partition(".")
-            patch.setattr(f"{module}.{hook}", None)  # restored afterwards, whatever configure sets
-        log.configure("gateway", stream=stream)
-        yield stream
+    log.configure("gateway", stream=stream)
+    yield stream
     logging.captureWarnings(False)
-    root.handlers[:], root.level = before
+    root.handlers[:], root.level, sys.excepthook, threading.excepthook = before
 
 
 def test_a_record_is_one_line_with_its_fields(lines: io.StringIO) -> None:

@@ -1,25 +1,36 @@
 """A secret that cannot be printed by accident.
 
 `Secret` masks itself in repr, str, format, JSON (it is no JSON type) and traceback, and refuses to
-be pickled. The value leaves only through `reveal()`, which is easy to find and to review.
+be pickled. The value leaves only through `reveal()`, which is easy to find and to review. Secrets
+that are alive are remembered weakly, so that the log can blank them out wherever they occur.
 """
 
 from __future__ import annotations
 
 import hmac
 from typing import NoReturn, final
+from weakref import WeakValueDictionary
 
 MASK = "[secret]"
+
+_LIVING: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+def living() -> list[str]:
+    """The texts of all secrets alive in this process, longest first; for the log's mask only."""
+    held = (ref() for ref in _LIVING.valuerefs())
+    return sorted({s.reveal() for s in held if s is not None}, key=len, reverse=True)
 
 
 @final
 class Secret:
     """One secret text, shown as a mask everywhere but in `reveal()`."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str):
         self._value = value
+        _LIVING[id(self)] = self
 
     def reveal(self) -> str:
         """The secret itself. Call it where the value leaves the process, nowhere else."""

@@ -103,13 +103,19 @@ class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
     full: bool
 
 
+class Stale(msgspec.Struct, frozen=True, tag="stale"):
+    """Whether changes may be missing because PostgreSQL is away: unknown keys then get 503 (R-32)."""
+
+    stale: bool
+
+
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Stop accepting, finish what is open within `seconds`, then exit."""
 
     seconds: float
 
 
-ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Drain
+ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):

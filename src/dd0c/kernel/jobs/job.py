@@ -1,0 +1,37 @@
+"""What a manifest says about a job."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from dd0c.base.clock import Clock
+from dd0c.base.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every run of a job is given. The pool speaks as `dd0c_jobs`."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[AsyncConnection[Any]]
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One kind of background work. It may run twice, so `run` must be idempotent.
+
+    `name` is `product.verb`. `cron` has five fields in UTC, or six with the seconds last; None means
+    that only `at_start` or other code starts it. `at_start` runs it once when a job worker starts.
+    """
+
+    name: str
+    run: Callable[[Work], Awaitable[None]]
+    cron: str | None = None
+    at_start: bool = False
+    timeout_s: float = 600.0

@@ -104,7 +104,7 @@ class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
 
 
 class Stale(msgspec.Struct, frozen=True, tag="stale"):
-    """Whether changes may be missing because PostgreSQL is away: unknown keys then get 503 (R-32)."""
+    """Whether changes may be missing (PostgreSQL is away): unknown keys then get 503 (R-32)."""
 
     stale: bool
 

@@ -42,7 +42,8 @@ class Provider(msgspec.Struct, frozen=True, array_like=True):
 class Tier(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Rates that apply to the whole prompt when it has more than `above` input tokens.
 
-    A rate is an integer in units of 10**-(12 + Price.scale) dollars a token; None means no price.
+    A rate is an integer in units of 10**-(12 + Price.scale) dollars a token, or a call for
+    `server_tools` (web searches) and `request` (a fee for each request); None means no price.
     """
 
     above: int
@@ -53,16 +54,39 @@ class Tier(msgspec.Struct, frozen=True, array_like=True, gc=False):
     output: int | None
     audio_input: int | None = None
     audio_output: int | None = None
+    reasoning: int | None = None
+    image: int | None = None
+    server_tools: int | None = None
+    request: int | None = None
 
 
 class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The rates of one model, resolved; tiers in ascending order of `above`, the first is 0."""
+    """The rates of one model, resolved; tiers in ascending order of `above`, the first is 0.
+
+    No tiers: every rate depends on the service tier or the time, see `variants`.
+    """
 
     provider: str
     model: str
     price_id: str
     scale: int
     tiers: tuple[Tier, ...]
+    variants: tuple[Variant, ...] = ()
+
+
+class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A price that holds for a service tier ("" is the standard one) or for a time only.
+
+    `from_us` to `until_us` (Unix microseconds, None is open) and, each day, `day_from_s` to
+    `day_until_s` (seconds since midnight UTC); the ends are not included.
+    """
+
+    service_tier: str
+    price: Price
+    from_us: int | None = None
+    until_us: int | None = None
+    day_from_s: int = 0
+    day_until_s: int = 86_400
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):

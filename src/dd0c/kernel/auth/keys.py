@@ -1,0 +1,174 @@
+"""API keys: 256 random bits, shown once, kept as a keyed hash (K-20).
+
+    dd0c_sk_ + 43 characters of base64url (32 random bytes)
+
+The hash is BLAKE2b over the whole text, keyed with the installation's pepper. A slow password hash
+would add nothing against 256 bits of chance and would cost every gateway request; the pepper makes
+the stored hashes useless to somebody who has only the database. A key is found by its hash, so no
+comparison ever runs along the secret text.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row, tuple_row
+
+from dd0c.base import ids
+from dd0c.base.errors import NotFound, Unauthenticated
+from dd0c.base.secrets import Secret
+from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.auth.permissions import Role, Scope
+from dd0c.kernel.db.pool import Transaction
+
+PREFIX = "dd0c_sk_"
+TEXT_LENGTH = len(PREFIX) + 43
+SHOWN_LENGTH = 12
+_TEXT = re.compile(r"dd0c_sk_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What a key is to be. `models` None means all; `expires_at` None means never."""
+
+    name: str
+    roles: frozenset[Role]
+    scopes: frozenset[Scope]
+    models: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
+    created_by: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is stored; its text is not. Roles and scopes may hold names of a newer dd0c."""
+
+    id: uuid.UUID
+    org: uuid.UUID
+    name: str
+    prefix: str
+    roles: list[str]
+    scopes: list[str]
+    models: list[str] | None
+    created_at: datetime
+    created_by: uuid.UUID | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def new_text() -> Secret:
+    """A fresh key."""
+    return Secret(PREFIX + secrets.token_urlsafe(32))
+
+
+def looks_right(text: str) -> bool:
+    """Whether the text has the shape of a key."""
+    return _TEXT.fullmatch(text) is not None
+
+
+def parse(text: str) -> Secret:
+    """The key text when it has the shape of a key; else Unauthenticated that says what is wrong.
+
+    The message never repeats the text: it may be another system's secret.
+    """
+    if looks_right(text):
+        return Secret(text)
+    if not text:
+        problem = "the key is empty"
+    elif text != text.strip():
+        problem = "the key has blanks around it"
+    elif not text.startswith(PREFIX):
+        problem = f"this is not a key of dd0c: those start with {PREFIX}"
+    elif len(text) != TEXT_LENGTH:
+        problem = f"a key has {TEXT_LENGTH} characters, this one {len(text)}"
+    else:
+        problem = "the key has a character that keys do not use"
+    raise Unauthenticated(
+        problem,
+        hint=f"send `Authorization: Bearer {PREFIX}…`, copied whole from where it was shown",
+    )
+
+
+async def create(
+    tx: Transaction, pepper: Pepper, org: uuid.UUID, wanted: NewKey
+) -> tuple[Key, Secret]:
+    """A new key of the organisation, and its text: the only time that anybody sees it."""
+    text = new_text()
+    return await store(tx, org, wanted, text.reveal()[:SHOWN_LENGTH], pepper.digest(text)), text
+
+
+async def store(tx: Transaction, org: uuid.UUID, wanted: NewKey, prefix: str, hashed: bytes) -> Key:
+    """Keep a key under its hash."""
+    async with tx.cursor(row_factory=class_row(Key)) as cursor:
+        await cursor.execute(
+            "INSERT INTO kernel.api_keys"
+            " (id, org, name, prefix, hash, roles, scopes, models, created_by, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " RETURNING id, org, name, prefix, roles, scopes, models, created_at, created_by,"
+            " expires_at, revoked_at",
+            (
+                ids.new(),
+                org,
+                wanted.name,
+                prefix,
+                hashed,
+                sorted(wanted.roles),
+                sorted(wanted.scopes),
+                None if wanted.models is None else list(wanted.models),
+                wanted.created_by,
+                wanted.expires_at,
+            ),
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return row
+
+
+async def is_known(tx: Transaction, hashed: bytes) -> bool:
+    """Whether the organisation has a key with this hash, living or not."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM kernel.api_keys WHERE hash = %s)", (hashed,)
+        )
+        row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def list_keys(tx: Transaction, limit: int, before: uuid.UUID | None = None) -> list[Key]:
+    """Keys of the organisation, newest first; `before` is the last id of the page before."""
+    async with tx.cursor(row_factory=class_row(Key)) as cursor:
+        await cursor.execute(
+            "SELECT id, org, name, prefix, roles, scopes, models, created_at, created_by,"
+            " expires_at, revoked_at FROM kernel.api_keys"
+            " WHERE %(before)s::uuid IS NULL OR id < %(before)s"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {"before": before, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Names of these keys, of those that are the organisation's."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute("SELECT id, name FROM kernel.api_keys WHERE id = ANY(%s)", (wanted,))
+        return dict(await cursor.fetchall())
+
+
+async def revoke(tx: Transaction, key: uuid.UUID, now: datetime) -> Key:
+    """End a key and its console sessions; again is harmless. NotFound when it is not there."""
+    async with tx.cursor(row_factory=class_row(Key)) as cursor:
+        await cursor.execute(
+            "UPDATE kernel.api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE id = %s"
+            " RETURNING id, org, name, prefix, roles, scopes, models, created_at, created_by,"
+            " expires_at, revoked_at",
+            (now, key),
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("there is no such key")
+    await tx.execute("DELETE FROM kernel.sessions WHERE key_id = %s", (key,))
+    return row

@@ -1,0 +1,119 @@
+"""Organisations: the tenants of an installation, and the first of them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row, tuple_row
+
+from dd0c.base import ids
+from dd0c.base.errors import Conflict, NotFound, SetupError
+from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
+from dd0c.kernel.auth import keys
+from dd0c.kernel.auth.keys import Key, NewKey
+from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.auth.permissions import Role, Scope
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool, Transaction
+from dd0c.kernel.vault import keyfile
+
+FIRST = "default"
+OWNER_KEY = NewKey("owner", frozenset({Role.OWNER}), frozenset(Scope))
+FIRST_KEY = NewKey("owner", frozenset({Role.PLATFORM, Role.OWNER}), frozenset(Scope))
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A tenant."""
+
+    id: uuid.UUID
+    name: str
+    created_at: datetime
+
+
+async def create(
+    tx: Transaction, pepper: Pepper, org: uuid.UUID, name: str
+) -> tuple[Organisation, Key, Secret]:
+    """A new organisation and its first owner key; Conflict when the name is taken.
+
+    The transaction must be the tenant's of `org`, an id that the caller made: row security lets a
+    tenant write its own row and nobody else's.
+    """
+    organisation = await _insert(tx, org, name)
+    key, text = await keys.create(tx, pepper, org, OWNER_KEY)
+    return organisation, key, text
+
+
+async def _insert(tx: Transaction, org: uuid.UUID, name: str) -> Organisation:
+    async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
+        try:
+            await cursor.execute(
+                "INSERT INTO kernel.organisations (id, name) VALUES (%s, %s)"
+                " RETURNING id, name, created_at",
+                (org, name),
+            )
+        except UniqueViolation:
+            raise Conflict(
+                f"there is an organisation named {name!r} already", hint="choose another name"
+            ) from None
+        row = await cursor.fetchone()
+    assert row is not None
+    return row
+
+
+async def list_organisations(tx: Transaction) -> list[Organisation]:
+    """Every organisation of the installation, oldest first: for `platform:orgs` only."""
+    async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
+        await cursor.execute(
+            "SELECT id, name, created_at FROM kernel.list_organisations() ORDER BY id"
+        )
+        return await cursor.fetchall()
+
+
+async def find(tx: Transaction, name: str) -> uuid.UUID | None:
+    """The id of the organisation of that name (any case), if there is one."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute("SELECT kernel.find_organisation(%s)", (name,))
+        row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def get(tx: Transaction, name: str) -> uuid.UUID:
+    """Like `find`, but NotFound."""
+    org = await find(tx, name)
+    if org is None:
+        raise NotFound(f"there is no organisation named {name!r}")
+    return org
+
+
+def first_key(home: Home) -> Secret:
+    """The text in the home's owner.key, made when there is none.
+
+    The file comes before the database row: a crash between the two is mended by the next start,
+    while a key whose text nobody has could never be.
+    """
+    text = keyfile.ensure(home.owner_key, keys.new_text)
+    if not keys.looks_right(text.reveal()):
+        raise SetupError(
+            f"{home.owner_key} does not hold a key of dd0c", hint="remove it to get a new one"
+        )
+    return text
+
+
+async def ensure_first(pool: Pool, pepper: Pepper, text: Secret) -> uuid.UUID:
+    """The first organisation and its owner key are there; any number of starts may say so."""
+    async with tenancy.system(pool) as tx:
+        org = await find(tx, FIRST)
+    if org is None:
+        org = ids.new()
+        async with tenancy.tenant(pool, org) as tx:
+            await _insert(tx, org, FIRST)
+    hashed = pepper.digest(text)
+    async with tenancy.tenant(pool, org) as tx:
+        if not await keys.is_known(tx, hashed):
+            await keys.store(tx, org, FIRST_KEY, text.reveal()[: keys.SHOWN_LENGTH], hashed)
+    return org

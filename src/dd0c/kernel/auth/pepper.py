@@ -1,0 +1,50 @@
+"""The pepper: 32 random bytes of this installation that key the hashes of API keys and sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from dd0c.base.errors import SetupError
+from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
+from dd0c.kernel.vault import keyfile
+
+FILE = "pepper"
+PEPPER_BYTES = 32
+
+
+class Pepper:
+    """Makes the stored form of keys and tokens. Without it, stored hashes match nothing."""
+
+    def __init__(self, secret: Secret):
+        try:
+            self._key = bytes.fromhex(secret.reveal())
+        except ValueError:
+            self._key = b""
+        if len(self._key) != PEPPER_BYTES:
+            raise SetupError("the key pepper is not 64 hexadecimal digits")
+
+    def digest(self, text: Secret) -> bytes:
+        """The keyed hash, 32 bytes, under which the text is stored and found."""
+        return hashlib.blake2b(text.reveal().encode(), key=self._key, digest_size=32).digest()
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for another purpose (a name of at most 16 bytes)."""
+        return hashlib.blake2b(key=self._key, person=purpose, digest_size=32).digest()
+
+    def reveal(self) -> bytes:
+        """The pepper itself, for gateway workers: they check keys without a database."""
+        return self._key
+
+
+def ensure(home: Home) -> Pepper:
+    """The pepper of this home, made when it has none yet; only the preparing step calls it."""
+    return Pepper(
+        keyfile.ensure(home.secrets / FILE, lambda: Secret(os.urandom(PEPPER_BYTES).hex()))
+    )
+
+
+def load(home: Home) -> Pepper:
+    """The pepper of this home; SetupError when there is none."""
+    return Pepper(keyfile.read(home.secrets / FILE))

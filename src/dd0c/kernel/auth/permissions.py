@@ -1,0 +1,56 @@
+"""Roles, scopes, and the table that says which role holds which permission.
+
+A permission is `product:verb`. The kernel's own rows are here; each product adds its rows through
+its manifest, and `merge` makes the one table that a process uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a key may do."""
+
+    PLATFORM = "platform"  # the installation: creates organisations, sees its health
+    OWNER = "owner"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    VIEWER = "viewer"
+    BILLING = "billing"
+
+
+class Scope(StrEnum):
+    """Where a key may be used."""
+
+    GATEWAY = "gateway"  # /v1 on the gateway
+    API = "api"  # /api/v1 here
+    CONSOLE = "console"  # signing in with a browser
+
+
+Grants = Mapping[Role, frozenset[str]]
+
+EVERYBODY = frozenset(Role) - {Role.PLATFORM}
+
+KERNEL: Grants = {
+    Role.PLATFORM: frozenset({"platform:orgs", "platform:health"}),
+    Role.OWNER: frozenset({"keys:read", "keys:write"}),
+    Role.ADMIN: frozenset({"keys:read", "keys:write"}),
+    Role.OPERATOR: frozenset({"keys:read"}),
+}
+
+
+def merge(tables: Iterable[Grants]) -> Grants:
+    """One table with the rows of all."""
+    merged: dict[Role, frozenset[str]] = dict.fromkeys(Role, frozenset())
+    for table in tables:
+        for role, permissions in table.items():
+            merged[role] |= permissions
+    return merged
+
+
+def held(grants: Grants, roles: Iterable[Role]) -> frozenset[str]:
+    """Every permission of these roles."""
+    return frozenset().union(*(grants.get(role, frozenset()) for role in roles))

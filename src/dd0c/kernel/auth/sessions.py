@@ -1,0 +1,68 @@
+"""Console sessions: signing in with a key gives a browser a token of its own.
+
+    dd0c_ses_ + 43 characters of base64url (32 random bytes)
+
+Only the keyed hash of the token is stored. A session ends by itself, with its key's expiry, at
+sign-out, and at once when its key is revoked: the session is read together with its key.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from psycopg.rows import class_row
+
+from dd0c.base.errors import Unauthenticated
+from dd0c.base.secrets import Secret
+from dd0c.kernel.auth import principals
+from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.auth.permissions import Grants, Scope
+from dd0c.kernel.auth.principals import Credential, Principal
+from dd0c.kernel.db.pool import Transaction
+
+PREFIX = "dd0c_ses_"
+LIFETIME = timedelta(hours=12)  # a working day; a forgotten browser is signed out by the next one
+_TEXT = re.compile(r"dd0c_ses_[A-Za-z0-9_-]{43}")
+
+
+async def start(
+    tx: Transaction, pepper: Pepper, who: Principal, now: datetime
+) -> tuple[Secret, datetime]:
+    """The token of a new session and when it ends; Forbidden when the key lacks `console`."""
+    who.require_scope(Scope.CONSOLE)
+    token = Secret(PREFIX + secrets.token_urlsafe(32))
+    ends = min(now + LIFETIME, who.expires_at or datetime.max.replace(tzinfo=now.tzinfo))
+    await tx.execute("DELETE FROM kernel.sessions WHERE expires_at <= %s", (now,))
+    await tx.execute(
+        "INSERT INTO kernel.sessions (token_hash, org, key_id, created_at, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (pepper.digest(token), who.org, who.key_id, now, ends),
+    )
+    return token, ends
+
+
+async def authenticate(
+    tx: Transaction, pepper: Pepper, token: str, grants: Grants, now: datetime
+) -> Principal:
+    """The principal of a session; Unauthenticated when it is odd, unknown, over, or its key is."""
+    found = None
+    if _TEXT.fullmatch(token):
+        async with tx.cursor(row_factory=class_row(Credential)) as cursor:
+            await cursor.execute(
+                "SELECT org, org_name, key_id, key_name, roles, scopes, expires_at, revoked_at"
+                " FROM kernel.authenticate_session(%s) WHERE session_expires_at > %s",
+                (pepper.digest(Secret(token)), now),
+            )
+            found = await cursor.fetchone()
+    if found is None:
+        raise Unauthenticated("this session is over", hint="sign in again")
+    return principals.admit(found, grants, now)
+
+
+async def end(tx: Transaction, pepper: Pepper, token: str) -> None:
+    """Forget the session; one that is not there is no error."""
+    await tx.execute(
+        "DELETE FROM kernel.sessions WHERE token_hash = %s", (pepper.digest(Secret(token)),)
+    )

@@ -1,0 +1,77 @@
+"""Secret files on this machine: made once, whole or not at all, readable by their owner only.
+
+The key-encryption key, the key pepper and the first owner key live in such files. Reading refuses
+a file that others may read: a secret that was open for a while must be replaced, not tightened.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from dd0c.base.errors import SetupError
+from dd0c.base.secrets import Secret
+
+SIZE_BYTES_MAX = 4096
+
+
+def read(path: Path) -> Secret:
+    """The secret in the file, without the line end; SetupError when missing, open or too long."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise SetupError(
+            f"{path} is missing", hint="`dd0c up` makes it; restore it from a backup if you had one"
+        ) from None
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from error
+    with open(descriptor, "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise SetupError(f"{path} is not a file")
+        if broader := stat.S_IMODE(state.st_mode) & 0o077:
+            raise SetupError(
+                f"{path} can be used by others (mode bits {broader:03o})",
+                hint=f"replace the secret if somebody may have read it, then: chmod 600 {path}",
+            )
+        content = file.read(SIZE_BYTES_MAX + 1)
+    if len(content) > SIZE_BYTES_MAX or not content.isascii():
+        raise SetupError(f"{path} does not hold a secret of dd0c")
+    return Secret(content.decode("ascii").strip())
+
+
+def ensure(path: Path, make: Callable[[], Secret]) -> Secret:
+    """The secret in the file; where there is none, `make()` is written to it first.
+
+    The file appears under its name complete and synced, so a crash leaves none or a whole one, and
+    of two processes that start at once one wins and both read the same secret.
+    """
+    if path.exists():
+        return read(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(draft, flags, 0o600), "wb") as file:
+            file.write(make().reveal().encode("ascii") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # unlike rename, never replaces a file that came meanwhile
+        except FileExistsError:
+            return read(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return read(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

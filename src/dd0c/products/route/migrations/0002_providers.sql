@@ -1,4 +1,5 @@
 SET lock_timeout = '5s';
+SET statement_timeout = '60s';
 
 -- An upstream with its credential. org NULL: every organisation may use it (registered at `dd0c up`
 -- from the environment). `secret` is sealed by the vault with `data_key`, bound to this id and org.
@@ -23,23 +24,19 @@ CREATE TABLE route.providers (
 -- notification is only a hint to ask now.
 CREATE INDEX providers_changed ON route.providers (changed_xid);
 
-CREATE FUNCTION route.mark_provider_changed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = '' AS $$
-BEGIN
-    NEW.changed_xid := pg_catalog.pg_current_xact_id();
-    PERFORM pg_catalog.pg_notify('dd0c_providers', '');
-    RETURN NEW;
-END
-$$;
+CREATE TRIGGER mark_changed BEFORE INSERT OR UPDATE ON route.providers
+FOR EACH ROW EXECUTE FUNCTION kernel.mark_changed();
+CREATE TRIGGER notify AFTER INSERT OR UPDATE OR DELETE ON route.providers
+FOR EACH STATEMENT EXECUTE FUNCTION kernel.notify('dd0c_providers');
 
-CREATE TRIGGER providers_changed BEFORE INSERT OR UPDATE ON route.providers
-FOR EACH ROW EXECUTE FUNCTION route.mark_provider_changed();
-
-ALTER TABLE route.providers ENABLE ROW LEVEL SECURITY;
-ALTER TABLE route.providers FORCE ROW LEVEL SECURITY;
+ALTER TABLE route.providers ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON route.providers TO dd0c_app
 USING (org = nullif(current_setting('dd0c.org', true), '')::uuid);
 CREATE POLICY installation ON route.providers FOR SELECT TO dd0c_app USING (org IS NULL);
 CREATE POLICY owner ON route.providers TO dd0c_owner USING (true) WITH CHECK (true);
 CREATE POLICY gateway ON route.providers FOR SELECT TO dd0c_gateway USING (true);
+
+GRANT SELECT (id, org, name, dialect, base_url, price_provider, simulated, enabled, created_at)
+ON route.providers TO dd0c_app;
+GRANT SELECT ON route.providers TO dd0c_gateway;

@@ -61,6 +61,15 @@ async def list_sealed(tx: AsyncConnection[Any]) -> list[Sealed]:
         return await cursor.fetchall()
 
 
+async def has_changed(tx: AsyncConnection[Any], since: str) -> bool:
+    """Whether a transaction not older than the watermark changed any provider."""
+    cursor = await tx.execute(
+        "SELECT EXISTS (SELECT FROM route.providers WHERE changed_xid >= %s::xid8)", (since,)
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
 async def save(tx: AsyncConnection[Any], provider: Sealed) -> None:
     """Insert an enabled provider, or replace its address and secret and enable it."""
     await tx.execute(

@@ -1,0 +1,113 @@
+"""What the gateway knows: keys, providers, prices. Pure memory; every change returns its message.
+
+A key row becomes a `KeyEntry` while it may be used, and disappears when it is revoked or loses the
+scope; expiry is left to the workers, who have the time at hand. Rows that say what is known
+already make no message, so reading a row twice is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dd0c.products.route.hotpath.snapshot import (
+    KeyEntry,
+    KeysChanged,
+    Price,
+    PricesChanged,
+    Provider,
+    ProvidersChanged,
+    Snapshot,
+)
+from dd0c.products.route.store.keys import KeyRow
+
+
+class Configuration:
+    """The current keys, providers and prices. `version` counts the changes."""
+
+    def __init__(self, pepper: bytes):
+        self.version = 0
+        self.loaded = False
+        self._pepper = pepper
+        self._keys: dict[bytes, KeyEntry] = {}
+        self._providers: tuple[Provider, ...] = ()
+        self._prices: dict[tuple[str, str], Price] = {}
+
+    def __repr__(self) -> str:
+        return f"Configuration(version={self.version}, keys={len(self._keys)})"
+
+    @property
+    def key_count(self) -> int:
+        """Keys that may use the gateway."""
+        return len(self._keys)
+
+    @property
+    def price_providers(self) -> set[str]:
+        """Whose price lists are in use."""
+        return {p.price_provider for p in self._providers}
+
+    def snapshot(self) -> Snapshot:
+        """Everything, for a worker that starts."""
+        return Snapshot(
+            version=self.version,
+            pepper=self._pepper,
+            keys=tuple(self._keys.values()),
+            providers=self._providers,
+            prices=tuple(self._prices.values()),
+        )
+
+    def apply_keys(self, rows: Iterable[KeyRow]) -> KeysChanged | None:
+        """Take in rows that may have changed; None when nothing did."""
+        upsert: list[KeyEntry] = []
+        remove: list[bytes] = []
+        for row in rows:
+            known = self._keys.get(row.hash)
+            if not row.usable:
+                if known is not None:
+                    del self._keys[row.hash]
+                    remove.append(row.hash)
+            elif (entry := _entry(row)) != known:
+                self._keys[row.hash] = entry
+                upsert.append(entry)
+        if not upsert and not remove:
+            return None
+        self.version += 1
+        return KeysChanged(tuple(upsert), tuple(remove))
+
+    def replace_keys(self, rows: Sequence[KeyRow]) -> KeysChanged | None:
+        """Take in all rows there are: keys that have none any more go too."""
+        gone = self._keys.keys() - {row.hash for row in rows}
+        for key_hash in gone:
+            del self._keys[key_hash]
+        change = self.apply_keys(rows)
+        if not gone:
+            return change
+        upsert, remove = (change.upsert, change.remove) if change else ((), ())
+        self.version += 1
+        return KeysChanged(upsert, (*remove, *gone))
+
+    def replace_providers(self, providers: Sequence[Provider]) -> ProvidersChanged | None:
+        """Take in the whole list; None when it is the one we have."""
+        if tuple(providers) == self._providers:
+            return None
+        self._providers = tuple(providers)
+        self.version += 1
+        return ProvidersChanged(self._providers)
+
+    def add_prices(self, prices: Iterable[Price]) -> PricesChanged | None:
+        """Add or replace prices; None when all are known."""
+        new = [p for p in prices if self._prices.get((p.provider, p.model)) != p]
+        if not new:
+            return None
+        self._prices.update({(p.provider, p.model): p for p in new})
+        self.version += 1
+        return PricesChanged(tuple(new))
+
+
+def _entry(row: KeyRow) -> KeyEntry:
+    return KeyEntry(
+        hash=row.hash,
+        key_id=row.id.bytes,
+        org=row.org.bytes,
+        expires_us=row.expires_us,
+        models=None if row.models is None else tuple(row.models),
+    )

@@ -1,0 +1,193 @@
+"""Follows keys and providers in PostgreSQL, and goes on without it.
+
+One connection listens and looks: at a notification, and every `POLL_EVERY_S` for notifications that
+got lost. A look reads what changed since the watermark (store/keys.py says why nothing is missed).
+
+When the connection breaks, the next one first catches up from the old watermark, which is fast, and
+then reads everything once: only that notices a database that was restored to an earlier state.
+
+A server that hangs answers nothing, not even a cancel: the deadline of a statement therefore shuts
+the socket down, after which the statement fails like any other on a lost connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from dd0c.base.errors import Error
+from dd0c.base.secrets import Secret
+from dd0c.kernel.vault.envelope import Sealed, Vault
+from dd0c.products.route import providers
+from dd0c.products.route.gateway.configuration import Configuration
+from dd0c.products.route.hotpath.snapshot import Provider, Stale, ToWorker
+from dd0c.products.route.models import Dialect
+from dd0c.products.route.prices import PriceTable
+from dd0c.products.route.store import keys as key_store
+from dd0c.products.route.store import providers as provider_store
+
+CHANNELS = ("dd0c_keys", "dd0c_providers")
+POLL_EVERY_S = 0.5
+LOOK_MAX_S = 5.0
+LOAD_MAX_S = 60.0
+RETRY_MIN_S = 0.1
+RETRY_MAX_S = 2.0
+
+log = logging.getLogger(__name__)
+
+Connection = AsyncConnection[Any]
+
+
+class Feed:
+    """Keeps `configuration` as PostgreSQL says, and passes each change to `tell`."""
+
+    def __init__(
+        self,
+        conninfo: Secret,
+        vault: Vault,
+        prices: PriceTable,
+        configuration: Configuration,
+        tell: Callable[[ToWorker], None],
+    ):
+        self.away: bool | None = None  # None: not known yet
+        self._conninfo = conninfo
+        self._vault = vault
+        self._prices = prices
+        self._configuration = configuration
+        self._tell = tell
+        self._watermark: str | None = None
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        delay_s = RETRY_MIN_S
+        while True:
+            try:
+                async with _connected(self._conninfo) as connection:
+                    await self._catch_up(connection)
+                    await self._load(connection)
+                    self._set_away(None)
+                    delay_s = RETRY_MIN_S
+                    await self._follow(connection)
+            except (psycopg.Error, OSError, Error) as error:
+                self._set_away(error)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_MAX_S)
+
+    async def _catch_up(self, connection: Connection) -> None:
+        with _deadline(connection, LOOK_MAX_S):
+            for channel in CHANNELS:
+                await connection.execute(f"LISTEN {channel}")
+        if self._watermark is not None:
+            await self._look(connection, self._watermark)
+
+    async def _follow(self, connection: Connection) -> None:
+        while self._watermark is not None:
+            async for _ in connection.notifies(timeout=POLL_EVERY_S, stop_after=1):
+                pass
+            await self._look(connection, self._watermark)
+
+    async def _look(self, connection: Connection, since: str) -> None:
+        """Take in what changed since the watermark."""
+        with _deadline(connection, LOOK_MAX_S):
+            watermark = await key_store.get_watermark(connection)
+            rows = await key_store.list_changed(connection, since)
+            self._pass_on(self._configuration.apply_keys(rows))
+            if await provider_store.has_changed(connection, since):
+                await self._load_providers(connection)
+        self._watermark = watermark
+
+    async def _load(self, connection: Connection) -> None:
+        """Take in everything; the first time the workers get it as their snapshot."""
+        with _deadline(connection, LOAD_MAX_S):
+            watermark = await key_store.get_watermark(connection)
+            rows = await key_store.list_usable(connection)
+            await self._load_providers(connection)
+        self._pass_on(self._configuration.replace_keys(rows))
+        self._watermark = watermark
+        if not self._configuration.loaded:
+            self._configuration.loaded = True
+            self._tell(self._configuration.snapshot())
+
+    async def _load_providers(self, connection: Connection) -> None:
+        found = [
+            provider
+            for row in await provider_store.list_sealed(connection)
+            if (provider := await self._open(connection, row)) is not None
+        ]
+        self._pass_on(self._configuration.replace_providers(found))
+        for name in sorted({p.price_provider for p in found}):
+            self._pass_on(self._configuration.add_prices(self._prices.prices(name)))
+
+    async def _open(self, connection: Connection, row: provider_store.Sealed) -> Provider | None:
+        """The provider with its secret in the clear; None for one that we cannot use."""
+        try:
+            address = providers.parse_base_url(row.base_url, Dialect(row.dialect))
+            secret = Secret("")
+            if row.secret is not None and row.data_key is not None:
+                sealed = Sealed(row.data_key, row.secret)
+                secret = await self._vault.open(connection, row.org, row.id, sealed)
+        except Error as error:
+            log.error("a provider is left out: %s", error, extra={"provider": row.name})  # noqa: TRY400 - the message says all
+            return None
+        return Provider(
+            id=row.id.bytes,
+            org=None if row.org is None else row.org.bytes,
+            name=row.name,
+            dialect=row.dialect,
+            scheme=address.scheme,
+            host=address.host,
+            port=address.port,
+            path_prefix=address.path_prefix,
+            secret=secret.reveal(),
+            price_provider=row.price_provider,
+            simulated=row.simulated,
+        )
+
+    def _pass_on(self, change: ToWorker | None) -> None:
+        if change is not None and self._configuration.loaded:
+            self._tell(change)
+
+    def _set_away(self, error: Exception | None) -> None:
+        away = error is not None
+        if away == self.away:
+            return
+        self.away = away
+        self._tell(Stale(away))
+        if away:
+            log.warning("PostgreSQL is away, serving with what is known: %s", error)
+        else:
+            log.info("following PostgreSQL", extra={"keys": self._configuration.key_count})
+
+
+@contextlib.asynccontextmanager
+async def _connected(conninfo: Secret) -> AsyncIterator[Connection]:
+    connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def _deadline(connection: Connection, seconds: float) -> Iterator[None]:
+    """Shut the connection's socket down after `seconds`, so that what waits on it fails."""
+
+    def cut() -> None:
+        with contextlib.suppress(OSError, psycopg.Error):
+            wire = socket.socket(fileno=os.dup(connection.fileno()))
+            with wire:
+                wire.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(seconds, cut)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -79,7 +79,7 @@ class Home:
 
 
 def create(path: Path) -> Home:
-    """The home at `path`, made when there is none. SetupError when the folder is somebody else's."""
+    """The home at `path`, made when there is none; SetupError when the folder is not ours."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_foreign(path)

@@ -1,7 +1,7 @@
 """Child processes that never outlive us, and the places where a drill kills us.
 
-A child asks the kernel for a signal at its parent's death (PR_SET_PDEATHSIG), so that `kill -9` of a
-supervisor leaves nothing behind. The signal follows the *thread* that forked: `spawn` therefore
+A child asks the kernel for a signal at its parent's death (PR_SET_PDEATHSIG), so that `kill -9` of
+a supervisor leaves nothing behind. The signal follows the *thread* that forked: `spawn` therefore
 belongs to the main thread. It is set after setuid, which clears it, and checked against a parent
 that died in between.
 
@@ -171,7 +171,7 @@ def stop(child: subprocess.Popen[bytes], *, ask: signal.Signals, within_s: float
 
 
 def watch_lifeline(callback: Callable[[], None]) -> None:
-    """Call `callback` from another thread when the supervisor is gone; nothing without a lifeline."""
+    """Call `callback` from a thread once the supervisor is gone; no-op without a lifeline."""
     descriptor = _lifeline()
     if descriptor is None:
         return
@@ -184,16 +184,16 @@ def watch_lifeline(callback: Callable[[], None]) -> None:
 
 
 async def supervisor_gone() -> None:
-    """Return when the supervisor is gone; never, where the process was started without a lifeline."""
-    gone = asyncio.get_running_loop().create_future()
+    """Return once the supervisor is gone; never, when started without a lifeline."""
+    gone = asyncio.Event()
     descriptor = _lifeline()
     if descriptor is None:
-        await gone
+        await gone.wait()
         return
     loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+    loop.add_reader(descriptor, gone.set)
     try:
-        await gone
+        await gone.wait()
     finally:
         loop.remove_reader(descriptor)
 

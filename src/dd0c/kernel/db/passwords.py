@@ -1,0 +1,44 @@
+"""Passwords of the embedded server's accounts: one file of the home, one random text an account."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from dd0c.base.errors import SetupError
+from dd0c.base.home import Home, write_atomically
+from dd0c.base.secrets import Secret
+from dd0c.kernel.db import roles
+
+FILE = "database.json"
+
+
+def ensure(home: Home) -> dict[str, Secret]:
+    """The password of each account; new accounts get one. Only the supervisor calls this."""
+    known = _read(home)
+    missing = [name for name in (roles.ADMIN, *roles.ALL) if name not in known]
+    if missing:
+        known |= {name: secrets.token_urlsafe(32) for name in missing}
+        write_atomically(home.secrets / FILE, json.dumps(known, indent=1) + "\n")
+    return {name: Secret(text) for name, text in known.items()}
+
+
+def get(home: Home, role: str) -> Secret:
+    """The password of one account; SetupError when there is none yet."""
+    try:
+        return Secret(_read(home)[role])
+    except KeyError:
+        raise SetupError(
+            f"{home.secrets / FILE} has no password for {role}", hint="start `dd0c up` first"
+        ) from None
+
+
+def _read(home: Home) -> dict[str, str]:
+    path = home.secrets / FILE
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read: {error}", hint="restore it") from error
+    return {str(name): str(text) for name, text in content.items()}

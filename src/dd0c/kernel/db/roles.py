@@ -1,0 +1,124 @@
+"""Who may do what in the database: the table that every start compares with the catalogue (K-10).
+
+The migrations grant; this table says what they shall have granted. A grant, a policy or a function
+with its owner's rights that is not here stops the start, so nothing opens up unnoticed.
+
+The embedded server has one more account, `dd0c_admin`, its superuser: it makes the roles, takes
+backups and never serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DATABASE = "dd0c"
+
+ADMIN = "dd0c_admin"
+OWNER = "dd0c_owner"
+APP = "dd0c_app"
+GATEWAY = "dd0c_gateway"
+SHIPPER = "dd0c_shipper"
+JOBS = "dd0c_jobs"
+
+RUNTIME = {
+    APP: "control server: the rows of the tenant set in the transaction",
+    GATEWAY: "gateway: reads the keys, data keys and providers of all tenants, writes nothing",
+    SHIPPER: "gateway: adds ledger rows of all tenants, reads none",
+    JOBS: "job worker: its queue, and the maintenance functions it was given",
+}
+"""The roles of serving processes, and what each is for."""
+
+ALL = (OWNER, *RUNTIME)
+
+SELECT, INSERT, UPDATE, DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`role` has exactly these privileges on `table` (`schema.name`); `columns` None: on all."""
+
+    role: str
+    table: str
+    privileges: frozenset[str]
+    columns: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy besides `tenant` and `owner`, and why rows of other tenants may pass it."""
+
+    table: str
+    name: str
+    role: str
+    command: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definer:
+    """A function with its owner's rights: who may call it, and why it needs them."""
+
+    function: str
+    roles: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one schema opens, and to whom. Tables in `shared` have no tenant, with the reason."""
+
+    schema: str
+    usage: frozenset[str]
+    grants: tuple[Grant, ...]
+    policies: tuple[Policy, ...] = ()
+    definers: tuple[Definer, ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
+
+
+def grant(role: str, table: str, *privileges: str, columns: str = "") -> Grant:
+    """A row of the table; `columns` are separated by blanks."""
+    return Grant(role, table, frozenset(privileges), frozenset(columns.split()) or None)
+
+
+KERNEL = Access(
+    schema="kernel",
+    usage=frozenset(RUNTIME),
+    grants=(
+        *(grant(role, "kernel.migrations", SELECT) for role in RUNTIME),
+        grant(APP, "kernel.organisations", SELECT, INSERT),
+        grant(APP, "kernel.api_keys", SELECT, INSERT, UPDATE),
+        grant(APP, "kernel.sessions", SELECT, INSERT, DELETE),
+        grant(APP, "kernel.data_keys", SELECT, INSERT, UPDATE),
+        grant(GATEWAY, "kernel.api_keys", SELECT),
+        grant(GATEWAY, "kernel.data_keys", SELECT),
+    ),
+    policies=(
+        Policy("kernel.api_keys", "gateway", GATEWAY, SELECT, "every worker knows every live key"),
+        Policy(
+            "kernel.data_keys", "gateway", GATEWAY, SELECT, "opens the providers' secrets of all"
+        ),
+    ),
+    definers=(
+        Definer(
+            "kernel.authenticate_key(bytea)",
+            frozenset({APP}),
+            "the tenant of a key is not known before the key is found",
+        ),
+        Definer(
+            "kernel.authenticate_session(bytea)",
+            frozenset({APP}),
+            "the tenant of a session is not known before the session is found",
+        ),
+        Definer(
+            "kernel.find_organisation(text)",
+            frozenset({APP}),
+            "names are unique over the installation; the permission is checked by its caller",
+        ),
+        Definer(
+            "kernel.list_organisations()",
+            frozenset({APP}),
+            "for the platform role; the permission is checked by its caller",
+        ),
+    ),
+    shared=(("kernel.migrations", "the schema's own history"),),
+)

@@ -1,0 +1,1 @@
+"""Composition roots: one module per kind of process; the only place that knows every product."""

@@ -1,0 +1,80 @@
+"""`dd0c usage`: what was used and what it cost, straight from the ledger."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from dd0c.base.clock import SystemClock
+from dd0c.base.errors import InvalidInput
+from dd0c.cli import client, output
+
+COUNTS = ("requests", "input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.command()
+@click.option(
+    "--by", type=click.Choice(["model", "key", "day"]), default="model", help="One row for each."
+)
+@click.option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d, or 2026-11-01[T09:00].")
+@click.option("--until", metavar="WHEN", help="Until then; default now.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV on stdout.")
+@output.json_option
+def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: bool) -> None:
+    """Requests, tokens and cost, exact to the ledger's last digit.
+
+    A request whose price is unknown is counted as unpriced; it is never taken as free. Reasoning
+    tokens are part of the cost and have a column of their own in --json and --csv.
+
+    \b
+    Examples:
+      dd0c usage                           everything, by model
+      dd0c usage --by key --since 24h      who spent it
+      dd0c usage --by day --since 30d --csv > usage.csv
+      dd0c usage --json | jq .total.cost_usd
+    """
+    if as_csv and as_json:
+        raise InvalidInput("--csv and --json exclude each other")
+    now = SystemClock().now()
+    query = {"by": by, "since": moment(since, now), "until": moment(until, now)}
+    if as_csv:
+        for piece in client.stream_text("/route/usage", query | {"format": "csv"}):
+            click.echo(piece, nl=False)
+        return
+    found = client.call("GET", "/route/usage", query=query)
+    if as_json:
+        output.write_json(found)
+        return
+    rows = [_cells(str(row[by]), row) for row in found["rows"]]
+    rows.append(_cells("total", found["total"]))
+    columns = (by, *(name.replace("_", " ") for name in COUNTS), "cost USD", "unpriced")
+    output.write_table(columns, rows, numeric=frozenset(range(1, len(columns))))
+
+
+def moment(text: str | None, now: datetime) -> str | None:
+    """A time as the API takes it, from `24h` (that long before `now`) or an ISO date or time."""
+    if text is None:
+        return None
+    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        then = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    else:
+        try:
+            then = datetime.fromisoformat(text)
+        except ValueError:
+            raise InvalidInput(
+                f"{text!r} is no time", hint="write 30m, 24h, 7d, 2026-11-01 or 2026-11-01T09:00"
+            ) from None
+        then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return then.astimezone(UTC).isoformat()
+
+
+def _cells(name: str, row: dict[str, object]) -> tuple[str, ...]:
+    counts = (_shown(row.get(count)) for count in COUNTS)
+    return (name, *counts, _shown(row.get("cost_usd")), _shown(row.get("unpriced_requests")))
+
+
+def _shown(value: object) -> str:
+    return "unknown" if value is None else str(value)

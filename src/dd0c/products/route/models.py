@@ -7,7 +7,10 @@ gateway's spool stays readable.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -137,3 +140,19 @@ class AttemptClosed(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=Fals
 
 
 SpoolRecord = AttemptOpened | AttemptClosed
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """A price as the ledger keeps it.
+
+    `rates` is {"tiers": [{"above": 0, "input": "0.25", …}]}: dollars per million as decimal text,
+    per thousand in names that end in `_per_1000`. `as_of`: the source is at least that fresh.
+    """
+
+    id: str
+    provider: str
+    model: str
+    rates: dict[str, Any]
+    source: str
+    as_of: date | None

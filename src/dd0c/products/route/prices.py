@@ -1,0 +1,245 @@
+"""Prices, compiled from `genai-prices` into the flat table that the workers use (R-11, R-12).
+
+A call of the library costs 69 µs and answers 0 where it knows no price; the table costs 2 µs and
+says None. Everything the library resolves by itself is resolved here once: which model a name
+means, service tiers, dates from which a price holds, hours of the day. A price table therefore
+holds at any moment, past or future. The tests hold it against the library, model by model.
+
+A price id is the hash of provider, model and every resolved rate: the same rates have the same id
+in every installation, and a changed rate is a new id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from itertools import pairwise
+
+import genai_prices
+from genai_prices import data_snapshot
+from genai_prices.types import (
+    ClauseEquals,
+    ClauseOr,
+    MatchLogic,
+    ModelInfo,
+    ModelPrice,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+
+from dd0c.products.route.hotpath.snapshot import Price, Tier, Variant
+from dd0c.products.route.hotpath.tariff import STANDARD_TIERS
+from dd0c.products.route.models import PriceRow
+
+SOURCE = f"genai-prices {genai_prices.__version__}"
+
+# The library carries no date. This is the newest price change that a release knows of: its prices
+# are at least as fresh. A release that is not listed shows its prices without a date.
+_NEWEST_CHANGE = {"0.2.3": date(2026, 11, 9)}
+AS_OF = _NEWEST_CHANGE.get(genai_prices.__version__)
+
+# Which of the library's rates price which of our buckets, first found, in dollars per 10**n units.
+# What is read from or written to a cache needs a rate of its own; reasoning is output unless the
+# provider prices it apart.
+_RATES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "input": (6, ("input_mtok",)),
+    "cache_read": (6, ("cache_read_mtok",)),
+    "cache_write_5m": (6, ("cache_write_5m_mtok", "cache_write_mtok")),
+    "cache_write_1h": (6, ("cache_write_1h_mtok",)),
+    "output": (6, ("output_mtok",)),
+    "audio_input": (6, ("input_audio_mtok",)),
+    "audio_output": (6, ("output_audio_mtok",)),
+    "reasoning": (6, ("output_reasoning_mtok", "output_mtok")),
+    "image": (6, ("input_image_mtok",)),
+    "server_tools": (3, ("web_searches_kcount",)),
+    "request": (3, ("requests_kcount",)),
+}
+_SERVICE_TIER_KEYS = ("service_tier", "processing", "speed")  # what the library files them under
+_NAMES_REMEMBERED_MAX = 50_000  # names come from callers: what we remember of them is bounded
+
+
+class PriceTable:
+    """Prices by what a provider calls its models, compiled when first asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Price | None] = {}
+        self._rows: dict[str, PriceRow] = {}
+
+    def prices(self, provider: str) -> tuple[Price, ...]:
+        """Every model of a provider, under each name that can mean nothing else."""
+        try:
+            known = data_snapshot.get_snapshot().find_provider(None, provider, None)
+        except LookupError:
+            return ()
+        names = sorted({name for model in known.models for name in _exact_names(model)})
+        return tuple(p for name in names if (p := self.find(provider, name)) is not None)
+
+    def find(self, provider: str, model: str) -> Price | None:
+        """The price of the model that a name means to a provider; None when there is none."""
+        key = (provider, model)
+        if key not in self._found:
+            if len(self._found) >= _NAMES_REMEMBERED_MAX:
+                self._found.clear()
+            self._found[key] = self._compile(provider, model)
+        return self._found[key]
+
+    def row(self, price_id: str) -> PriceRow | None:
+        """A price by its id, if its model was asked for here."""
+        return self._rows.get(price_id)
+
+    def _compile(self, provider: str, name: str) -> Price | None:
+        snapshot = data_snapshot.get_snapshot()
+        try:
+            known, model = snapshot.find_provider_model(name, None, provider, None)
+        except LookupError:
+            return None
+        lent = not any(model is own for own in known.models)  # another provider's: standard only
+        service_tiers = ("",) if lent else ("", *_service_tiers(model))
+        variants = [v for s in service_tiers for v in self._variants(provider, name, model, s)]
+        whole = [v.price for v in variants if v == Variant("", v.price)]
+        base = whole[0] if whole else Price(provider, name, "", 0, ())
+        variants = [v for v in variants if v.price is not base and v.price.tiers]
+        if not base.tiers and not variants:
+            return None
+        return Price(provider, name, base.price_id, base.scale, base.tiers, tuple(variants))
+
+    def _variants(
+        self, provider: str, name: str, model: ModelInfo, service_tier: str
+    ) -> Iterator[Variant]:
+        """The prices of one service tier over all time, in as few variants as it takes."""
+        context = dict.fromkeys(_SERVICE_TIER_KEYS, service_tier) if service_tier else None
+        days, hours = _edges(model)
+        for day_from_s, day_until_s in pairwise(hours):
+            pending: Variant | None = None
+            for day, next_day in pairwise(days):
+                moment = datetime.combine(day or date(2000, 1, 1), time(), UTC).timestamp()
+                at = datetime.fromtimestamp(moment + day_from_s, UTC)
+                if context and not _is_priced(model, service_tier, at):
+                    continue
+                price = self._price(provider, name, model, model.get_prices(at, context))
+                from_us = _us(day)
+                if pending and pending.price == price:
+                    from_us = pending.from_us
+                elif pending:
+                    yield pending
+                pending = Variant(
+                    service_tier, price, from_us, _us(next_day), day_from_s, day_until_s
+                )
+            if pending:
+                yield pending
+
+    def _price(self, provider: str, name: str, model: ModelInfo, rates: ModelPrice) -> Price:
+        price_id = _price_id(provider, model.id, rates)
+        tiers = _tiers(rates)
+        if tiers and price_id not in self._rows:
+            shown = {"tiers": [{"above": above, **_shown(t)} for above, t in tiers.items()]}
+            self._rows[price_id] = PriceRow(price_id, provider, model.id, shown, SOURCE, AS_OF)
+        pico = [_pico(t) for t in tiers.values()]
+        scale = max((_places(rate) for t in pico for rate in t.values()), default=0)
+        compiled = tuple(
+            Tier(above, **{b: int(t[b].scaleb(scale)) if b in t else None for b in _RATES})
+            for above, t in zip(tiers, pico, strict=True)
+        )
+        return Price(provider, name, price_id, scale, compiled)
+
+
+def _exact_names(model: ModelInfo) -> Iterator[str]:
+    """The model's id and every name it is known by as a whole (not by a prefix or a pattern)."""
+    yield model.id
+    clauses: list[MatchLogic] = [model.match]
+    while clauses:
+        clause = clauses.pop()
+        if isinstance(clause, ClauseEquals):
+            yield clause.equals
+        elif isinstance(clause, ClauseOr):
+            clauses.extend(clause.or_)
+
+
+def _service_tiers(model: ModelInfo) -> list[str]:
+    """The service tiers that are not the standard one and have a price of their own."""
+    whens = (variant.when for variant in model.price_variants or ())
+    names = {when[key] for when in whens for key in _SERVICE_TIER_KEYS if key in when}
+    return sorted(names - STANDARD_TIERS)
+
+
+def _is_priced(model: ModelInfo, service_tier: str, at: datetime) -> bool:
+    return any(
+        service_tier in (variant.when.get(key) for key in _SERVICE_TIER_KEYS)
+        and (variant.constraint is None or variant.constraint.active(at))
+        for variant in model.price_variants or ()
+    )
+
+
+def _edges(model: ModelInfo) -> tuple[list[date | None], list[int]]:
+    """Where a model's prices may change: dates (None is open) and seconds of the day (UTC)."""
+    constraints = [v.constraint for v in model.price_variants or ()]
+    if not isinstance(model.prices, ModelPrice):
+        constraints += [p.constraint for p in model.prices]
+    days = {c.start_date for c in constraints if isinstance(c, StartDateConstraint)}
+    seconds = {0, 86_400}
+    for c in constraints:
+        if isinstance(c, TimeOfDateConstraint):
+            seconds |= {_second(c.start_time), _second(c.end_time)}
+    return [None, *sorted(days), None], sorted(seconds)
+
+
+def _second(moment: time) -> int:
+    at = datetime.combine(date(2000, 1, 1), moment, moment.tzinfo or UTC)
+    return int(at.timestamp()) % 86_400
+
+
+def _us(day: date | None) -> int | None:
+    if day is None:
+        return None
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000_000
+
+
+def _tiers(rates: ModelPrice) -> dict[int, dict[str, Decimal]]:
+    """The library's rates of our buckets by the prompt size above which they hold."""
+    starts = {0}
+    for value in rates.__dict__.values():
+        if isinstance(value, TieredPrices):
+            starts |= {tier.start for tier in value.tiers}
+    tiers = {}
+    for start in sorted(starts):
+        tier = {}
+        for bucket, (_, keys) in _RATES.items():
+            value = next((v for k in keys if (v := getattr(rates, k)) is not None), None)
+            if isinstance(value, TieredPrices):
+                value = [value.base, *(t.price for t in value.tiers if t.start <= start)][-1]
+            if value is not None:
+                tier[bucket] = value
+        tiers[start] = tier
+    return tiers if any(tiers.values()) else {}
+
+
+def _pico(tier: dict[str, Decimal]) -> dict[str, Decimal]:
+    return {bucket: rate.scaleb(12 - _RATES[bucket][0]) for bucket, rate in tier.items()}
+
+
+def _places(rate: Decimal) -> int:
+    """Digits behind the decimal point."""
+    exponent = rate.normalize().as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def _shown(tier: dict[str, Decimal]) -> dict[str, str]:
+    """Rates as decimal text: dollars per million tokens, per thousand where the name says so."""
+    return {
+        bucket if _RATES[bucket][0] == 6 else f"{bucket}_per_1000": format(rate.normalize(), "f")
+        for bucket, rate in tier.items()
+    }
+
+
+def _price_id(provider: str, model: str, rates: ModelPrice) -> str:
+    lines = [provider, model]
+    for key, value in sorted(rates.__dict__.items()):
+        if isinstance(value, TieredPrices):
+            lines.append(f"{key} {format(value.base.normalize(), 'f')}")
+            lines += [f"{key} {t.start} {format(t.price.normalize(), 'f')}" for t in value.tiers]
+        elif value is not None:
+            lines.append(f"{key} {format(value.normalize(), 'f')}")
+    return "prc_" + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

@@ -1,0 +1,56 @@
+"""The control server's application, put together from what the manifests bring."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from dd0c.kernel.web import identity, openapi, problems, query, status
+from dd0c.kernel.web.edge import Edge
+from dd0c.kernel.web.metrics import Metrics
+from dd0c.kernel.web.probes import Health, Probe
+from dd0c.kernel.web.problems import PageRenderer
+from dd0c.kernel.web.resources import Resources
+
+HEALTH_SHARED_S = 10.0
+READY_SHARED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What products add to the kernel's own endpoints."""
+
+    api: Sequence[APIRouter] = ()
+    pages: Sequence[APIRouter] = ()
+    probes: Sequence[Probe] = field(default=())
+    problem_page: PageRenderer | None = None
+
+
+def create(resources: Resources, parts: Parts) -> FastAPI:
+    """The application. Its resources stay the caller's to open and close."""
+    app = FastAPI(
+        openapi_url=None,  # status.show_openapi serves it, completed
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    metrics = Metrics([resources.pool])
+    database = status.database_probe(resources.pool)
+    app.state.resources = resources
+    app.state.begun = time.monotonic()
+    app.state.metrics = metrics
+    app.state.ready = Health([database], resources.clock, READY_SHARED_S)
+    app.state.health = Health([database, *parts.probes], resources.clock, HEALTH_SHARED_S)
+    app.state.problem_page = parts.problem_page
+    for router in (status.router, identity.router, *parts.api):
+        app.include_router(router, dependencies=[Depends(query.refuse_unknown)])
+    app.state.query_names = query.names(app.routes)
+    for router in parts.pages:
+        app.include_router(router, include_in_schema=False)
+    app.state.document = openapi.describe(app)
+    problems.install(app)
+    app.add_middleware(Edge, metrics=metrics, header_bytes_max=resources.settings.header_bytes_max)
+    return app

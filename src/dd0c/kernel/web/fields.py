@@ -1,0 +1,41 @@
+"""Types of parameters and bodies that every endpoint shares: what is accepted is decided once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from dd0c.kernel.web.paging import LIMIT_DEFAULT, LIMIT_MAX
+
+T = TypeVar("T")
+
+
+def _printable(value: str) -> str:
+    """No control characters (PostgreSQL has no NUL), no lone surrogates, no blanks around."""
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("must be printable text without blanks around it")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=128, description="`next_cursor` of the page before.")
+]
+LIMIT = LIMIT_DEFAULT
+
+
+class Body(BaseModel):
+    """A request body: a field that we do not know is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: end.")

@@ -1,0 +1,69 @@
+"""The control server's own metrics, in a registry of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dd0c.kernel.db.pool import Pool
+
+SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """Counts requests by route template, never by path: ids in paths would make endless series."""
+
+    def __init__(self, pools: Iterable[Pool]):
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "dd0c_http_requests",
+            "Requests to the control server.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "dd0c_http_request_seconds",
+            "Time until the whole answer was handed to the socket.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Pools(tuple(pools)))
+        ProcessCollector(registry=self._registry)
+
+    def observe(self, request: Request, status: int, seconds: float) -> None:
+        """Count one request. Status 0 means that the client left before an answer."""
+        route = getattr(request.scope.get("route"), "path", "unknown")
+        method = request.method if request.method in METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def render(self) -> Response:
+        """All of it in the Prometheus text format."""
+        text = generate_latest(self._registry)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class _Pools(Collector):
+    """Connections of each pool, read when asked."""
+
+    def __init__(self, pools: tuple[Pool, ...]):
+        self._pools = pools
+
+    def collect(self) -> Iterator[Metric]:
+        for name, key, text in (
+            ("dd0c_database_connections", "pool_size", "Open connections."),
+            ("dd0c_database_connections_idle", "pool_available", "Connections nobody uses now."),
+            ("dd0c_database_requests_waiting", "requests_waiting", "Tasks waiting for one."),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["pool"])
+            for pool in self._pools:
+                family.add_metric([pool.name], pool.get_stats().get(key, 0))
+            yield family

@@ -1,0 +1,32 @@
+"""What an endpoint may use, opened once by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from dd0c.base.clock import Clock
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.auth.permissions import Grants
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.web.paging import Cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The things with a life of their own, and the tables that every request needs."""
+
+    settings: Settings
+    pool: Pool  # as dd0c_app: sees only the tenant that a transaction names
+    clock: Clock
+    pepper: Pepper
+    grants: Grants
+    cursors: Cursors
+
+
+def of(connection: HTTPConnection) -> Resources:
+    """The resources of the application that serves this request."""
+    return cast(Resources, connection.app.state.resources)

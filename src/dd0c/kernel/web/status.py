@@ -1,0 +1,114 @@
+"""Whether the process lives, whether it can serve, how everything is, and the numbers."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from dd0c.base.errors import Unavailable
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.db import roles, tenancy
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.web.metrics import Metrics
+from dd0c.kernel.web.probes import Health, Probe
+from dd0c.kernel.web.requires import Requires
+
+router = APIRouter(tags=["status"])
+
+
+class Alive(BaseModel):
+    """The process runs and its event loop turns."""
+
+    status: Literal["alive"]
+    uptime_s: float
+
+
+class Ready(BaseModel):
+    """The process can serve."""
+
+    status: Literal["ready"]
+
+
+class Item(BaseModel):
+    """One dependency."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    status: Literal["ok", "failing"]
+    detail: str = Field(description="What was seen.")
+    took_ms: float
+
+
+class HealthReport(BaseModel):
+    """Every dependency, exercised within the last ten seconds."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    status: Literal["ok", "failing"] = Field(description="`failing` when any item is.")
+    checked_at: datetime
+    items: list[Item]
+
+
+def database_probe(pool: Pool) -> Probe:
+    """The database answers, and we speak to it as the role that sees one tenant."""
+
+    async def check() -> str:
+        async with tenancy.system(pool) as tx:
+            cursor = await tx.execute("SELECT current_user::text")
+            row = await cursor.fetchone()
+        if row is None or row[0] != roles.APP:
+            raise Unavailable("the database knows us as somebody else")
+        return f"answers as {roles.APP}"
+
+    return Probe("database", check)
+
+
+@router.get("/livez", operation_id="show_liveness", summary="Whether the process lives")
+async def show_liveness(request: Request) -> Alive:
+    """Answers as long as the event loop turns; asks nothing else."""
+    return Alive(status="alive", uptime_s=round(time.monotonic() - request.app.state.begun, 1))
+
+
+@router.get("/readyz", operation_id="show_readiness", summary="Whether the process can serve")
+async def show_readiness(request: Request) -> Ready:
+    """200 when the database answers the role that serves requests, else 503."""
+    ready: Health = request.app.state.ready
+    report = await ready.report()
+    if report.status != "ok":
+        raise Unavailable("; ".join(f"{i.name}: {i.detail}" for i in report.items))
+    return Ready(status="ready")
+
+
+@router.get(
+    "/metrics",
+    operation_id="show_metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}},
+)
+async def show_metrics(request: Request) -> Response:
+    """Counters of this process; no names of tenants or keys."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics.render()
+
+
+@router.get("/api/openapi.json", include_in_schema=False)
+async def show_openapi(request: Request) -> Response:
+    """The OpenAPI 3.1 document of this very server."""
+    return JSONResponse(request.app.state.document)
+
+
+@router.get("/api/v1/health", operation_id="show_health", summary="How every part is")
+async def show_health(
+    request: Request, who: Annotated[Principal, Depends(Requires("platform:health"))]
+) -> HealthReport:
+    """Each dependency exercised for real, at most once in ten seconds. 200 also when one fails."""
+    health: Health = request.app.state.health
+    return HealthReport.model_validate(await health.report())

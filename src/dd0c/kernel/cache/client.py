@@ -1,0 +1,54 @@
+"""The client of Valkey: every call has a deadline, every pool a size, every failure one name."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from valkey.asyncio import BlockingConnectionPool, UnixDomainSocketConnection, Valkey
+from valkey.exceptions import ValkeyError
+
+from dd0c.base import home
+from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.settings import Settings
+from dd0c.kernel.cache.embedded import SOCKET, read_password
+
+Client: TypeAlias = Valkey
+
+CALL_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 1.0
+TAKE_TIMEOUT_S = 1.0
+
+
+def open_client(settings: Settings, size: int) -> Client:
+    """A client with up to `size` connections, made when they are needed. End it with `aclose()`."""
+    options: dict[str, Any] = {
+        "max_connections": size,
+        "timeout": TAKE_TIMEOUT_S,
+        "socket_timeout": CALL_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    }
+    if settings.valkey_url:
+        try:
+            pool = BlockingConnectionPool.from_url(settings.valkey_url.reveal(), **options)
+        except ValueError:  # its message repeats the text, password included
+            raise SetupError(
+                "DD0C_VALKEY_URL is not an address of Valkey",
+                hint="valkey://:password@host:6379/0, or valkeys:// for TLS",
+            ) from None
+    else:
+        place = home.find(settings.home)
+        pool = BlockingConnectionPool(
+            connection_class=UnixDomainSocketConnection,
+            path=str(place.sockets / SOCKET),
+            password=read_password(place).reveal(),
+            **options,
+        )
+    return Valkey.from_pool(pool)
+
+
+async def ping(client: Client) -> None:
+    """The server answers; Unavailable when it does not in time."""
+    try:
+        await client.ping()
+    except (ValkeyError, OSError, TimeoutError) as error:
+        raise Unavailable(f"the cache does not answer: {type(error).__name__}") from error

@@ -154,7 +154,7 @@ def _stores(here: Installation) -> list[Child]:
         postgres = EmbeddedPostgres(here.home, here.settings)
         found.append(_store(here, "postgres", postgres, signal.SIGINT))
     if not here.settings.valkey_url:
-        valkey = EmbeddedValkey(here.home, here.settings)
+        valkey = EmbeddedValkey(here.home)
         found.append(_store(here, "valkey", valkey, signal.SIGTERM))
     return found
 

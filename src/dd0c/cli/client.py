@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,12 +123,18 @@ def _given(query: Mapping[str, str | None] | None) -> dict[str, str]:
     return {name: value for name, value in (query or {}).items() if value is not None}
 
 
-def _local_url(here: settings.Settings) -> str:
+def read_facts(home: Path) -> dict[str, Any] | None:
+    """What the `dd0c up` of this home wrote down, maybe long ago; None when it is not readable."""
     try:
-        url = json.loads((here.home / "run" / "up.json").read_text())["console_url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"http://127.0.0.1:{here.console_port}"
-    return str(url)
+        facts = json.loads((home / "run" / "up.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _local_url(here: settings.Settings) -> str:
+    facts = read_facts(here.home) or {}
+    return str(facts.get("console_url") or f"http://127.0.0.1:{here.console_port}")
 
 
 def _is_loopback(url: str) -> bool:

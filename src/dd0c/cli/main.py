@@ -86,7 +86,8 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # the reader (head, less) had enough
     except Exception as error:
-        logging.getLogger(__name__).debug("a verb failed", exc_info=True)
+        if logging.getLogger().handlers:  # a part that serves has a log, a person needs a line
+            logging.getLogger(__name__).exception("a verb failed")
         return _fail(f"{type(error).__name__}: {error}", "this is a bug of dd0c: report it", 1)
     return status if isinstance(status, int) else 0
 

@@ -58,17 +58,17 @@ def moment(text: str | None, now: datetime) -> str | None:
     """A time as the API takes it, from `24h` (that long before `now`) or an ISO date or time."""
     if text is None:
         return None
-    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        then = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
-    else:
-        try:
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+            then = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
             then = datetime.fromisoformat(text)
-        except ValueError:
-            raise InvalidInput(
-                f"{text!r} is no time", hint="write 30m, 24h, 7d, 2026-11-01 or 2026-11-01T09:00"
-            ) from None
-        then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return then.astimezone(UTC).isoformat()
+            then = then if then.tzinfo else then.replace(tzinfo=UTC)
+        return then.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise InvalidInput(
+            f"{text!r} is no time", hint="write 30m, 24h, 7d, 2026-11-01 or 2026-11-01T09:00"
+        ) from None
 
 
 def _cells(name: str, row: dict[str, object]) -> tuple[str, ...]:

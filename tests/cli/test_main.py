@@ -1,0 +1,124 @@
+"""The command line as a program: errors, exit statuses, help, and what a start costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import dd0c
+from dd0c.cli import main as cli
+
+SERVING = {"up", "gateway", "control", "worker", "sim"}
+
+
+def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DD0C_")}
+    return subprocess.run(
+        [sys.executable, "-m", "dd0c.cli.main", *argv],
+        env=kept | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def all_verbs() -> Iterator[tuple[str, click.Command]]:
+    """Every verb, `key create` and its like included."""
+    context = click.Context(cli.dd0c)
+    for name in cli.VERBS:
+        verb = cli.dd0c.get_command(context, name)
+        assert verb is not None
+        if isinstance(verb, click.Group):
+            yield from ((f"{name} {inner}", command) for inner, command in verb.commands.items())
+        else:
+            yield name, verb
+
+
+VERBS = dict(all_verbs())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_teaches_by_example(verb: str) -> None:
+    """Every verb's help shows at least one command that can be pasted."""
+    text = VERBS[verb].help or ""
+    assert "Example" in text
+    assert f"dd0c {verb}" in text
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - SERVING))
+def test_every_answering_verb_speaks_json(verb: str) -> None:
+    """Every verb that answers something has --json."""
+    assert any("--json" in parameter.opts for parameter in VERBS[verb].params)
+
+
+def test_version_imports_neither_client_nor_server() -> None:
+    """A verb pays only for itself: `dd0c version` loads no client, driver or server."""
+    code = (
+        "import sys; sys.argv = ['dd0c', 'version', '--json'];"
+        "from dd0c.cli.main import main; status = main();"
+        "heavy = {'httpx', 'psycopg', 'fastapi', 'rich', 'asyncio'} & set(sys.modules);"
+        "sys.exit(status or (f'loaded {heavy}' if heavy else 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["version"] == dd0c.__version__
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "error", "hint"),
+    [
+        (["nope"], 2, "No such command 'nope'.", "dd0c --help"),
+        (["usage", "--by", "moon"], 2, "'moon' is not one of", "dd0c usage --help"),
+        (["usage", "--since", "soon"], 2, "'soon' is no time", "24h"),
+        (["usage", "--csv", "--json"], 2, "exclude each other", ""),
+        (["key", "revoke"], 2, "Missing argument 'ID'", "dd0c key revoke --help"),
+    ],
+)
+def test_wrong_input_is_told_in_a_line(
+    argv: list[str], status: int, error: str, hint: str, tmp_path: Path
+) -> None:
+    """`error: …` and `hint: …` on stderr, nothing on stdout, and a status from the error tree."""
+    done = run(*argv, DD0C_HOME=str(tmp_path))
+    assert (done.returncode, done.stdout) == (status, "")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("error: ")
+    assert error in lines[0]
+    assert hint in (lines[1] if len(lines) > 1 else "")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_dd0c_here_the_hint_says_how_to_get_one(tmp_path: Path) -> None:
+    """A verb on a machine without dd0c says so, and what to do."""
+    done = run("usage", DD0C_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"error: there is no dd0c in {tmp_path}",
+        "hint: start dd0c here with `dd0c up`, or set DD0C_URL and DD0C_KEY",
+    ]
+
+
+def test_an_address_where_nobody_answers_is_told_apart(tmp_path: Path) -> None:
+    """Nobody at the address: status 7, which says that trying again may help."""
+    done = run("org", "list", DD0C_HOME=str(tmp_path), DD0C_URL="http://127.0.0.1:9", DD0C_KEY="k")
+    assert done.returncode == 7
+    assert "no dd0c answers at http://127.0.0.1:9" in done.stderr
+    assert "dd0c doctor" in done.stderr
+
+
+def test_without_arguments_it_shows_its_help() -> None:
+    """`dd0c` alone teaches instead of failing without a word."""
+    done = run()
+    assert done.returncode == 2
+    assert "Start here" in done.stderr
+    assert "error:" not in done.stderr

@@ -9,12 +9,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 PICO_PER_DOLLAR = 10**12
+
+
+def dollars(pico: int) -> Decimal:
+    """Pico-dollars as dollars, exactly."""
+    sign, digits, _ = Decimal(pico).as_tuple()
+    return Decimal((sign, digits, -12))
+
+
+def dollars_text(pico: int | None) -> str | None:
+    """Dollars as the shortest exact decimal text (`0.00025`), or None for an unknown cost."""
+    return None if pico is None else format(dollars(pico).normalize(_EXACT), "f")
+
+
+_EXACT = Context(prec=100)
 
 
 class Dialect(StrEnum):

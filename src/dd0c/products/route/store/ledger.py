@@ -1,0 +1,72 @@
+"""Writing the ledger: whole batches, each row once however often it is shipped (R-15).
+
+Rows are copied into a temporary table and inserted from there, because COPY into a table with
+row-level security is refused. `ON CONFLICT DO NOTHING` without a target needs no right to read: the
+shipper has none. A row that is there already stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from dd0c.kernel.db.pool import Transaction
+from dd0c.products.route.models import PriceRow
+from dd0c.products.route.store import staging
+
+_STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged ({}) ON COMMIT DELETE ROWS".format(
+    ", ".join(f"{name} {kind}" for name, kind in staging.TYPES.items())
+)
+_COPY = f"COPY staged ({', '.join(staging.TYPES)}) FROM STDIN"
+_COLUMNS = ", ".join(staging.ATTEMPT_COLUMNS)
+_ATTEMPTS = (
+    f"INSERT INTO route.attempts ({_COLUMNS}) SELECT {_COLUMNS} FROM staged"  # noqa: S608
+    " ON CONFLICT DO NOTHING"
+)
+_RATINGS = """
+INSERT INTO route.ratings
+    (request_id, attempt, revision, org, price_id, cost_pico, reason, rated_at)
+SELECT request_id, attempt, 0, org, price_id, cost_pico, reason, %s FROM staged
+ON CONFLICT DO NOTHING
+"""
+_TAGS = """
+INSERT INTO route.attempt_tags (request_id, attempt, org, tag)
+SELECT request_id, attempt, org, unnest(tags) FROM staged WHERE tags <> '{}'
+ON CONFLICT DO NOTHING
+"""
+_PRICES = """
+INSERT INTO route.prices (id, provider, model, rates, source, as_of)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+
+async def insert(tx: Transaction, rows: Sequence[Sequence[Any]], *, now: datetime) -> int:
+    """Adds attempts (rows of `staging.row`), their ratings and tags; says how many were new."""
+    await tx.execute(_STAGE)
+    async with tx.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            await copy.write_row(row)
+    inserted = (await tx.execute(_ATTEMPTS)).rowcount
+    await tx.execute(_RATINGS, (now,))
+    await tx.execute(_TAGS)
+    return inserted
+
+
+async def add_prices(tx: Transaction, prices: Iterable[PriceRow]) -> None:
+    """Keeps prices under their ids; those that are there stay as they are."""
+    async with tx.cursor() as cursor:
+        await cursor.executemany(
+            _PRICES,
+            [(p.id, p.provider, p.model, Jsonb(p.rates), p.source, p.as_of) for p in prices],
+        )
+
+
+async def ensure_partitions(tx: Transaction, since: datetime, until: datetime) -> int:
+    """Makes the monthly partitions that cover a span; says how many tables were new."""
+    cursor = await tx.execute("SELECT route.ensure_partitions(%s, %s)", (since, until))
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])

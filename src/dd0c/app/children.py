@@ -77,7 +77,9 @@ def pause(children: Sequence[Child], now: float) -> float | None:
     return max(0.0, min(due) - now) if due else None
 
 
-def stop(children: Sequence[Child], signals: Signals, within_s: float) -> None:
+def stop(
+    children: Sequence[Child], signals: Signals, within_s: float, *, cut_s: float = CUT_S
+) -> None:
     """Ask children to end and wait for them; one more stop signal, or the time, cuts them short.
 
     Cut short, they get a second request, which tells a gateway to end what is open and book it, and
@@ -87,7 +89,7 @@ def stop(children: Sequence[Child], signals: Signals, within_s: float) -> None:
     _ask(children)
     _wait(children, within_s, lambda: signals.stops > stops, signals)
     _ask(children)
-    _wait(children, CUT_S, lambda: False, signals)
+    _wait(children, cut_s, lambda: False, signals)
     for child in children:
         if child.process and child.ended is None:
             child.process.kill()

@@ -1,0 +1,173 @@
+"""Children are kept alive, and stopped: with real processes, and the time as an argument."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dd0c.app import children
+from dd0c.app.children import PAUSES_S, STEADY_S, Child
+from dd0c.app.signals import Signals
+from dd0c.base.errors import SetupError
+
+IGNORES_TERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+ENDS_AT_THE_SECOND_TERM = """
+seen = []
+def arrived(*_):
+    seen.append(1)
+    if len(seen) == 2:
+        sys.exit(7)
+signal.signal(signal.SIGTERM, arrived)
+"""
+
+
+def start_python(tmp_path: Path, code: str) -> Child:
+    """A running child that has run `code` and sleeps."""
+    ready = tmp_path / "ready"
+    program = (
+        f"import pathlib, signal, sys, time\n{code}\n"
+        f"pathlib.Path({str(ready)!r}).touch()\nwhile True: time.sleep(60)"
+    )
+    child = child_of(tmp_path, sys.executable, "-c", program)
+    child.start()
+    deadline = time.monotonic() + 10
+    while not ready.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return child
+
+
+def child_of(tmp_path: Path, *argv: str) -> Child:
+    return Child("thing", tmp_path / "thing.log", lambda: subprocess.Popen(argv))
+
+
+def ended(child: Child) -> Child:
+    """The child, after it was started and has ended."""
+    child.start()
+    reap(child)
+    return child
+
+
+def reap(child: Child) -> None:
+    assert child.process is not None
+    child.process.wait(10)
+
+
+def test_a_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
+    """K-6: what ended is told, with its log, and started again; not at once, so it cannot spin."""
+    said: list[str] = []
+    child = ended(child_of(tmp_path, "false"))
+    first, now = child.process, child.started_at + 1
+    children.tend(child, now, said.append)
+    assert said == [f"thing ended with status 1; starting it again; log: {tmp_path / 'thing.log'}"]
+    assert child.process is first
+    assert children.pause([child], now) == PAUSES_S[1]
+    children.tend(child, now + PAUSES_S[1], said.append)
+    assert child.process is not first
+    assert children.pause([child], now) is None
+    reap(child)
+
+
+def test_pauses_grow_and_are_forgotten_when_it_ran_steadily(tmp_path: Path) -> None:
+    """A child that fails in a row waits longer each time; one that had run for long does not."""
+    child = child_of(tmp_path, "false")
+    pauses = []
+    for _ in range(8):
+        ended(child)
+        now = child.started_at + 1
+        children.tend(child, now, lambda line: None)
+        pauses.append(children.pause([child], now))
+    assert pauses == pytest.approx([*PAUSES_S[1:], *[PAUSES_S[-1]] * 3])
+    ended(child)
+    now = child.started_at + STEADY_S + 1
+    children.tend(child, now, lambda line: None)
+    assert children.pause([child], now) == pytest.approx(PAUSES_S[0])
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """A failure to start, a full disk for example, ends no supervisor."""
+    said: list[str] = []
+    tries = [0]
+
+    def launch() -> subprocess.Popen[bytes]:
+        tries[0] += 1
+        if tries[0] == 2:
+            raise SetupError("no room")
+        return subprocess.Popen(["false"])
+
+    child = ended(Child("thing", tmp_path / "log", launch))
+    now = child.started_at + 1
+    for _ in range(3):
+        children.tend(child, now, said.append)
+        now += PAUSES_S[-1]
+    assert any("thing does not start: no room" in line for line in said)
+    assert tries[0] == 3
+    reap(child)
+
+
+def test_a_child_that_runs_is_left_alone(tmp_path: Path) -> None:
+    """A living child costs nothing and says nothing."""
+    said: list[str] = []
+    child = child_of(tmp_path, "sleep", "60")
+    child.start()
+    children.tend(child, time.monotonic(), said.append)
+    assert (said, child.due_at) == ([], None)
+    with Signals() as signals:
+        children.stop([child], signals, 5.0)
+    assert child.ended == -signal.SIGTERM
+
+
+def test_stopping_ends_even_what_ignores_requests(tmp_path: Path) -> None:
+    """K-6: a child that follows no request is killed when its time is over."""
+    child = start_python(tmp_path, IGNORES_TERM)
+    with Signals() as signals:
+        children.stop([child], signals, 0.1, cut_s=0.1)
+    assert child.ended == -signal.SIGKILL
+
+
+def test_a_second_stop_signal_cuts_the_wait(tmp_path: Path) -> None:
+    """K-6: a second Ctrl-C ends a drain: the wait of 60 s is over at once."""
+    child = start_python(tmp_path, ENDS_AT_THE_SECOND_TERM)
+    with Signals() as signals:
+        interrupt = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -INT {os.getpid()}"])
+        begun = time.monotonic()
+        children.stop([child], signals, 60.0)
+        assert time.monotonic() - begun < 10
+        interrupt.wait(10)
+    assert child.ended == 7
+
+
+@pytest.mark.parametrize(
+    ("log", "message", "hint"),
+    [
+        ("x\nerror: port 1 is taken\nhint: free it\n", "port 1 is taken", "free it"),
+        ("error: old\nhint: old\nerror: new\n", "new", "see "),
+        ("some noise\nlast line\n\n", "last line", "see "),
+        ("", "it wrote nothing", "see "),
+    ],
+)
+def test_last_words_are_the_error_a_child_told(
+    tmp_path: Path, log: str, message: str, hint: str
+) -> None:
+    """Why a part does not start is told on the terminal, not only in its log."""
+    path = tmp_path / "log"
+    path.write_text(log)
+    words = children.last_words(path)
+    assert words.message == message
+    assert words.hint.startswith(hint)
+
+
+def test_a_large_log_is_set_aside(tmp_path: Path) -> None:
+    """Logs stay bounded: at a start a large one moves to `.1`, replacing the one before."""
+    path = tmp_path / "gateway.log"
+    path.write_bytes(b"x" * (children.LOG_BYTES_MAX + 1))
+    os.close(children.open_log(path))
+    assert path.stat().st_size == 0
+    assert path.with_name("gateway.log.1").stat().st_size == children.LOG_BYTES_MAX + 1
+    os.close(children.open_log(path))
+    assert path.with_name("gateway.log.1").stat().st_size == children.LOG_BYTES_MAX + 1

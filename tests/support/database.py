@@ -89,6 +89,11 @@ async def _open_to_roles(database: Database) -> None:
     conninfo = database.conninfo(roles.ADMIN).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as admin:
         await provision.make_schemas(admin, [])
+        await admin.execute(
+            SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                Identifier(database.name), Identifier(LOGIN)
+            )
+        )
 
 
 @contextmanager

@@ -26,8 +26,8 @@ class Work:
 class Job:
     """One kind of background work. It may run twice, so `run` must be idempotent.
 
-    `name` is `product.verb`. `cron` has five fields in UTC, or six with the seconds last; None: only
-    other code starts it. `at_start` runs it once more when a job worker starts.
+    `name` is `product.verb`. `cron` has five fields in UTC, or six with the seconds last; None:
+    only other code starts it. `at_start` runs it once more when a job worker starts.
     """
 
     name: str

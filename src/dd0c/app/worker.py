@@ -1,0 +1,44 @@
+"""The job worker: runs the background jobs of every product."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+from dd0c.base import log, process
+from dd0c.base.clock import SystemClock
+from dd0c.base.settings import Settings
+from dd0c.kernel.db import address, roles
+from dd0c.kernel.jobs import runner
+from dd0c.kernel.jobs.job import Job
+
+ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
+
+JOBS: tuple[Job, ...] = ()
+
+
+def main(settings: Settings) -> int:
+    """Work until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
+    log.configure("worker")
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    conninfo = address.conninfo(settings, roles.JOBS)
+    work = asyncio.create_task(runner.serve(settings, conninfo, JOBS, SystemClock()))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    orphaned = asyncio.create_task(process.supervisor_gone())
+    await asyncio.wait([work, orphaned], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        logging.getLogger(__name__).warning("the supervisor is gone, stopping")
+        loop.call_later(ORPHAN_MAX_S, os._exit, 1)
+        work.cancel()
+    orphaned.cancel()
+    await asyncio.wait([work])
+    if not work.cancelled():
+        work.result()

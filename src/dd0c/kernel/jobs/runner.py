@@ -1,0 +1,79 @@
+"""Runs the jobs until cancelled, and goes on when a database that was away is back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from procrastinate import exceptions
+
+from dd0c.base.clock import Clock
+from dd0c.base.errors import Error
+from dd0c.base.secrets import Secret
+from dd0c.base.settings import Settings
+from dd0c.kernel.db import roles
+from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.jobs import queue
+from dd0c.kernel.jobs.job import Job, Work
+
+POOL_SIZE = 2
+RETRY_EVERY_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a worker reports, when it counts as dead, how many jobs it runs at a time."""
+
+    heartbeat_every_s: float = queue.HEARTBEAT_EVERY_S
+    stalled_after_s: float = queue.STALLED_AFTER_S
+    concurrency: int = 4
+
+
+async def serve(
+    settings: Settings,
+    conninfo: Secret,
+    jobs: Sequence[Job],
+    clock: Clock,
+    pace: Pace | None = None,
+) -> None:
+    """Run jobs. Cancelled once, running jobs get `drain_s` to finish; twice, and they are cut."""
+    away = False
+    while True:
+        try:
+            await _serve_once(settings, conninfo, jobs, clock, pace or Pace())
+            away = False
+        except (psycopg.Error, exceptions.ProcrastinateException, OSError, Error) as error:
+            if not away:
+                log.warning("jobs wait for PostgreSQL: %s", error)
+            away = True
+        await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _serve_once(
+    settings: Settings, conninfo: Secret, jobs: Sequence[Job], clock: Clock, pace: Pace
+) -> None:
+    """Run one worker; it returns when it lost the database."""
+    async with contextlib.AsyncExitStack() as stack:
+        pool = await open_pool(conninfo, roles.JOBS, POOL_SIZE)
+        stack.push_async_callback(pool.close)
+        app = queue.open_queue(conninfo)
+        work = Work(settings, pool, clock)
+        queue.add_jobs(app, jobs, work, stalled_after_s=pace.stalled_after_s)
+        await stack.enter_async_context(app.open_async())
+        for job in jobs:
+            if job.at_start:
+                await queue.defer(app, job.name)
+        await app.run_worker_async(
+            concurrency=pace.concurrency,
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            update_heartbeat_interval=pace.heartbeat_every_s,
+            stalled_worker_timeout=pace.stalled_after_s,
+            shutdown_graceful_timeout=settings.drain_s,
+        )

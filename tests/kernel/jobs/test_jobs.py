@@ -1,0 +1,161 @@
+"""Background jobs run, run again after their worker was killed, and outlive the database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dd0c.base.clock import SystemClock
+from dd0c.base.settings import Settings
+from dd0c.kernel.db import address, roles
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.jobs import heartbeat, queue, runner
+from dd0c.kernel.jobs.job import Job, Work
+from tests.kernel.jobs import victim
+from tests.support.database import Database
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def pool(pool_as: Callable[[str], Pool]) -> Pool:
+    """A pool as the job worker's role."""
+    return pool_as(roles.JOBS)
+
+
+@contextlib.asynccontextmanager
+async def serving(database: Database, *jobs: Job) -> AsyncIterator[asyncio.Task[None]]:
+    """A job worker for the block, on the same roles and schema as the product's."""
+    settings = replace(Settings(), drain_s=1.0)
+    conninfo = address.conninfo(database.settings, roles.JOBS)
+    work = runner.serve(settings, conninfo, jobs, SystemClock(), victim.PACE)
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task], timeout=DEADLINE_S)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for the condition, not for ever."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
+            await asyncio.sleep(0.02)
+
+
+async def test_a_job_runs_at_start_and_at_its_times(database: Database) -> None:
+    """A job runs when a worker starts and whenever its schedule says, as the jobs role (K-3)."""
+    users: list[str] = []
+
+    async def note(work: Work) -> None:
+        async with work.pool.connection() as connection:
+            cursor = await connection.execute("SELECT current_user")
+            row = await cursor.fetchone()
+            assert row is not None
+            users.append(row[0])
+
+    job = Job("test.note", note, cron="* * * * * *", at_start=True)
+    async with serving(database, job):
+        await until(lambda: len(users) >= 3)
+    assert set(users) == {roles.JOBS}
+
+
+async def test_the_job_of_a_killed_worker_runs_again(database: Database, tmp_path: Path) -> None:
+    """A run whose worker was killed with -9 is put back and done by another worker (K-6)."""
+    began = tmp_path / "began"
+    command = [sys.executable, "-m", "tests.kernel.jobs.victim", str(tmp_path), str(began)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE)
+    try:
+        assert process.stdin is not None
+        process.stdin.write(database.conninfo(roles.JOBS).reveal().encode() + b"\n")
+        await until(began.exists)
+    finally:
+        process.kill()
+        await process.wait()
+    again = replace(victim.waiting_job(began, 0), at_start=False)
+    async with serving(database, again):
+        await until(lambda: len(began.read_text().splitlines()) == 2)
+
+
+async def test_a_stalled_run_is_dropped_when_the_same_job_waits(
+    database: Database, pool: Pool
+) -> None:
+    """Putting back a run whose job is queued already neither fails nor queues it twice (K-6)."""
+    app = queue.open_queue(database.conninfo(roles.JOBS))
+    async with app.open_async():
+        await queue.defer(app, "test.twice")
+        async with pool.connection() as connection:
+            await connection.execute("SET search_path = jobs")  # the triggers name no schema
+            await connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+        assert await queue.defer(app, "test.twice")
+        assert not await queue.defer(app, "test.twice")
+        await queue.put_back_stalled(app, stalled_after_s=0)
+        async with pool.connection() as connection:
+            cursor = await connection.execute("SELECT status FROM jobs.procrastinate_jobs")
+            assert await cursor.fetchall() == [("todo",)]
+
+
+async def test_a_failing_job_stops_neither_the_others_nor_the_worker(database: Database) -> None:
+    """A job that raises is logged and tried at its next time; other jobs go on (K-5)."""
+    runs = {"bad": 0, "good": 0}
+
+    async def fail(_: Work) -> None:
+        runs["bad"] += 1
+        raise ValueError("on purpose")
+
+    async def succeed(_: Work) -> None:
+        runs["good"] += 1
+
+    jobs = (
+        Job("test.fail", fail, cron="* * * * * *"),
+        Job("test.succeed", succeed, cron="* * * * * *"),
+    )
+    async with serving(database, *jobs):
+        await until(lambda: runs["bad"] >= 2 and runs["good"] >= 2)
+
+
+async def test_work_goes_on_after_the_database_was_away(
+    database: Database,
+) -> None:
+    """Connections cut by the server cost a pause, not the worker (K-6)."""
+    runs: list[datetime] = []
+
+    async def note(_: Work) -> None:
+        runs.append(datetime.now(UTC))
+
+    async with serving(database, Job("test.note", note, cron="* * * * * *")) as task:
+        await until(lambda: len(runs) >= 1)
+        with database.cluster.admin() as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND usename = %s",
+                (database.name, roles.JOBS),
+            )
+        before = len(runs)
+        await until(lambda: len(runs) >= before + 2)
+        assert not task.done()
+
+
+async def test_a_living_worker_has_a_heartbeat(database: Database, pool: Pool) -> None:
+    """The health probe sees a worker that lives, and none where there is none (K-5)."""
+
+    async def last() -> datetime | None:
+        async with pool.connection() as connection:
+            return await heartbeat.find_last(connection)
+
+    assert await last() is None
+    async with serving(database):
+        await asyncio.sleep(1.0)
+        seen = await last()
+    assert seen is not None
+    assert (datetime.now(UTC) - seen).total_seconds() < 2
+    assert await last() is None  # it signed off

@@ -1,0 +1,39 @@
+"""A job worker in a process of its own whose one job says that it began and then waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from dd0c.base import settings
+from dd0c.base.clock import SystemClock
+from dd0c.base.secrets import Secret
+from dd0c.kernel.jobs import runner
+from dd0c.kernel.jobs.job import Job, Work
+
+PACE = runner.Pace(heartbeat_every_s=0.2, stalled_after_s=1.0)
+NAME = "test.wait"
+
+
+def waiting_job(began: Path, seconds: float) -> Job:
+    """Adds a line to `began` at each run."""
+
+    async def run(work: Work) -> None:
+        with began.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        await asyncio.sleep(seconds)
+
+    return Job(NAME, run, at_start=True)
+
+
+def main(home: str, began: str) -> None:
+    conninfo = Secret(sys.stdin.readline().strip())
+    found = settings.load({"home": home}, {})
+    jobs = [waiting_job(Path(began), 60)]
+    asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

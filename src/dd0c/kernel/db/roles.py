@@ -45,13 +45,18 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy besides `tenant` and `owner`, and why rows of other tenants may pass it."""
+    """A policy besides `tenant` and `owner`, and why rows of other tenants may pass it.
+
+    `using` and `check` are its expressions as PostgreSQL prints them; None: it has none.
+    """
 
     table: str
     name: str
     role: str
     command: str
     reason: str
+    using: str | None = None
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,10 @@ class Definer:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one schema opens, and to whom. Tables in `shared` have no tenant, with the reason."""
+    """What one schema opens, and to whom. Tables in `shared` have no tenant, with the reason.
+
+    `schema.*` as a table stands for each table there is.
+    """
 
     schema: str
     usage: frozenset[str]
@@ -93,9 +101,21 @@ KERNEL = Access(
         grant(GATEWAY, "kernel.data_keys", SELECT),
     ),
     policies=(
-        Policy("kernel.api_keys", "gateway", GATEWAY, SELECT, "every worker knows every live key"),
         Policy(
-            "kernel.data_keys", "gateway", GATEWAY, SELECT, "opens the providers' secrets of all"
+            table="kernel.api_keys",
+            name="gateway",
+            role=GATEWAY,
+            command=SELECT,
+            using="true",
+            reason="every worker knows every live key",
+        ),
+        Policy(
+            table="kernel.data_keys",
+            name="gateway",
+            role=GATEWAY,
+            command=SELECT,
+            using="true",
+            reason="the gateway opens the providers' secrets of every tenant",
         ),
     ),
     definers=(
@@ -121,4 +141,11 @@ KERNEL = Access(
         ),
     ),
     shared=(("kernel.migrations", "the schema's own history"),),
+)
+
+QUEUE = Access(
+    schema="jobs",
+    usage=frozenset({JOBS}),
+    grants=(grant(JOBS, "jobs.*", SELECT, INSERT, UPDATE, DELETE),),
+    shared=(("jobs.*", "the tables of procrastinate; no other role may enter"),),
 )

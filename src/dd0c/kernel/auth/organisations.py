@@ -65,11 +65,15 @@ async def _insert(tx: Transaction, org: uuid.UUID, name: str) -> Organisation:
     return row
 
 
-async def list_organisations(tx: Transaction) -> list[Organisation]:
-    """Every organisation of the installation, oldest first: for `platform:orgs` only."""
+async def list_organisations(
+    tx: Transaction, limit: int, after: uuid.UUID | None = None
+) -> list[Organisation]:
+    """Organisations of the whole installation, oldest first: for `platform:orgs` only."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
         await cursor.execute(
-            "SELECT id, name, created_at FROM kernel.list_organisations() ORDER BY id"
+            "SELECT id, name, created_at FROM kernel.list_organisations()"
+            " WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s",
+            {"after": after, "limit": limit},
         )
         return await cursor.fetchall()
 

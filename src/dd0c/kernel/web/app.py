@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from dd0c.kernel.web import identity, openapi, problems, query, status
+from dd0c.kernel.web import dependencies, identity, openapi, problems, query, status
+from dd0c.kernel.web.console import errors, frame, routes
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.probes import Health, Probe
-from dd0c.kernel.web.problems import PageRenderer
 from dd0c.kernel.web.resources import Resources
 
 HEALTH_SHARED_S = 10.0
@@ -25,8 +25,8 @@ class Parts:
 
     api: Sequence[APIRouter] = ()
     pages: Sequence[APIRouter] = ()
-    probes: Sequence[Probe] = field(default=())
-    problem_page: PageRenderer | None = None
+    sections: Sequence[frame.Section] = ()
+    probes: Sequence[Probe] = ()
 
 
 def create(resources: Resources, parts: Parts) -> FastAPI:
@@ -38,17 +38,18 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
         redirect_slashes=False,
     )
     metrics = Metrics([resources.pool])
-    database = status.database_probe(resources.pool)
+    database = dependencies.database_probe(resources.pool)
     app.state.resources = resources
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([database], resources.clock, READY_SHARED_S)
     app.state.health = Health([database, *parts.probes], resources.clock, HEALTH_SHARED_S)
-    app.state.problem_page = parts.problem_page
+    app.state.console = frame.Console(parts.sections)
+    app.state.problem_page = errors.render
     for router in (status.router, identity.router, *parts.api):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])
     app.state.query_names = query.names(app.routes)
-    for router in parts.pages:
+    for router in (routes.router, *parts.pages):
         app.include_router(router, include_in_schema=False)
     app.state.document = openapi.describe(app)
     problems.install(app)

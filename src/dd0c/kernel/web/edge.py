@@ -56,16 +56,19 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                deadline.reschedule(None)
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-dd0c-request-id"] = request_id
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
+        async def send_in_time(message: Message) -> None:
+            deadline.reschedule(None)
+            await send_marked(message)
+
         try:
             async with asyncio.timeout(DEADLINE_S) as deadline:
-                await self._serve(request, _bounded(receive), send_marked)
+                await self._serve(request, _bounded(receive), send_in_time)
         except TimeoutError:
             late = Timeout(f"this took longer than {DEADLINE_S:g} s")
             log.warning("%s", late, extra={"path": request.url.path, "request_id": request_id})

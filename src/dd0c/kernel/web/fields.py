@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from dd0c.kernel.web.paging import LIMIT_DEFAULT, LIMIT_MAX
 
@@ -19,6 +20,15 @@ def _printable(value: str) -> str:
     return value
 
 
+def _possible(value: datetime) -> datetime:
+    """A moment that an id can hold."""
+    if value < EARLIEST:
+        raise ValueError("must not be before 1970")
+    return value
+
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]

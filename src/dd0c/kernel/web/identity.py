@@ -24,7 +24,7 @@ from dd0c.kernel.web.requires import Requires
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
 PLATFORM_ORGS = "platform:orgs"
-DEFAULT_ROLE = Role.VIEWER
+DEFAULT_ROLES = (Role.VIEWER,)
 
 
 class KeyRef(BaseModel):
@@ -73,13 +73,13 @@ class KeyWanted(Body):
     """A new key."""
 
     name: Name = Field(description="What it is for.", examples=["checkout service"])
-    role: Role | None = Field(
-        None, description="What it may do here; without one it is a `viewer` for the gateway only."
+    roles: list[Role] | None = Field(
+        None, min_length=1, description="What it may do here; default `viewer`."
     )
     scopes: list[Scope] | None = Field(
         None,
         min_length=1,
-        description="Where it may be used; default `gateway`, with a role all three.",
+        description="Where it may be used; default `gateway`, with `roles` all three.",
     )
     models: list[Text] | None = Field(
         None, min_length=1, max_length=100, description="Models it may call; default all."
@@ -182,8 +182,8 @@ async def create_key(
     request: Request,
     who: Annotated[Principal, Depends(Requires("keys:write"))],
 ) -> KeyMade:
-    """The key's text is shown only in this answer. Nobody can give a role that holds more than
-    their own."""
+    """The key's text is shown only in this answer. No role can be given that holds more than
+    its maker's own."""
     use = resources.of(request)
     key = decide(wanted, who, use.grants, use.clock.now())
     org, org_name = who.org, who.org_name
@@ -197,19 +197,19 @@ async def create_key(
 
 
 def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> NewKey:
-    """The key to make; Forbidden when its role holds more than the maker may give."""
-    role = wanted.role or DEFAULT_ROLE
-    if beyond := permissions.held(grants, [role]) - who.permissions:
+    """The key to make; Forbidden when its roles hold more than the maker may give."""
+    roles = frozenset(wanted.roles or DEFAULT_ROLES)
+    if beyond := permissions.held(grants, roles) - who.permissions:
         raise Forbidden(
-            f"the role `{role}` holds more than your own: {', '.join(sorted(beyond))}",
-            hint="ask somebody who holds that role",
+            f"these roles hold more than your own: {', '.join(sorted(beyond))}",
+            hint="ask somebody who holds them",
         )
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise InvalidInput("body.expires_at: is in the past")
-    default = [Scope.GATEWAY] if wanted.role is None else list(Scope)
+    default = [Scope.GATEWAY] if wanted.roles is None else list(Scope)
     return NewKey(
         name=wanted.name,
-        roles=frozenset({role}),
+        roles=roles,
         scopes=frozenset(wanted.scopes or default),
         models=None if wanted.models is None else tuple(wanted.models),
         expires_at=wanted.expires_at,

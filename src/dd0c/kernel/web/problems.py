@@ -1,7 +1,7 @@
 """Errors as answers: application/problem+json (RFC 9457), the same members everywhere.
 
 `detail` says what is wrong and `hint` what to do. Nothing of the request body is echoed: it may
-hold a secret. Outside /api an error is a page, drawn by the renderer that the console registers.
+hold a secret. To a browser outside /api an error is a page, drawn by the console.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _on_database(request: Request, error: Exception) -> Response:
 
 
 def _answer(request: Request, problem: Problem, headers: dict[str, str]) -> Response:
-    page: PageRenderer | None = request.app.state.problem_page
-    if page is not None and not request.url.path.startswith("/api/"):
+    page: PageRenderer = request.app.state.problem_page
+    if _is_for_a_browser(request):
         response = page(request, problem)
     else:
         # ASCII: text with lone surrogates must not become a second error
@@ -119,6 +119,11 @@ def _answer(request: Request, problem: Problem, headers: dict[str, str]) -> Resp
         response = Response(body, problem.status, media_type=MEDIA_TYPE)
     response.headers.update(headers)
     return response
+
+
+def _is_for_a_browser(request: Request) -> bool:
+    html = "text/html" in request.headers.get("accept", "")
+    return html and not request.url.path.startswith("/api/")
 
 
 def _problem(request: Request, error: Error) -> Problem:

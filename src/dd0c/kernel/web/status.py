@@ -13,10 +13,8 @@ from starlette.responses import JSONResponse, Response
 
 from dd0c.base.errors import Unavailable
 from dd0c.kernel.auth.principals import Principal
-from dd0c.kernel.db import roles, tenancy
-from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.web.metrics import Metrics
-from dd0c.kernel.web.probes import Health, Probe
+from dd0c.kernel.web.probes import Health
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(tags=["status"])
@@ -54,20 +52,6 @@ class HealthReport(BaseModel):
     status: Literal["ok", "failing"] = Field(description="`failing` when any item is.")
     checked_at: datetime
     items: list[Item]
-
-
-def database_probe(pool: Pool) -> Probe:
-    """The database answers, and we speak to it as the role that sees one tenant."""
-
-    async def check() -> str:
-        async with tenancy.system(pool) as tx:
-            cursor = await tx.execute("SELECT current_user::text")
-            row = await cursor.fetchone()
-        if row is None or row[0] != roles.APP:
-            raise Unavailable("the database knows us as somebody else")
-        return f"answers as {roles.APP}"
-
-    return Probe("database", check)
 
 
 @router.get("/livez", operation_id="show_liveness", summary="Whether the process lives")

@@ -1,0 +1,134 @@
+"""The control server: the JSON API and the console on one port.
+
+It speaks to the database as `dd0c_app`, which sees one tenant at a time, and refuses to start where
+that would not hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from dd0c.base import home, process
+from dd0c.base.clock import SystemClock
+from dd0c.base.errors import SetupError
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth import pepper, permissions
+from dd0c.kernel.cache import client
+from dd0c.kernel.db import address, checks, roles
+from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.manifest import Manifest
+from dd0c.kernel.web import app as web
+from dd0c.kernel.web import dependencies
+from dd0c.kernel.web.paging import Cursors
+from dd0c.kernel.web.resources import Resources
+from dd0c.products.route.manifest import MANIFEST as ROUTE
+
+MANIFESTS: tuple[Manifest, ...] = (ROUTE,)
+POOL_SIZE = 8
+CACHE_CONNECTIONS = 2
+CONNECTIONS_MAX = 1000
+HEAD_BYTES_MAX = 1_048_576  # beyond it the parser closes; up to it we answer 431 in our own words
+ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
+    with (
+        _listen(settings.console_host, settings.console_port) as listener,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_serve(settings, listener))
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise SetupError(
+            f"the console cannot listen on {host}:{port}: {error.strerror}",
+            hint="choose another port with --console-port or DD0C_CONSOLE_PORT",
+        ) from error
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    async with AsyncExitStack() as stack:
+        app = await build(settings, stack)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="h11",  # the one that bounds the head of a request
+                h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=CONNECTIONS_MAX,
+                timeout_graceful_shutdown=int(settings.drain_s),
+            )
+        )
+        await _until_stopped(server, listener)
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
+    """The application over everything that it needs; the stack closes what was opened."""
+    clock = SystemClock()
+    pool = await open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE)
+    stack.push_async_callback(pool.close)
+    await checks.refuse_unsafe(pool, [manifest.access for manifest in MANIFESTS])
+    cache = client.open_client(settings, CACHE_CONNECTIONS)
+    stack.push_async_callback(cache.aclose)
+    peppered = pepper.load(home.find(settings.home))
+    resources = Resources(
+        settings=settings,
+        pool=pool,
+        clock=clock,
+        pepper=peppered,
+        grants=permissions.merge(
+            [permissions.KERNEL, *(manifest.grants for manifest in MANIFESTS)]
+        ),
+        cursors=Cursors(peppered.derive(b"dd0c cursors")),
+    )
+    probes = [
+        dependencies.cache_probe(cache),
+        dependencies.worker_probe(address.conninfo(settings, roles.JOBS), clock),
+        *(probe for manifest in MANIFESTS for probe in manifest.probes(settings)),
+    ]
+    parts = web.Parts(
+        api=[manifest.api for manifest in MANIFESTS],
+        pages=[manifest.pages for manifest in MANIFESTS],
+        sections=[manifest.section for manifest in MANIFESTS],
+        probes=probes,
+    )
+    return web.create(resources, parts)
+
+
+async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve; the server handles signals itself and repeats them here, where they do nothing."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    serving = asyncio.create_task(server.serve([listener]))
+    orphaned = asyncio.create_task(process.supervisor_gone())
+    await asyncio.wait([serving, orphaned], return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        log.warning("the supervisor is gone, stopping")
+        loop.call_later(ORPHAN_MAX_S, os._exit, 1)
+        server.should_exit = True
+    orphaned.cancel()
+    await serving

@@ -1,0 +1,32 @@
+"""What a product registers with the kernel, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth.permissions import Grants
+from dd0c.kernel.db.roles import Access
+from dd0c.kernel.web.console.frame import Section
+from dd0c.kernel.web.probes import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A product as the control server sees it.
+
+    `access` is what its schema opens in the database, `grants` its rows of the permission table.
+    Routers carry their full paths: `/api/v1/<name>/…` and `/console/<name>/…`. `probes` are made
+    when a process starts, from its settings.
+    """
+
+    name: str
+    access: Access
+    grants: Grants
+    api: APIRouter
+    pages: APIRouter
+    section: Section
+    probes: Callable[[Settings], Sequence[Probe]]

@@ -1,0 +1,11 @@
+"""The JSON API of route: requests with their whole story, usage with its cost, providers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from dd0c.products.route.api import providers, requests, usage
+
+router = APIRouter()
+for part in (requests, usage, providers):
+    router.include_router(part.router)

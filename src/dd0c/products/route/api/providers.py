@@ -1,0 +1,64 @@
+"""Providers that the caller's organisation can use. Their secrets never come here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from dd0c.base import ids
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.web import resources
+from dd0c.kernel.web.requires import Requires
+from dd0c.products.route.store import providers as store
+
+router = APIRouter(prefix="/api/v1/route", tags=["route"])
+
+
+class ProviderShown(BaseModel):
+    """Where requests can go."""
+
+    id: str
+    name: str = Field(description="A model written `name/model` picks this provider.")
+    dialect: str
+    base_url: str
+    price_provider: str = Field(description="Whose price list holds for it.")
+    simulated: bool
+    enabled: bool
+    owner: Literal["organisation", "installation"]
+    created_at: datetime
+
+
+class ProvidersShown(BaseModel):
+    """All of them."""
+
+    items: list[ProviderShown]
+
+
+@router.get("/providers", operation_id="list_providers", summary="List providers")
+async def list_providers(
+    request: Request, who: Annotated[Principal, Depends(Requires("route:read"))]
+) -> ProvidersShown:
+    """The organisation's own providers first, then those of the installation."""
+    use = resources.of(request)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        found = await store.list_visible(tx)
+    return ProvidersShown(items=[_show(provider) for provider in found])
+
+
+def _show(found: store.Listed) -> ProviderShown:
+    return ProviderShown(
+        id=ids.text(ids.Kind.PROVIDER, found.id),
+        name=found.name,
+        dialect=found.dialect,
+        base_url=found.base_url,
+        price_provider=found.price_provider,
+        simulated=found.simulated,
+        enabled=found.enabled,
+        owner="installation" if found.org is None else "organisation",
+        created_at=found.created_at,
+    )

@@ -1,0 +1,137 @@
+"""What requests look like in JSON. Money is decimal text, ids have their prefix, None is null."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from dd0c.base import ids
+from dd0c.products.route.models import PriceRow, dollars_text
+from dd0c.products.route.store import reading
+
+COST = "US dollars as decimal text; null: unknown, never 0."
+
+
+class KeyRef(BaseModel):
+    """The key that was used."""
+
+    id: str
+    name: str | None
+
+
+class UsageShown(BaseModel):
+    """Tokens in disjoint buckets; null: the provider did not say."""
+
+    input: int | None = Field(description="Input that was neither read from nor put in a cache.")
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    output: int | None = Field(description="Output without reasoning, where the provider splits.")
+    reasoning: int | None
+
+
+class PriceShown(BaseModel):
+    """The rates that the cost was made with."""
+
+    id: str
+    provider: str
+    model: str
+    rates: dict[str, Any] = Field(description="Dollars per million tokens as decimal text.")
+    source: str
+    as_of: date | None = Field(description="How fresh the source says it is.")
+
+
+class AttemptShown(BaseModel):
+    """One call to one provider, or as number 0 an answer by dd0c itself."""
+
+    attempt: int
+    final: bool = Field(description="Whether the caller got this attempt's answer.")
+    requested_model: str
+    sent_model: str
+    served_model: str | None
+    provider: str
+    route: str | None
+    route_reason: str
+    status: int | None = Field(description="What the caller got.")
+    upstream_status: int | None
+    upstream_request_id: str | None
+    end_reason: str
+    error_code: str | None
+    usage: UsageShown
+    usage_source: str
+    usage_error: float | None = Field(description="Relative error bound of an estimate.")
+    usage_raw: Any = Field(description="As the provider wrote it.")
+    delivered_output_tokens: int | None
+    upstream_output_tokens: int | None
+    cost_usd: str | None = Field(description=COST)
+    cost_reason: str | None = Field(description="Why the cost is unknown.")
+    price_id: str | None
+    price: PriceShown | None
+    service_tier: str | None
+    started_at: datetime
+    queue_us: int
+    first_byte_us: int | None
+    total_us: int | None
+    bytes_in: int | None
+    bytes_out: int | None
+    trace_id: str = Field(description="W3C trace id, 32 hexadecimal digits.")
+    tags: list[str]
+
+
+class RequestShown(BaseModel):
+    """What a caller sent, and every attempt to answer it, in order."""
+
+    request_id: str
+    org: str
+    key: KeyRef
+    endpoint: str
+    dialect: str
+    stream: bool
+    end_user: str | None
+    conversation: str | None
+    started_at: datetime
+    cost_usd: str | None = Field(description=f"Of all attempts together. {COST}")
+    attempts: list[AttemptShown]
+
+
+def show_request(found: reading.Request, org_name: str) -> RequestShown:
+    """A request as the API shows it."""
+    return RequestShown(
+        request_id=ids.text(ids.Kind.REQUEST, found.request_id),
+        org=org_name,
+        key=KeyRef(id=ids.text(ids.Kind.KEY, found.key_id), name=found.key_name),
+        endpoint=found.endpoint,
+        dialect=found.dialect,
+        stream=found.stream,
+        end_user=found.end_user,
+        conversation=found.conversation,
+        started_at=found.started_at,
+        cost_usd=dollars_text(found.cost_pico),
+        attempts=[_attempt(attempt) for attempt in found.attempts],
+    )
+
+
+_SAME = tuple(
+    field.name
+    for field in dataclasses.fields(reading.Attempt)
+    if field.name in AttemptShown.model_fields
+    and field.name not in ("usage", "price", "trace_id", "tags")
+)
+
+
+def _attempt(found: reading.Attempt) -> AttemptShown:
+    return AttemptShown(
+        **{name: getattr(found, name) for name in _SAME},
+        usage=UsageShown(**{name: getattr(found.usage, name) for name in UsageShown.model_fields}),
+        cost_usd=dollars_text(found.cost_pico),
+        price=None if found.price is None else _price(found.price),
+        trace_id=found.trace_id.hex(),
+        tags=list(found.tags),
+    )
+
+
+def _price(found: PriceRow) -> PriceShown:
+    return PriceShown(**dataclasses.asdict(found))

@@ -1,0 +1,136 @@
+"""Usage with its cost, as JSON or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from dd0c.base import ids
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.web import resources
+from dd0c.kernel.web.fields import Moment
+from dd0c.kernel.web.requires import Requires
+from dd0c.products.route.models import dollars_text
+from dd0c.products.route.store import reading
+
+router = APIRouter(prefix="/api/v1/route", tags=["route"])
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Sums(BaseModel):
+    """Sums over attempts. A null count: no attempt reported it."""
+
+    requests: int
+    attempts: int
+    input: int | None
+    cache_read: int | None
+    cache_write_5m: int | None
+    cache_write_1h: int | None
+    output: int | None
+    reasoning: int | None
+    cost_usd: str | None = Field(description="Exact US dollars of what has a price; null: nothing.")
+    unpriced_requests: int = Field(description="How many have no known cost; not in `cost_usd`.")
+
+
+class Row(Sums):
+    """Usage of one model, key or day; of these four, those that `by` does not ask for are null."""
+
+    model: str | None = Field(None, description="As it was asked for.")
+    key: str | None = Field(None, description="The key's name, or its id when it has none.")
+    key_id: str | None = None
+    day: str | None = Field(None, description="In UTC.")
+
+
+class UsageShown(BaseModel):
+    """Usage in a span of time; the rows add up to the total, digit by digit."""
+
+    by: reading.By
+    since: datetime | None
+    until: datetime | None
+    rows: list[Row]
+    total: Sums
+
+
+@router.get(
+    "/usage",
+    operation_id="show_usage",
+    summary="Usage and cost by model, key or day",
+    response_model=UsageShown,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def show_usage(
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("route:read"))],
+    by: Annotated[reading.By, Query(description="What a row is.")] = "model",
+    since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
+    until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
+    format: Annotated[Literal["json", "csv"], Query(description="How to answer.")] = "json",
+) -> UsageShown | Response:
+    """Exact sums over the ledger. What has no known cost is counted apart, never taken as free."""
+    use = resources.of(request)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        report = await reading.usage_by(tx, by, since, until)
+    if format == "csv":
+        return StreamingResponse(
+            csv_lines(report),
+            media_type="text/csv",
+            headers={"content-disposition": f'attachment; filename="usage-by-{by}.csv"'},
+        )
+    return UsageShown(
+        by=by,
+        since=since,
+        until=until,
+        rows=[Row(**_group(by, row), **_sums(row)) for row in report.rows],
+        total=Sums(**_sums(report.total)),
+    )
+
+
+def csv_lines(report: reading.UsageReport) -> Iterator[str]:
+    """The report as CSV, head first; without the total, which would count twice in a sheet."""
+    group = ("key", "key_id") if report.by == "key" else (report.by,)
+    yield _line([*group, *Sums.model_fields])
+    for row in report.rows:
+        cells = _group(report.by, row) | _sums(row)
+        yield _line(["" if cell is None else neutral(str(cell)) for cell in cells.values()])
+
+
+def neutral(cell: str) -> str:
+    """The text so that no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+def _group(by: reading.By, row: reading.UsageRow) -> dict[str, Any]:
+    """What the row is of, in the order of the CSV's columns."""
+    if by != "key":
+        return {by: str(row.group)}
+    assert isinstance(row.group, uuid.UUID)
+    key_id = ids.text(ids.Kind.KEY, row.group)
+    return {"key": row.name or key_id, "key_id": key_id}
+
+
+def _sums(row: reading.UsageRow) -> dict[str, Any]:
+    """The row's sums, in the order of the CSV's columns. No attempts cost exactly nothing."""
+    same = {name: getattr(row, name) for name in Sums.model_fields if name in _SAME}
+    cost = 0 if row.attempts == 0 else row.cost_pico
+    return same | {"cost_usd": dollars_text(cost), "unpriced_requests": row.unpriced}
+
+
+_SAME = frozenset(field.name for field in dataclasses.fields(reading.UsageRow))

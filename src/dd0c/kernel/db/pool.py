@@ -6,13 +6,14 @@ inside `tenancy.tenant` or `tenancy.system`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeAlias
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
-from dd0c.base.errors import Unavailable
+from dd0c.base.errors import Internal, Unavailable
 from dd0c.base.secrets import Secret
 
 Transaction: TypeAlias = AsyncConnection[Any]
@@ -29,21 +30,13 @@ SESSION = (
 
 
 async def open_pool(conninfo: Secret, role: str, size: int) -> Pool:
-    """A pool of up to `size` connections as `role`; Unavailable when the database does not answer.
-
-    `role` must be whom `conninfo` speaks as: each new connection is asked who it is.
-    """
+    """A pool of up to `size` connections as `role`; Unavailable says why there is none."""
     given = conninfo_to_dict(conninfo.reveal()).get("options") or ""
-
-    async def configure(connection: AsyncConnection[Any]) -> None:
-        cursor = await connection.execute("SELECT current_user = %s", (role,))
-        if await cursor.fetchone() != (True,):
-            raise Unavailable(f"a connection for {role} speaks as somebody else")
-
+    options = {"autocommit": True, "options": f"{given} {SESSION}"}
+    await _refuse_other_role(conninfo, role, options)
     pool: Pool = AsyncConnectionPool(
         conninfo.reveal(),
-        kwargs={"autocommit": True, "options": f"{given} {SESSION}"},
-        configure=configure,
+        kwargs=options,
         check=AsyncConnectionPool.check_connection,  # a restarted server costs no error
         min_size=1,
         max_size=size,
@@ -53,9 +46,22 @@ async def open_pool(conninfo: Secret, role: str, size: int) -> Pool:
         name=role,
         open=False,
     )
-    try:
-        await pool.open(wait=True, timeout=OPEN_TIMEOUT_S)
-    except PoolTimeout as error:
-        await pool.close()
-        raise Unavailable(f"the database does not answer {role}: {error}") from error
+    await pool.open()
     return pool
+
+
+async def _refuse_other_role(conninfo: Secret, role: str, options: dict[str, Any]) -> None:
+    """One connection first: its error names the cause, a pool's says that time is up."""
+    try:
+        async with (
+            asyncio.timeout(OPEN_TIMEOUT_S),
+            await AsyncConnection.connect(conninfo.reveal(), **options) as connection,
+        ):
+            cursor = await connection.execute("SELECT current_user = %s", (role,))
+            right = await cursor.fetchone() == (True,)
+    except (OperationalError, TimeoutError) as error:
+        raise Unavailable(
+            f"the database does not let {role} in: {error}", hint="is it running? see `dd0c doctor`"
+        ) from error
+    if not right:
+        raise Internal(f"a connection for {role} speaks as somebody else")

@@ -30,13 +30,13 @@ DEFAULT_BASE_URLS = {
     Dialect.OPENAI: "https://api.openai.com/v1",
     Dialect.ANTHROPIC: "https://api.anthropic.com",
 }
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?|[0-9a-f:.]+")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A base URL taken apart. `path_prefix` is empty or starts with `/`; it ends with none."""
+    """A base URL taken apart: the host without brackets, no `/` at the end of the prefix."""
 
     scheme: str
     host: str
@@ -44,8 +44,9 @@ class Address:
     path_prefix: str
 
     def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path_prefix}"
+        return f"{self.scheme}://{host}{port}{self.path_prefix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def parse_base_url(text: str, dialect: Dialect) -> Address:
         raise InvalidInput("a base URL carries no user name or password; give the key apart")
     if url.query or url.fragment:
         raise InvalidInput("a base URL has no ?query and no #fragment")
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else (url.hostname or "")
+    host = url.hostname or ""
     if not _HOST.fullmatch(host) or not _PATH.fullmatch(url.path):
         raise InvalidInput("a base URL has a host name and a path of plain ASCII characters")
     path = url.path.rstrip("/")
@@ -108,7 +109,7 @@ def from_environment(settings: Settings) -> tuple[list[Wanted], list[str]]:
 def _is_ourselves(address: Address, settings: Settings) -> bool:
     if address.port != settings.gateway_port:
         return False
-    host = address.host.strip("[]").lower()
+    host = address.host
     if host in ("localhost", settings.gateway_host.lower()):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What the gateway knows: keys, providers, prices. Pure memory; every change returns its message.
+"""What the workers have to know. Pure memory; every change returns the message that tells them.
 
 A key row becomes a `KeyEntry` while it may be used, and disappears when it is revoked or loses the
 scope; expiry is left to the workers, who have the time at hand. Rows that say what is known
@@ -17,16 +17,24 @@ from dd0c.products.route.hotpath.snapshot import (
     Provider,
     ProvidersChanged,
     Snapshot,
+    SpoolFull,
+    Stale,
+    ToWorker,
 )
 from dd0c.products.route.store.keys import KeyRow
 
 
 class Configuration:
-    """The current keys, providers and prices. `version` counts the changes."""
+    """The current keys, providers and prices, and what may not be relied on right now.
+
+    `version` counts the changes, `loaded` says that the first complete set is here.
+    """
 
     def __init__(self, pepper: bytes):
         self.version = 0
         self.loaded = False
+        self.stale = False
+        self.spool_full = False
         self._pepper = pepper
         self._keys: dict[bytes, KeyEntry] = {}
         self._providers: tuple[Provider, ...] = ()
@@ -41,9 +49,9 @@ class Configuration:
         return len(self._keys)
 
     @property
-    def price_providers(self) -> set[str]:
-        """Whose price lists are in use."""
-        return {p.price_provider for p in self._providers}
+    def price_count(self) -> int:
+        """Names that have a price."""
+        return len(self._prices)
 
     def snapshot(self) -> Snapshot:
         """Everything, for a worker that starts."""
@@ -54,6 +62,29 @@ class Configuration:
             providers=self._providers,
             prices=tuple(self._prices.values()),
         )
+
+    def greeting(self) -> list[ToWorker]:
+        """What a worker that starts is told."""
+        messages: list[ToWorker] = [self.snapshot()] if self.loaded else []
+        if self.stale:
+            messages.append(Stale(stale=True))
+        if self.spool_full:
+            messages.append(SpoolFull(full=True))
+        return messages
+
+    def set_stale(self, stale: bool) -> Stale | None:
+        """Whether changes may be missing; None when that was known."""
+        if stale == self.stale:
+            return None
+        self.stale = stale
+        return Stale(stale)
+
+    def set_spool_full(self, full: bool) -> SpoolFull | None:
+        """Whether new requests have to be refused; None when that was known."""
+        if full == self.spool_full:
+            return None
+        self.spool_full = full
+        return SpoolFull(full)
 
     def apply_keys(self, rows: Iterable[KeyRow]) -> KeysChanged | None:
         """Take in rows that may have changed; None when nothing did."""

@@ -28,7 +28,7 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.products.route import providers
 from dd0c.products.route.gateway.configuration import Configuration
-from dd0c.products.route.hotpath.snapshot import Provider, Stale, ToWorker
+from dd0c.products.route.hotpath.snapshot import Provider, ToWorker
 from dd0c.products.route.models import Dialect
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.store import keys as key_store
@@ -58,6 +58,7 @@ class Feed:
         tell: Callable[[ToWorker], None],
     ):
         self.away: bool | None = None  # None: not known yet
+        self.looked_at: float | None = None  # on the loop's clock
         self._conninfo = conninfo
         self._vault = vault
         self._prices = prices
@@ -102,7 +103,7 @@ class Feed:
             self._pass_on(self._configuration.apply_keys(rows))
             if await provider_store.has_changed(connection, since):
                 await self._load_providers(connection)
-        self._watermark = watermark
+        self._remember(watermark)
 
     async def _load(self, connection: Connection) -> None:
         """Take in everything; the first time the workers get it as their snapshot."""
@@ -111,7 +112,7 @@ class Feed:
             rows = await key_store.list_usable(connection)
             await self._load_providers(connection)
         self._pass_on(self._configuration.replace_keys(rows))
-        self._watermark = watermark
+        self._remember(watermark)
         if not self._configuration.loaded:
             self._configuration.loaded = True
             self._tell(self._configuration.snapshot())
@@ -151,7 +152,12 @@ class Feed:
             simulated=row.simulated,
         )
 
+    def _remember(self, watermark: str) -> None:
+        self._watermark = watermark
+        self.looked_at = asyncio.get_running_loop().time()
+
     def _pass_on(self, change: ToWorker | None) -> None:
+        """Tell the workers of a change; before the first load they wait for the whole."""
         if change is not None and self._configuration.loaded:
             self._tell(change)
 
@@ -160,7 +166,8 @@ class Feed:
         if away == self.away:
             return
         self.away = away
-        self._tell(Stale(away))
+        if (change := self._configuration.set_stale(away)) is not None:
+            self._tell(change)
         if away:
             log.warning("PostgreSQL is away, serving with what is known: %s", error)
         else:

@@ -14,8 +14,7 @@ import contextlib
 import logging
 import socket
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -76,7 +75,7 @@ class Fleet:
         self._spawn = spawn
         self._greet = greet
         self._on_price_wanted = on_price_wanted
-        self._retired: Counter[str] = Counter()
+        self._retired: dict[str, float] = {}
         self._stopping = asyncio.Event()
 
     @property
@@ -93,19 +92,13 @@ class Fleet:
         """Process ids of workers that may still write."""
         return {slot.process.pid for slot in self.slots if slot.process is not None}
 
-    def counters(self) -> Counter[str]:
+    def counters(self) -> dict[str, float]:
         """Counters of all workers there are and were, summed."""
-        total = Counter(self._retired)
-        for slot in self.slots:
-            total.update(slot.stats.counters)
-        return total
+        return _sum(self._retired, *(slot.stats.counters for slot in self.slots))
 
-    def gauges(self) -> Counter[str]:
+    def gauges(self) -> dict[str, float]:
         """Gauges of the living workers, summed."""
-        total: Counter[str] = Counter()
-        for slot in self.slots:
-            total.update(slot.stats.gauges)
-        return total
+        return _sum(*(slot.stats.gauges for slot in self.slots))
 
     def tell(self, message: ToWorker) -> None:
         """Send a message to every worker; it is encoded once."""
@@ -193,7 +186,7 @@ class Fleet:
             if asyncio.get_running_loop().time() > deadline:
                 process.kill()
             await asyncio.sleep(0.01)
-        self._retired.update(slot.stats.counters)
+        self._retired = _sum(self._retired, slot.stats.counters)
         slot.process, slot.link, slot.ready = None, None, False
         slot.stats = WorkerStats({}, {})
         return process.returncode
@@ -207,3 +200,11 @@ class Fleet:
                 slot.stats = message
             case PriceWanted():
                 self._on_price_wanted(message)
+
+
+def _sum(*many: Mapping[str, float]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for one in many:
+        for name, value in one.items():
+            total[name] = total.get(name, 0) + value
+    return total

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from fastapi import APIRouter
-
 from dd0c.kernel.auth.permissions import EVERYBODY, Role
 from dd0c.kernel.manifest import Manifest
-from dd0c.kernel.web.console.frame import Section
 from dd0c.products.route import api, pages
 from dd0c.products.route.api.probes import probes
 from dd0c.products.route.store.access import ACCESS
@@ -21,7 +16,7 @@ MANIFEST = Manifest(
     access=ACCESS,
     grants={role: frozenset({READ, WRITE} if role in WRITERS else {READ}) for role in EVERYBODY},
     api=api.router,
-    pages=APIRouter(),
-    section=Section(templates=Path(pages.__file__).parent / "templates", nav=()),
+    pages=pages.router,
+    section=pages.SECTION,
     probes=probes,
 )

@@ -1,0 +1,147 @@
+"""Charts as server-rendered SVG: no script, no asset, no inline style.
+
+Horizontal positions are percentages and vertical ones pixels, and there is no `viewBox`, so a chart
+fills its panel at any width while its text keeps its size. Money starts at zero. An amount nobody
+knows is a hatched cap of fixed height on its bar, never a height of its own. The caller prints the
+same numbers as a table beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+HEIGHT = 180
+_TOP, _FLOOR = 10, HEIGHT - 22
+_CAP = 9
+_BAR_SHARE = 0.82
+_COLOURS = 5
+_HATCH = (
+    '<defs><pattern id="hatch" class="hatch" width="5" height="5" '
+    'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<line x1="0" y1="0" x2="0" y2="5"/></pattern></defs>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of a stacked bar chart: a name and one amount for each bin."""
+
+    name: str
+    values: Sequence[int]
+    rest: bool = False  # "everything else" is grey
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bar: what stands below it, what its tooltip says, how many amounts are unknown."""
+
+    label: str
+    tooltip: str
+    unknown: int = 0
+    at: str = ""  # ISO time, for the script to show the label in local time
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Grid lines from zero up: their values and labels."""
+
+    top: int
+    ticks: Sequence[tuple[int, str]]
+
+
+def colour(index: int, series: Series) -> str:
+    """The CSS class of a series."""
+    return "s0" if series.rest else f"s{index % _COLOURS + 1}"
+
+
+def money_axis(largest_pico: int) -> Axis:
+    """Three to five grid lines at round dollar amounts, the last at or above the largest bar."""
+    step = 10**6  # a micro-dollar: below that a chart says nothing
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor * 4 >= largest_pico:
+                return _axis(step * factor, largest_pico)
+        step *= 10
+
+
+def _axis(step: int, largest: int) -> Axis:
+    lines = max(2, -(-largest // step))
+    decimals = max(0, 12 - (len(str(step)) - 1))
+    shown = 2 if decimals == 1 else decimals
+    ticks = [(i * step, f"${i * step / 10**12:,.{shown}f}") for i in range(lines + 1)]
+    return Axis(lines * step, [(0, "$0"), *ticks[1:]])
+
+
+def stacked_bars(title: str, bins: Sequence[Bin], series: Sequence[Series], axis: Axis) -> Markup:
+    """Bars of money over time, one colour a series, unknown amounts hatched."""
+    out = [
+        f'<svg role="img" aria-label="{escape(title)}" height="{HEIGHT}">',
+        _HATCH,
+    ]
+    for value, label in axis.ticks:
+        y = _height(value, axis)
+        kind = "grid zero" if value == 0 else "grid"
+        out.append(f'<line class="{kind}" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
+        out.append(f'<text x="-8" y="{y + 4}" text-anchor="end">{escape(label)}</text>')
+    step = 100 / max(1, len(bins))
+    every = max(1, len(bins) // 8)
+    for i, each in enumerate(bins):
+        out.append(_bar(i, step, each, series, axis))
+        if i % every == 0:
+            optional = ' class="opt"' if i // every % 2 else ""
+            at = f' data-time="{escape(each.at)}"' if each.at else ""
+            out.append(
+                f'<text{optional}{at} x="{(i + 0.5) * step:.2f}%" y="{HEIGHT - 4}" '
+                f'text-anchor="middle">{escape(each.label)}</text>'
+            )
+    out.append("</svg>")
+    return Markup("".join(out))  # noqa: S704  # every text above went through escape()
+
+
+def _bar(index: int, step: float, each: Bin, series: Sequence[Series], axis: Axis) -> str:
+    x, width = (index + (1 - _BAR_SHARE) / 2) * step, step * _BAR_SHARE
+    parts, below = [], 0
+    for k, one in enumerate(series):
+        value = one.values[index]
+        if value <= 0:
+            continue
+        low, high = _height(below, axis), _height(below + value, axis)
+        below += value
+        parts.append(_rect(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
+    if each.unknown:
+        parts.append(_rect("unknown", x, width, _height(below, axis) - _CAP, _CAP - 1))
+    hit = _rect("hit", index * step, step, _TOP, _FLOOR - _TOP)
+    return f'<g class="bin"><title>{escape(each.tooltip)}</title>{hit}{"".join(parts)}</g>'
+
+
+def _rect(kind: str, x: float, width: float, y: float, height: float) -> str:
+    across = f'x="{x:.2f}%" width="{width:.2f}%"'
+    return f'<rect class="{kind}" {across} y="{y:.1f}" height="{height:.1f}"/>'
+
+
+def _height(value: int, axis: Axis) -> float:
+    return round(_FLOOR - (_FLOOR - _TOP) * value / axis.top, 1)
+
+
+def strip(title: str, parts: Sequence[tuple[str, int]]) -> Markup:
+    """One horizontal bar cut into (colour class, amount) parts, in proportion; each is visible."""
+    total = sum(amount for _, amount in parts) or 1
+    shares = [max(0.6, 100 * amount / total) if amount else 0.0 for _, amount in parts]
+    scale, x, out = 100 / (sum(shares) or 1), 0.0, []
+    for (kind, _), share in zip(parts, shares, strict=True):
+        width = share * scale
+        out.append(
+            f'<rect class="{kind}" x="{x:.2f}%" width="{max(width - 0.2, 0):.2f}%" height="100%"/>'
+        )
+        x += width
+    return Markup('<svg role="img" aria-label="{}">{}</svg>').format(title, Markup("".join(out)))  # noqa: S704
+
+
+def swatch(kind: str) -> Markup:
+    """A small square of a series' colour for a legend."""
+    return Markup(
+        '<svg aria-hidden="true"><rect class="{}" width="100%" height="100%"/></svg>'
+    ).format(kind)

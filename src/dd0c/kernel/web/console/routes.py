@@ -1,0 +1,27 @@
+"""The console's own addresses: the way in, static files, the search box, the design system."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from dd0c.kernel.web.console import assets, find, frame, kit, sign_in
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+@router.get("/console")
+async def enter() -> RedirectResponse:
+    """To the first page."""
+    return RedirectResponse(sign_in.HOME, 307)
+
+
+@router.get(f"{assets.ROOT}/{{name}}")
+async def show_asset(request: Request, name: str) -> Response:
+    """A static file, under its hashed name only."""
+    return frame.of(request).assets.answer(name)
+
+
+for part in (sign_in, find, kit):
+    router.include_router(part.router)

@@ -1,0 +1,86 @@
+"""Requests as rows of a table: what is shown of each, and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dd0c.base import ids
+from dd0c.kernel.web.console import figures
+from dd0c.products.route.models import Usage
+from dd0c.products.route.pages import words
+from dd0c.products.route.store.reading import Request
+
+PATH = "/console/route/requests"
+_IN = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image")
+_OUT = ("output", "reasoning", "audio_output")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One request, of its final attempt; the cost is that of all attempts."""
+
+    id: str
+    href: str
+    at: datetime
+    model: str
+    asked: str
+    key: str
+    provider: str
+    simulated: bool
+    end: words.End
+    input: int | None
+    cached: int | None
+    output: int | None
+    first_byte_us: int | None
+    total_us: int | None
+    cost_pico: int | None
+    cost_reason: str
+
+
+def of(request: Request, simulated: Collection[str]) -> Row:
+    """The row of a request; `simulated` names the providers that make their answers up."""
+    final = request.final
+    model = final.served_model or final.requested_model
+    unknown = next((a for a in request.attempts if a.cost_pico is None), None)
+    return Row(
+        id=ids.text(ids.Kind.REQUEST, request.request_id),
+        href=address(request),
+        at=request.started_at,
+        model=model,
+        asked=final.requested_model if model != final.requested_model else "",
+        key=key_name(request),
+        provider=final.provider,
+        simulated=final.provider in simulated,
+        end=words.end(final.end_reason),
+        input=_sum(final.usage, _IN),
+        cached=final.usage.cache_read,
+        output=_sum(final.usage, _OUT),
+        first_byte_us=final.first_byte_us,
+        total_us=final.total_us,
+        cost_pico=request.cost_pico,
+        cost_reason=words.why_unknown(unknown.cost_reason) if unknown else "",
+    )
+
+
+def address(request: Request) -> str:
+    """The page of a request."""
+    return f"{PATH}/{ids.text(ids.Kind.REQUEST, request.request_id)}"
+
+
+def key_name(request: Request) -> str:
+    """What the key is called; its id when it has no name here."""
+    return request.key_name or ids.text(ids.Kind.KEY, request.key_id)
+
+
+def decimals(rows: Iterable[Row]) -> int:
+    """Decimal places that show every cost exactly, in one column."""
+    costs = [None if r.cost_pico is None else figures.dollars(r.cost_pico) for r in rows]
+    return figures.places(costs, least=4)
+
+
+def _sum(usage: Usage, buckets: tuple[str, ...]) -> int | None:
+    """The reported buckets together; None when none was."""
+    known = [n for bucket in buckets if (n := getattr(usage, bucket)) is not None]
+    return sum(known) if known else None

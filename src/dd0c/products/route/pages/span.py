@@ -1,0 +1,66 @@
+"""The time range of a page, kept in its address: `?range=24h`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlencode
+
+
+class Range(StrEnum):
+    """How far back a page looks."""
+
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range in words, its length, and the width of one bar of a chart over it."""
+
+    label: str
+    words: str
+    length: timedelta
+    step_s: int
+    step_words: str
+    label_format: str
+
+
+SPANS = {
+    Range.HOUR: Span("1 h", "the last hour", timedelta(hours=1), 300, "5 minutes", "%H:%M"),
+    Range.DAY: Span("24 h", "the last 24 h", timedelta(days=1), 3600, "hour", "%H:%M"),
+    Range.WEEK: Span("7 d", "the last 7 days", timedelta(days=7), 21_600, "6 hours", "%b %d"),
+    Range.MONTH: Span("30 d", "the last 30 days", timedelta(days=30), 86_400, "day", "%b %d"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of the range switch."""
+
+    label: str
+    href: str
+    current: bool
+
+
+def options(path: str, chosen: Range, kept: dict[str, str]) -> list[Option]:
+    """The range switch of a page, keeping its other filters."""
+    return [
+        Option(span.label, address(path, {"range": name, **kept}), name == chosen)
+        for name, span in SPANS.items()
+    ]
+
+
+def address(path: str, query: dict[str, str]) -> str:
+    """A path with those parameters that are not empty."""
+    used = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(used)}" if used else path
+
+
+def slots(now: datetime, span: Span) -> range:
+    """The slots of `step_s` seconds since 1970 that cover the span up to now."""
+    last = int(now.timestamp()) // span.step_s
+    return range(last - int(span.length.total_seconds()) // span.step_s + 1, last + 1)

@@ -1,0 +1,136 @@
+"""Sums for the overview: totals, spend over time by model, what has no price, who fails.
+
+Like `reading`: in a tenant's transaction, time is the time inside the request id, costs are as
+billed, and what has no cost is counted apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+from psycopg.sql import SQL
+
+from dd0c.kernel.db.pool import Transaction
+from dd0c.products.route.models import EndReason
+from dd0c.products.route.store import reading
+from dd0c.products.route.store.reading import Filter
+
+FAILED = [
+    *(EndReason.UPSTREAM_ERROR, EndReason.UPSTREAM_CUT, EndReason.TIMEOUT),
+    *(EndReason.LIMIT, EndReason.PANIC, EndReason.LOST),
+]
+_RATED = SQL(
+    "FROM route.attempts a LEFT JOIN route.ratings r ON r.request_id = a.request_id"
+    " AND r.attempt = a.attempt AND r.revision = 0"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Requests and what they cost. `failed` counts those whose caller got no whole answer."""
+
+    requests: int
+    failed: int
+    unpriced: int
+    cost_pico: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What one model cost in one slot of time; `model` None is every model but the leading ones."""
+
+    slot: int
+    model: str | None
+    requests: int
+    unpriced: int
+    cost_pico: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Attempts that a price would have given a cost, by model and reason."""
+
+    model: str
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A provider that fails: how often of how many, and when last."""
+
+    provider: str
+    attempts: int
+    failed: int
+    last_at: datetime
+    last_status: int | None
+
+
+async def totals(tx: Transaction, wanted: Filter) -> Totals:
+    """Sums over the requests that match."""
+    conditions, values = reading.conditions(wanted)
+    query = SQL(
+        "SELECT count(*) FILTER (WHERE a.final) AS requests,"
+        " count(*) FILTER (WHERE a.final AND a.end_reason = ANY(%(failed)s)) AS failed,"
+        " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced,"
+        " coalesce(sum(r.cost_pico), 0)::bigint AS cost_pico {rated} WHERE {conditions}"
+    ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
+    async with tx.cursor(row_factory=class_row(Totals)) as cursor:
+        await cursor.execute(query, {**values, "failed": FAILED})
+        row = await cursor.fetchone()
+    assert row is not None
+    return row
+
+
+async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -> list[Slot]:
+    """Spend by slot of `step_s` seconds since 1970 and by the models that cost most."""
+    conditions, values = reading.conditions(wanted)
+    query = SQL(
+        "WITH sums AS ("
+        "SELECT floor(extract(epoch FROM a.started_at) / %(step_s)s)::bigint AS slot,"
+        " a.requested_model AS model, count(*) FILTER (WHERE a.final) AS requests,"
+        " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced, sum(r.cost_pico) AS cost_pico"
+        " {rated} WHERE {conditions} GROUP BY 1, 2), leading AS ("
+        "SELECT model AS name FROM sums GROUP BY 1"
+        " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
+        " SELECT slot, name AS model, sum(requests)::bigint AS requests,"
+        " sum(unpriced)::bigint AS unpriced, coalesce(sum(cost_pico), 0)::bigint AS cost_pico"
+        " FROM sums LEFT JOIN leading ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
+    ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
+    async with tx.cursor(row_factory=class_row(Slot)) as cursor:
+        await cursor.execute(query, {**values, "step_s": step_s, "models_max": models_max})
+        return await cursor.fetchall()
+
+
+async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unpriced]:
+    """Models without a price for what was used, most frequent first."""
+    conditions, values = reading.conditions(wanted)
+    query = SQL(
+        "SELECT a.requested_model AS model, r.reason, count(*) AS attempts {rated}"
+        " WHERE r.cost_pico IS NULL AND (r.reason LIKE %(price)s OR r.reason LIKE %(rate)s)"
+        " AND {conditions} GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT %(limit)s"
+    ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
+    reasons = {"price": "no_price%", "rate": "no_rate%"}
+    async with tx.cursor(row_factory=class_row(Unpriced)) as cursor:
+        await cursor.execute(query, {**values, **reasons, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
+    """Providers with a failed attempt, most failures first."""
+    conditions, values = reading.conditions(wanted)
+    query = SQL(
+        "SELECT a.provider, count(*) AS attempts, count(*) FILTER ({failed}) AS failed,"
+        " max(a.started_at) FILTER ({failed}) AS last_at,"
+        " (array_agg(a.upstream_status ORDER BY a.request_id DESC) FILTER ({failed}))[1]"
+        " AS last_status FROM route.attempts a WHERE a.attempt > 0 AND {conditions} GROUP BY 1"
+        " HAVING count(*) FILTER ({failed}) > 0 ORDER BY 3 DESC, 1"
+    ).format(
+        failed=SQL("WHERE a.end_reason = ANY(%(failed)s)"),
+        conditions=SQL(" AND ").join(conditions),
+    )
+    async with tx.cursor(row_factory=class_row(Failing)) as cursor:
+        await cursor.execute(query, {**values, "failed": FAILED})
+        return await cursor.fetchall()

@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --root-user-action=ignore
 PYTHON ?= python3
 
-.PHONY: help up test check fmt lock
+.PHONY: help up test check fmt docs lock
 
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
 	@echo 'make check   style, types, imports, house rules'
 	@echo 'make fmt     mend what can be mended'
+	@echo 'make docs    write docs/reference from the code'
 	@echo 'make lock    pin the requirements again'
 
 up: $(VENV)/runtime.stamp
@@ -27,10 +28,14 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house
+	$(BIN)/python docs/generate.py --check
 
 fmt: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
 
 # The lock files hold no address: they install from whatever index pip is set up for.
 lock: $(VENV)/created.stamp

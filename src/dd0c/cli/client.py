@@ -23,6 +23,7 @@ from dd0c.base import errors, settings
 from dd0c.base.secrets import Secret
 
 DEADLINE_S = 30.0
+PAGE = "100"
 _BY_STATUS = {
     kind.status: kind for kind in errors.Error.__subclasses__() if kind is not errors.SetupError
 }
@@ -72,6 +73,18 @@ def call(
         answer = client.request(method, path, json=body, params=_given(query))
         _check(answer)
         return answer.json()
+
+
+def list_all(path: str) -> list[Any]:
+    """The items of every page of `/api/v1{path}`."""
+    items: list[Any] = []
+    cursor = None
+    while True:
+        page = call("GET", path, query={"cursor": cursor, "limit": PAGE})
+        items += page["items"]
+        cursor = page.get("next_cursor")
+        if cursor is None:
+            return items
 
 
 def stream_text(path: str, query: Mapping[str, str | None]) -> Iterator[str]:

@@ -19,14 +19,18 @@ def key() -> None:
 @click.argument("name", default="unnamed")
 @click.option("--org", metavar="NAME", help="For this organisation (needs the role platform).")
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="May be given several times."
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="What it may do here; several times for several. Default viewer.",
 )
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
     type=click.Choice(SCOPES),
-    help="Where it works: gateway (/v1), api, console. Several times for several; default all.",
+    help="Where it works: gateway (/v1), api, console. Default gateway; with --role all three.",
 )
 @click.option("--model", "models", multiple=True, help="Only these models (several times).")
 @output.json_option
@@ -43,9 +47,9 @@ def create(
 
     \b
     Examples:
-      dd0c key create laptop --scope gateway         may call models, nothing else
+      dd0c key create laptop                         may call models, nothing else
       dd0c key create grafana --role viewer --scope api
-      OPENAI_API_KEY=$(dd0c key create ci --scope gateway)
+      OPENAI_API_KEY=$(dd0c key create ci)
       dd0c key create --org acme --role viewer --scope gateway --json
     """
     wanted = {
@@ -75,9 +79,9 @@ def list_keys(as_json: bool) -> None:
       dd0c key list
       dd0c key list --json
     """
-    found = client.call("GET", "/keys")
+    found = client.list_all("/keys")
     if as_json:
-        output.write_json(found)
+        output.write_json({"items": found})
         return
     rows = [
         (
@@ -89,7 +93,7 @@ def list_keys(as_json: bool) -> None:
             one["created_at"],
             "revoked" if one.get("revoked_at") else "valid",
         )
-        for one in found["items"]
+        for one in found
     ]
     columns = ("id", "name", "key", "roles", "scopes", "created", "state")
     output.write_table(columns, rows, numeric=frozenset())

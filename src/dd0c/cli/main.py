@@ -34,7 +34,7 @@ EPILOG = """\b
 Start here:
   dd0c up                                  start, then paste the request it prints
   dd0c usage --by model --since 24h        what it cost
-  dd0c key create laptop --scope gateway   a key that may only call models
+  dd0c key create laptop                   a key that may only call models
 
 Verbs find a dd0c on this machine by themselves. Elsewhere set DD0C_URL (the console's address)
 and DD0C_KEY. Every verb has --help, and --json where it answers something.

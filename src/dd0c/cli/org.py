@@ -40,9 +40,9 @@ def list_orgs(as_json: bool) -> None:
     Example:
       dd0c org list
     """
-    found = client.call("GET", "/orgs")
+    found = client.list_all("/orgs")
     if as_json:
-        output.write_json(found)
+        output.write_json({"items": found})
         return
-    rows = [(one["org"], one["id"], one["created_at"]) for one in found["items"]]
+    rows = [(one["org"], one["id"], one["created_at"]) for one in found]
     output.write_table(("organisation", "id", "created"), rows, numeric=frozenset())

@@ -113,19 +113,22 @@ def worker(**flags: Any) -> int:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8090, show_default=True, help="0 picks a free one.")
+@click.option("--faults", default="", help="For all requests, such as 'slow_first_token=200'.")
 @click.option("--listen-fd", type=int, hidden=True, help="An inherited listening socket.")
-def sim(host: str, port: int, listen_fd: int | None) -> int:
+def sim(host: str, port: int, faults: str, listen_fd: int | None) -> int:
     """Run simulated OpenAI and Anthropic providers, with faults on request.
 
+    A request asks for its own faults in the header x-sim-fault; GET /_sim/faults lists them all.
+
     \b
-    Example:
-      dd0c sim --port 8090
+    Examples:
+      dd0c sim --port 8090 --faults 'slow_first_token=200;pace=15'
       OPENAI_BASE_URL=http://127.0.0.1:8090/v1 OPENAI_API_KEY=any python my_program.py
     """
     from dd0c.sim import server
 
     log.configure("sim")
-    return server.main(host, port, listen_fd=listen_fd)
+    return server.main(host, port, listen_fd=listen_fd, faults=faults)
 
 
 @click.command()

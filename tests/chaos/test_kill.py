@@ -1,0 +1,118 @@
+"""kill -9 of each part under traffic: it comes back, and the ledger is complete (K-6, R-15)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.traffic import Traffic, check_complete
+from tests.support import processes
+from tests.support.product import Product, running, start, until
+
+pytestmark = pytest.mark.chaos
+
+PARTS = (
+    "gateway_worker-0",
+    "gateway_worker-1",
+    "gateway",
+    "control",
+    "worker",
+    "sim",
+    "valkey",
+    "postgres",
+)
+
+
+@pytest.fixture(scope="module")
+def victim() -> Iterator[Product]:
+    """A dd0c that only this module ill-treats."""
+    with running() as one:
+        yield one
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_part_comes_back_and_no_row_is_lost(victim: Product, part: str) -> None:
+    """K-6, R-15: after a kill -9 the part runs again, traffic goes on, the ledger is complete."""
+    _, key = victim.new_org()
+    with Traffic(victim, key) as traffic:
+        traffic.goes_on()
+        before = victim.parts()
+        os.kill(before[part], signal.SIGKILL)
+        until(lambda: _is_back(victim, part, before), f"{part} is back")
+        until(victim.is_ready, "gateway and console are ready")
+        traffic.goes_on()
+    check_complete(victim, key, traffic.answered)
+    assert {"postgres", "valkey", "sim", "gateway", "control", "worker"} <= victim.parts().keys()
+
+
+def _is_back(product: Product, part: str, before: dict[str, int]) -> bool:
+    """Whether a new process stands for the killed one, and as many parts run as before."""
+    now = product.parts()
+    return before[part] not in now.values() and len(now) == len(before)
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(victim: Product) -> None:
+    """K-6: 5 s after a kill -9 of the supervisor nothing of it runs; the next start just works."""
+    _, key = victim.new_org()
+    with Traffic(victim, key) as traffic:
+        traffic.goes_on()
+        everything = processes.descendants(victim.process.pid)
+        assert len(everything) >= len(PARTS)
+        victim.process.kill()
+        victim.process.wait()
+        until(
+            lambda: not any(processes.lives(pid) for pid in everything),
+            "nothing is left",
+            within_s=5.0,
+        )
+    _restart(victim)
+    check_complete(victim, key, traffic.answered)
+
+
+def test_a_start_right_after_the_kill_works(victim: Product) -> None:
+    """K-6: whoever starts again at once, while the killed one's children still end, succeeds."""
+    _, key = victim.new_org()
+    with Traffic(victim, key) as traffic:
+        traffic.goes_on()
+        victim.process.kill()
+        victim.process.wait()
+    _restart(victim)
+    with Traffic(victim, key) as later:
+        later.goes_on()
+    check_complete(victim, key, traffic.answered + later.answered)
+
+
+def test_postgres_standing_still_harms_no_known_key(victim: Product) -> None:
+    """R-32: while PostgreSQL hangs for 4 s known keys go on working; the rows arrive afterwards."""
+    _, key = victim.new_org()
+    with Traffic(victim, key) as traffic:
+        traffic.goes_on()
+        postmaster = victim.parts()["postgres"]
+        frozen = [postmaster, *processes.descendants(postmaster)]
+        failed = traffic.failed
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            while time.monotonic() - begun < 4.0:
+                traffic.goes_on(within_s=2.0)
+        finally:
+            for pid in reversed(frozen):
+                os.kill(pid, signal.SIGCONT)
+        assert traffic.failed == failed
+    check_complete(victim, key, traffic.answered)
+
+
+def _restart(victim: Product) -> None:
+    """Start again on the same home and ports; the fixture goes on with the new one."""
+    ports = {
+        "DD0C_GATEWAY_PORT": victim.gateway_url.rpartition(":")[2],
+        "DD0C_CONSOLE_PORT": victim.console_url.rpartition(":")[2],
+    }
+    new = start(Path(victim.home), **ports)
+    victim.process, victim.lines, victim.sim_url = new.process, new.lines, new.sim_url

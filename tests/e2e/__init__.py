@@ -1,0 +1,1 @@
+"""The running product, driven from outside: official SDKs, the command line, raw sockets."""

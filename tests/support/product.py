@@ -1,0 +1,201 @@
+"""The whole product as a user starts it: `dd0c up` in a home of its own, on free ports.
+
+    def test_something(product: Product) -> None:
+        answer = product.api("GET", "/route/requests")
+
+`product` is shared by a test session: leave it as you found it, and make an organisation of your
+own (`product.new_org()`) where counts matter. Tests that kill take `running()` for themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import processes
+
+START_WITHIN_S = 90.0
+DEADLINE_S = 20.0
+_numbers = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Product:
+    """A running dd0c."""
+
+    home: Path
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    gateway_url: str = ""
+    console_url: str = ""
+    sim_url: str = ""
+
+    @property
+    def owner_key(self) -> str:
+        return (self.home / "owner.key").read_text().strip()
+
+    def api(
+        self, method: str, path: str, *, key: str | None = None, **request: Any
+    ) -> httpx.Response:
+        """The answer of `/api/v1{path}`; as the first owner unless `key` says otherwise."""
+        return httpx.request(
+            method,
+            f"{self.console_url}/api/v1{path}",
+            headers={"Authorization": f"Bearer {key or self.owner_key}"},
+            timeout=DEADLINE_S,
+            **request,
+        )
+
+    def get_json(self, path: str, *, key: str | None = None, **query: Any) -> Any:
+        """The decoded answer of a GET that must succeed."""
+        answer = self.api("GET", path, key=key, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def chat(self, *, key: str | None = None, fault: str = "", **body: Any) -> httpx.Response:
+        """A chat completion of the gateway, buffered."""
+        return httpx.post(
+            f"{self.gateway_url}/v1/chat/completions",
+            headers={"Authorization": f"Bearer {key or self.owner_key}", "x-sim-fault": fault},
+            json={"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]} | body,
+            timeout=DEADLINE_S,
+        )
+
+    def cli(self, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """A verb of the command line, run on this host and home."""
+        return subprocess.run(
+            [sys.executable, "-m", "dd0c.cli.main", *argv],
+            env=_environment(self.home) | env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def new_org(self) -> tuple[str, str]:
+        """A fresh organisation: its name and owner key."""
+        name = f"org-{os.getpid()}-{next(_numbers)}"
+        answer = self.api("POST", "/orgs", json={"name": name})
+        assert answer.status_code == 201, answer.text
+        return name, str(answer.json()["owner_key"])
+
+    def parts(self) -> dict[str, int]:
+        """Process ids: the supervisor's children by name, gateway workers as `gateway_worker-N`."""
+        found = {_part(child): child for child in processes.children(self.process.pid)}
+        for i, worker in enumerate(processes.children(found.get("gateway", -1))):
+            found[f"gateway_worker-{i}"] = worker
+        return found
+
+    def is_ready(self) -> bool:
+        """Whether gateway and console say that they can serve."""
+        try:
+            return all(
+                httpx.get(f"{url}/readyz", timeout=5.0).status_code == 200
+                for url in (self.gateway_url, self.console_url)
+            )
+        except httpx.TransportError:
+            return False
+
+    def stop(self, *, within_s: float = 60.0) -> int:
+        """Ctrl-C, and the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(within_s)
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Product]:
+    """The session's running dd0c: two gateway workers, simulated providers, little patience."""
+    with running(DD0C_BODY_TIMEOUT_S="2") as one:
+        yield one
+
+
+@contextmanager
+def running(home: Path | None = None, **env: str) -> Iterator[Product]:
+    """A dd0c of one's own. It is stopped at the end, and must stop cleanly if it still runs."""
+    with tempfile.TemporaryDirectory(prefix="dd0c-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)  # as root the database's account must pass through
+        one = start(home or Path(folder) / "home", **env)
+        try:
+            yield one
+            if one.process.poll() is None:
+                assert one.stop() == 0, "\n".join(one.lines)
+        finally:
+            if one.process.poll() is None:
+                one.process.kill()
+                one.process.wait()
+
+
+def start(home: Path, **env: str) -> Product:
+    """`dd0c up` on this home; returns when it says that it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dd0c.cli.main", "up"],
+        env=_environment(home) | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    one = Product(home, process)
+    ready = threading.Event()
+    threading.Thread(target=_read, args=(one, ready), daemon=True).start()
+    if not ready.wait(START_WITHIN_S) or process.poll() is not None:
+        process.kill()
+        process.wait()
+        raise AssertionError("dd0c up did not become ready:\n" + "\n".join(one.lines))
+    facts = json.loads((home / "run" / "up.json").read_text())
+    one.gateway_url, one.console_url = facts["gateway_url"], facts["console_url"]
+    one.sim_url = facts["sim_url"]
+    return one
+
+
+def until(true: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) -> float:
+    """Wait until `true()`; returns the seconds it took, fails after `within_s`."""
+    begun = time.monotonic()
+    while not true():
+        if time.monotonic() - begun > within_s:
+            raise AssertionError(f"not within {within_s} s: {what}")
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def _read(one: Product, ready: threading.Event) -> None:
+    assert one.process.stdout is not None
+    with one.process.stdout as out:
+        for line in out:
+            one.lines.append(line.rstrip("\n"))
+            if one.lines[-1].startswith("Ctrl-C stops it"):  # the last of the ready lines
+                ready.set()
+    ready.set()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    foreign = ("DD0C_", "OPENAI_", "ANTHROPIC_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return kept | {
+        "DD0C_HOME": str(home),
+        "DD0C_GATEWAY_PORT": "0",
+        "DD0C_CONSOLE_PORT": "0",
+        "DD0C_WORKERS": "2",
+    }
+
+
+def _part(pid: int) -> str:
+    argv = processes.argv(pid) or ["gone"]
+    if "dd0c.cli.main" in argv:
+        return argv[argv.index("dd0c.cli.main") + 1]
+    return Path(argv[0]).name

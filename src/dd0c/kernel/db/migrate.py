@@ -17,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,7 @@ async def migrate(
     sources = (KERNEL, *products)
     try:
         await _provision(settings, [*(s.schema for s in sources), QUEUE], database)
-        async with AsyncExitStack() as stack:
-            owner = await _connect(stack, settings, roles.OWNER, database)
+        async with _connection(settings, roles.OWNER, database) as owner:
             await _create_record(owner)
             applied: list[str] = []
             for source in sources:
@@ -117,8 +116,7 @@ def pending(schema: str, files: Sequence[File], recorded: Mapping[str, bytes]) -
 
 async def _provision(settings: Settings, schemas: Sequence[str], database: str) -> None:
     login = address.login(settings)
-    async with AsyncExitStack() as stack:
-        server = await _connect(stack, settings, roles.ADMIN, "postgres")
+    async with _connection(settings, roles.ADMIN, "postgres") as server:
         if login is None:
             place = home.find(settings.home)
             accounts = {role: passwords.get(place, role) for role in roles.ALL}
@@ -126,20 +124,21 @@ async def _provision(settings: Settings, schemas: Sequence[str], database: str) 
             await provision.make_database(server, database)
         else:
             await provision.make_roles_for(server, login)
-        admin = await _connect(stack, settings, roles.ADMIN, database)
+    async with _connection(settings, roles.ADMIN, database) as admin:
         await provision.make_schemas(admin, schemas)
 
 
-async def _connect(
-    stack: AsyncExitStack, settings: Settings, role: str, database: str
-) -> AsyncConnection[Any]:
-    """A connection that holds the runners' lock of its database until the stack ends."""
+@asynccontextmanager
+async def _connection(
+    settings: Settings, role: str, database: str
+) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection that holds the runners' lock of its database for the block."""
     conninfo = address.conninfo(settings, role, database=database)
     connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
-    await stack.enter_async_context(connection)
-    await connection.execute(SQL("SET lock_timeout = {}").format(RUNNER_WAIT))
-    await connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
-    return connection
+    async with connection:
+        await connection.execute(SQL("SET lock_timeout = {}").format(RUNNER_WAIT))
+        await connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+        yield connection
 
 
 async def _create_record(owner: AsyncConnection[Any]) -> None:

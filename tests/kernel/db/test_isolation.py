@@ -1,0 +1,255 @@
+"""Two tenants against every table of the kernel, as the role that serves (K-10, proofs 2 and 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from psycopg.sql import SQL, Identifier
+
+from dd0c.base import ids
+from dd0c.kernel.db import roles, tenancy
+from dd0c.kernel.db.pool import Pool, Transaction
+from tests.conftest import TwoOrgs
+from tests.support.database import Database
+
+Statement = tuple[str, tuple[object, ...]]
+
+TABLES = ("organisations", "api_keys", "sessions", "data_keys")
+
+
+def owned_rows(org: object, number: int) -> list[Statement]:
+    """One row of the organisation in every tenant table besides organisations."""
+    key = f"00000000-0000-7000-8000-00000000000{number}"
+    hashed = bytes([number]) * 32
+    return [
+        (
+            "INSERT INTO kernel.api_keys (id, org, name, prefix, hash, roles, scopes)"
+            " VALUES (%s, %s, 'key', 'dd0c_sk_', %s, '{owner}', '{api}')",
+            (key, org, hashed),
+        ),
+        (
+            "INSERT INTO kernel.sessions (token_hash, org, key_id, expires_at)"
+            " VALUES (%s, %s, %s, now() + interval '1 day')",
+            (hashed, org, key),
+        ),
+        (
+            "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'local')",
+            (key, org),
+        ),
+    ]
+
+
+async def everything(database: Database) -> dict[str, list[Any]]:
+    """All rows of all tables, as the owner sees them."""
+    conninfo = database.conninfo(roles.OWNER).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo) as owner:
+        found = {}
+        for table in TABLES:
+            query = SQL("SELECT t FROM {} t ORDER BY t").format(Identifier("kernel", table))
+            found[table] = await (await owner.execute(query)).fetchall()
+        return found
+
+
+async def fill(pool: Pool, orgs: TwoOrgs) -> None:
+    for number, org in enumerate((orgs.acme, orgs.globex), start=1):
+        async with tenancy.tenant(pool, org) as tx:
+            for query, arguments in owned_rows(org, number):
+                await tx.execute(query.encode(), arguments)
+
+
+async def count(tx: Transaction, table: str) -> int:
+    query = SQL("SELECT count(*) FROM {}").format(Identifier("kernel", table))
+    row = await (await tx.execute(query)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_the_suite_speaks_as_a_weak_role(app_pool: Pool) -> None:
+    """Proofs 8: what the tests connect as is no superuser, owner, or role past row security."""
+    async with tenancy.system(app_pool) as tx:
+        cursor = await tx.execute(
+            "SELECT current_user::text, session_user::text, rolsuper, rolbypassrls,"
+            " pg_has_role(current_user, 'dd0c_owner', 'MEMBER')"
+            " FROM pg_roles WHERE rolname = current_user"
+        )
+        assert await cursor.fetchone() == (roles.APP, roles.APP, False, False, False)
+
+
+async def test_every_tenant_table_is_covered(app_pool: Pool) -> None:
+    """K-11: a new table of the kernel without a row in these tests fails."""
+    async with tenancy.system(app_pool) as tx:
+        cursor = await tx.execute(
+            "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND relnamespace = 'kernel'::regnamespace AND relname <> 'migrations'"
+        )
+        assert {name for (name,) in await cursor.fetchall()} == set(TABLES)
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_tenant_reads_its_own_row_only(
+    app_pool: Pool, two_orgs: TwoOrgs, table: str
+) -> None:
+    """K-10: one row for each owner, none without a tenant, in every table."""
+    await fill(app_pool, two_orgs)
+    for org in (two_orgs.acme, two_orgs.globex):
+        async with tenancy.tenant(app_pool, org) as tx:
+            column = Identifier("id" if table == "organisations" else "org")
+            query = SQL("SELECT {} FROM {}").format(column, Identifier("kernel", table))
+            assert await (await tx.execute(query)).fetchall() == [(org,)]
+    async with tenancy.system(app_pool) as tx:
+        assert await count(tx, table) == 0
+
+
+CHANGES = {
+    "revoke a key": "UPDATE kernel.api_keys SET revoked_at = now() WHERE org = %s",
+    "retire a data key": "UPDATE kernel.data_keys SET retired_at = now() WHERE org = %s",
+    "end a session": "DELETE FROM kernel.sessions WHERE org = %s",
+}
+
+
+@pytest.mark.parametrize("query", CHANGES.values(), ids=CHANGES)
+async def test_a_tenant_changes_its_own_rows_only(
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database, query: str
+) -> None:
+    """K-10: the owner's change works; the same statement of another touches nothing."""
+    await fill(app_pool, two_orgs)
+    before = await everything(database)
+    async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
+        assert (await tx.execute(query.encode(), (two_orgs.acme,))).rowcount == 0
+    assert await everything(database) == before
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        assert (await tx.execute(query.encode(), (two_orgs.acme,))).rowcount == 1
+
+
+@pytest.mark.parametrize("which", range(3), ids=TABLES[1:])
+async def test_a_tenant_cannot_write_a_row_of_another(
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database, which: int
+) -> None:
+    """K-10: an INSERT with another organisation's id is refused, nothing is written."""
+    await fill(app_pool, two_orgs)
+    before = await everything(database)
+    query, arguments = owned_rows(two_orgs.acme, 3)[which]
+
+    async def write() -> None:
+        async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
+            await tx.execute(query.encode(), arguments)
+
+    with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        await write()
+    assert await everything(database) == before
+
+
+async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs: TwoOrgs) -> None:
+    """K-10: an UPDATE that gives a row away is refused."""
+    await fill(app_pool, two_orgs)
+
+    async def move() -> None:
+        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+            await tx.execute("UPDATE kernel.api_keys SET org = %s", (two_orgs.globex,))
+
+    with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        await move()
+
+
+@pytest.mark.parametrize("role", [roles.GATEWAY, roles.SHIPPER, roles.JOBS])
+@pytest.mark.parametrize("table", TABLES)
+async def test_other_roles_read_what_they_were_given(
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database, role: str, table: str
+) -> None:
+    """K-10: the gateway reads the keys of all and nothing else; shipper and jobs read none."""
+    await fill(app_pool, two_orgs)
+    conninfo = database.conninfo(role).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        if role == roles.GATEWAY and table in ("api_keys", "data_keys"):
+            assert await count(connection, table) == 2
+        else:
+            with pytest.raises(InsufficientPrivilege):
+                await count(connection, table)
+
+
+async def test_functions_find_the_tenant_of_a_stranger(app_pool: Pool, two_orgs: TwoOrgs) -> None:
+    """K-20: before a tenant is known a key, a session and a name lead to theirs and to no other."""
+    await fill(app_pool, two_orgs)
+    async with tenancy.system(app_pool) as tx:
+        for query in (
+            "SELECT org, org_name FROM kernel.authenticate_key(%s)",
+            "SELECT org, org_name FROM kernel.authenticate_session(%s)",
+        ):
+            cursor = await tx.execute(query.encode(), (bytes([2]) * 32,))
+            assert await cursor.fetchall() == [(two_orgs.globex, "globex")]
+            assert await (await tx.execute(query.encode(), (b"x" * 32,))).fetchall() == []
+        cursor = await tx.execute("SELECT kernel.find_organisation('ACME')")
+        assert await cursor.fetchone() == (two_orgs.acme,)
+        cursor = await tx.execute("SELECT name FROM kernel.list_organisations()")
+        assert sorted(await cursor.fetchall()) == [("acme",), ("globex",)]
+
+
+async def test_names_of_organisations_are_unique_in_any_case(
+    app_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """K-10: a second organisation of the same name, written differently, is refused."""
+    org = ids.new()
+
+    async def create() -> None:
+        async with tenancy.tenant(app_pool, org) as tx:
+            await tx.execute("INSERT INTO kernel.organisations VALUES (%s, 'ACME')", (org,))
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await create()
+
+
+async def test_a_change_that_commits_late_is_seen(
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database
+) -> None:
+    """Proofs 7: a change begun before a reader's snapshot and committed after it is not missed."""
+    await fill(app_pool, two_orgs)
+    conninfo = database.conninfo(roles.GATEWAY).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as gateway:
+
+        async def changed_since(mark: int) -> tuple[set[str], int]:
+            async with gateway.transaction():
+                await gateway.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                cursor = await gateway.execute(
+                    "SELECT org::text FROM kernel.api_keys WHERE changed_xid >= %s::text::xid8",
+                    (str(mark),),
+                )
+                orgs = {org for (org,) in await cursor.fetchall()}
+                cursor = await gateway.execute(
+                    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+                )
+                row = await cursor.fetchone()
+                assert row is not None
+                return orgs, int(row[0])
+
+        found, mark = await changed_since(0)
+        assert found == {str(two_orgs.acme), str(two_orgs.globex)}
+        async with tenancy.tenant(app_pool, two_orgs.acme) as late:
+            await late.execute("UPDATE kernel.api_keys SET revoked_at = now()")
+
+            async def quick() -> None:
+                async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
+                    await tx.execute("UPDATE kernel.api_keys SET revoked_at = now()")
+
+            await asyncio.create_task(quick())
+            found, mark = await changed_since(mark)
+            assert found == {str(two_orgs.globex)}, "the late one is not committed yet"
+        found, mark = await changed_since(mark)
+        assert str(two_orgs.acme) in found
+
+
+async def test_a_change_of_keys_is_announced(
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database
+) -> None:
+    """K-20: a new and a revoked key each wake the gateways, by a hint without content."""
+    conninfo = database.conninfo(roles.GATEWAY).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as gateway:
+        await gateway.execute("LISTEN dd0c_keys")
+        await fill(app_pool, two_orgs)
+        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+            await tx.execute("UPDATE kernel.api_keys SET revoked_at = now()")
+        hints = [hint.payload async for hint in gateway.notifies(timeout=5, stop_after=3)]
+    assert hints == ["", "", ""]

@@ -1,0 +1,186 @@
+"""Migrations: each once, in order, whole or not at all; a contradiction stops us (K-2, K-81)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dd0c.base import settings
+from dd0c.base.errors import SetupError
+from dd0c.kernel.db import address, migrate, roles
+from dd0c.kernel.db.migrate import KERNEL, File, Source
+from tests.support.database import Cluster, Database, product_migrations
+
+TRIED = "tried"  # a schema that only these tests use
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A product's migrations: one table."""
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE tried.first (n int);\n")
+    return tmp_path
+
+
+@pytest.fixture
+def empty(cluster: Cluster) -> Iterator[str]:
+    """The name of a database that does not exist yet."""
+    name = f"empty_{next(cluster.numbers)}"
+    yield name
+    with cluster.admin() as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+async def tables(cluster: Cluster, database: str) -> set[str]:
+    conninfo = address.conninfo(cluster.settings, roles.ADMIN, database=database)
+    async with await psycopg.AsyncConnection.connect(conninfo.reveal()) as admin:
+        cursor = await admin.execute(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'tried'::regnamespace"
+        )
+        return {name for (name,) in await cursor.fetchall()}
+
+
+async def test_an_empty_database_is_brought_up_once(
+    cluster: Cluster, empty: str, folder: Path
+) -> None:
+    """K-2: everything is applied the first time, nothing the second, only what is new the third."""
+    run = [Source(TRIED, folder)]
+    first = await migrate.migrate(cluster.settings, run, database=empty)
+    assert first[0].startswith("kernel/0001_")
+    assert "tried/0001_first.sql" in first
+    assert await migrate.migrate(cluster.settings, run, database=empty) == []
+    (folder / "0002_second.sql").write_text("CREATE TABLE tried.second (n int);\n")
+    third = await migrate.migrate(cluster.settings, run, database=empty)
+    assert third == ["tried/0002_second.sql"]
+    assert await tables(cluster, empty) == {"first", "second"}
+
+
+async def test_runners_at_once_apply_everything_once(
+    cluster: Cluster, empty: str, folder: Path
+) -> None:
+    """K-81: four runners on an empty database: one works, three wait and find nothing to do."""
+    run = [Source(TRIED, folder)]
+    found = await asyncio.gather(
+        *(migrate.migrate(cluster.settings, run, database=empty) for _ in range(4))
+    )
+    assert sorted(map(len, found))[:3] == [0, 0, 0]
+    assert await tables(cluster, empty) == {"first"}
+
+
+async def test_an_edited_file_is_refused(cluster: Cluster, empty: str, folder: Path) -> None:
+    """K-81: a file that changed after it was applied is named, and nothing more is applied."""
+    run = [Source(TRIED, folder)]
+    await migrate.migrate(cluster.settings, run, database=empty)
+    (folder / "0001_first.sql").write_text("CREATE TABLE tried.first (n bigint);\n")
+    (folder / "0002_second.sql").write_text("CREATE TABLE tried.second (n int);\n")
+    with pytest.raises(SetupError, match=r"tried/0001_first\.sql was changed"):
+        await migrate.migrate(cluster.settings, run, database=empty)
+    assert await tables(cluster, empty) == {"first"}
+
+
+async def test_a_newer_schema_is_refused(cluster: Cluster, empty: str, folder: Path) -> None:
+    """K-2: a migration that this dd0c does not know is named: a newer one was here."""
+    run = [Source(TRIED, folder)]
+    (folder / "0002_newer.sql").write_text("CREATE TABLE tried.second (n int);\n")
+    await migrate.migrate(cluster.settings, run, database=empty)
+    (folder / "0002_newer.sql").unlink()
+    with pytest.raises(SetupError, match=r"tried/0002_newer\.sql.*does not know") as error:
+        await migrate.migrate(cluster.settings, run, database=empty)
+    assert "newer" in error.value.hint
+
+
+async def test_a_failing_file_leaves_nothing(cluster: Cluster, empty: str, folder: Path) -> None:
+    """K-81: the statements of a file are one transaction; the message names file and cause."""
+    (folder / "0002_bad.sql").write_text("CREATE TABLE tried.half (n int);\nSELECT 1 / 0;\n")
+    with pytest.raises(SetupError, match=r"tried/0002_bad\.sql failed: division by zero"):
+        await migrate.migrate(cluster.settings, [Source(TRIED, folder)], database=empty)
+    assert await tables(cluster, empty) == {"first"}
+
+
+async def test_a_lock_is_waited_for_briefly(
+    cluster: Cluster, empty: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K-81: a long transaction of somebody's makes the migration give up, and readers pass by."""
+    run = [Source(TRIED, folder)]
+    await migrate.migrate(cluster.settings, run, database=empty)
+    (folder / "0002_alter.sql").write_text(
+        "SET lock_timeout = '300ms';\nALTER TABLE tried.first ADD m int;\n"
+    )
+    monkeypatch.setattr(migrate, "ATTEMPTS", 2)
+    monkeypatch.setattr(migrate, "PAUSE_S", 0.1)
+    conninfo = address.conninfo(cluster.settings, roles.OWNER, database=empty).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo) as long:
+        await long.execute("SELECT * FROM tried.first")
+        with pytest.raises(SetupError, match=r"0002_alter\.sql waits for a lock"):
+            await migrate.migrate(cluster.settings, run, database=empty)
+    assert await migrate.migrate(cluster.settings, run, database=empty) == ["tried/0002_alter.sql"]
+
+
+async def test_a_lock_that_is_given_up_costs_a_retry_only(
+    cluster: Cluster, empty: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K-81: the migration succeeds when the other transaction ends between two attempts."""
+    run = [Source(TRIED, folder)]
+    await migrate.migrate(cluster.settings, run, database=empty)
+    (folder / "0002_alter.sql").write_text(
+        "SET lock_timeout = '100ms';\nALTER TABLE tried.first ADD m int;\n"
+    )
+    monkeypatch.setattr(migrate, "PAUSE_S", 0.2)
+    conninfo = address.conninfo(cluster.settings, roles.OWNER, database=empty).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo) as long:
+        await long.execute("SELECT * FROM tried.first")
+        running = asyncio.create_task(migrate.migrate(cluster.settings, run, database=empty))
+        await asyncio.sleep(0.3)
+        await long.rollback()
+        assert await running == ["tried/0002_alter.sql"]
+
+
+def test_an_odd_name_or_a_double_number_is_refused(folder: Path) -> None:
+    """K-81: the order of the files is never a matter of chance."""
+    (folder / "0001_again.sql").write_text("SELECT 1;\n")
+    with pytest.raises(SetupError, match="one number"):
+        migrate.read_folder(folder)
+    (folder / "0001_again.sql").rename(folder / "second.sql")
+    with pytest.raises(SetupError, match=r"second\.sql is not named"):
+        migrate.read_folder(folder)
+
+
+def test_pending_keeps_the_order_of_the_files() -> None:
+    """K-81: what was applied is left out, the rest stays in order."""
+    files = [File(f"000{n}_x.sql", str(n)) for n in range(1, 5)]
+    recorded = {f.name: f.sha256 for f in files[:2]}
+    assert migrate.pending("x", files, recorded) == files[2:]
+
+
+async def test_an_external_database_is_migrated(database: Database) -> None:
+    """K-2: the account of DD0C_DATABASE_ADMIN_URL migrates; that of the other URL takes roles."""
+    external = database.settings
+    assert await migrate.migrate(external, product_migrations()) == []
+    for role in roles.RUNTIME:
+        conninfo = address.conninfo(external, role).reveal()
+        async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+            cursor = await connection.execute("SELECT current_user::text, session_user::text")
+            assert await cursor.fetchone() == (role, "dd0c_login")
+
+
+async def test_a_wrong_address_is_one_line_without_the_password(tmp_path: Path) -> None:
+    """K-2: a text that is no address, or a place where nobody answers, names the setting only."""
+    for url in ("postgresql//user:hunter2@host", "postgresql://user:hunter2@127.0.0.1:1/none"):
+        found = settings.load(
+            {"home": str(tmp_path)}, {"DD0C_DATABASE_URL": url, "DD0C_DATABASE_ADMIN_URL": url}
+        )
+        with pytest.raises(SetupError) as error:
+            await migrate.migrate(found, [])
+        assert "hunter2" not in error.value.message + error.value.hint
+        assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("source", [KERNEL, *product_migrations()], ids=lambda s: s.schema)
+def test_every_migration_bounds_its_locks(source: Source) -> None:
+    """K-81: each file sets a lock timeout before its first statement."""
+    for file in migrate.read_folder(source.folder):
+        statements = [line for line in file.text.splitlines() if line and line[:2] != "--"]
+        assert statements[0].startswith("SET lock_timeout"), file.name

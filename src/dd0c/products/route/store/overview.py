@@ -70,23 +70,22 @@ class Failing:
 
 async def totals(tx: Transaction, wanted: Filter) -> Totals:
     """Sums over the requests that match."""
-    conditions, values = reading.conditions(wanted)
+    conditions, values = reading.matching(wanted)
     query = SQL(
         "SELECT count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) FILTER (WHERE a.final AND a.end_reason = ANY(%(failed)s)) AS failed,"
         " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced,"
-        " coalesce(sum(r.cost_pico), 0)::bigint AS cost_pico {rated} WHERE {conditions}"
+        " coalesce(sum(r.cost_pico), 0) AS cost_pico {rated} WHERE {conditions}"
     ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
-    async with tx.cursor(row_factory=class_row(Totals)) as cursor:
-        await cursor.execute(query, {**values, "failed": FAILED})
-        row = await cursor.fetchone()
+    cursor = await tx.execute(query, {**values, "failed": FAILED})
+    row = await cursor.fetchone()
     assert row is not None
-    return row
+    return Totals(*map(int, row))
 
 
 async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -> list[Slot]:
     """Spend by slot of `step_s` seconds since 1970 and by the models that cost most."""
-    conditions, values = reading.conditions(wanted)
+    conditions, values = reading.matching(wanted)
     query = SQL(
         "WITH sums AS ("
         "SELECT floor(extract(epoch FROM a.started_at) / %(step_s)s)::bigint AS slot,"
@@ -95,18 +94,17 @@ async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -
         " {rated} WHERE {conditions} GROUP BY 1, 2), leading AS ("
         "SELECT model AS name FROM sums GROUP BY 1"
         " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
-        " SELECT slot, name AS model, sum(requests)::bigint AS requests,"
-        " sum(unpriced)::bigint AS unpriced, coalesce(sum(cost_pico), 0)::bigint AS cost_pico"
+        " SELECT slot, name, sum(requests), sum(unpriced), coalesce(sum(cost_pico), 0)"
         " FROM sums LEFT JOIN leading ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
     ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
-    async with tx.cursor(row_factory=class_row(Slot)) as cursor:
-        await cursor.execute(query, {**values, "step_s": step_s, "models_max": models_max})
-        return await cursor.fetchall()
+    cursor = await tx.execute(query, {**values, "step_s": step_s, "models_max": models_max})
+    rows = await cursor.fetchall()
+    return [Slot(slot, model, *map(int, sums)) for slot, model, *sums in rows]
 
 
 async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unpriced]:
     """Models without a price for what was used, most frequent first."""
-    conditions, values = reading.conditions(wanted)
+    conditions, values = reading.matching(wanted)
     query = SQL(
         "SELECT a.requested_model AS model, r.reason, count(*) AS attempts {rated}"
         " WHERE r.cost_pico IS NULL AND (r.reason LIKE %(price)s OR r.reason LIKE %(rate)s)"
@@ -120,7 +118,7 @@ async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unp
 
 async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
     """Providers with a failed attempt, most failures first."""
-    conditions, values = reading.conditions(wanted)
+    conditions, values = reading.matching(wanted)
     query = SQL(
         "SELECT a.provider, count(*) AS attempts, count(*) FILTER ({failed}) AS failed,"
         " max(a.started_at) FILTER ({failed}) AS last_at,"

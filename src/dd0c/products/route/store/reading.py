@@ -159,7 +159,7 @@ class UsageReport:
 
 async def list_requests(tx: Transaction, wanted: Filter, *, limit: int) -> RequestPage:
     """At most `limit` requests that match, newest first."""
-    conditions, values = conditions(wanted)
+    conditions, values = matching(wanted)
     query = SQL(
         "SELECT a.request_id FROM route.attempts a WHERE a.final AND {} ORDER BY 1 DESC LIMIT {}"
     ).format(SQL(" AND ").join(conditions), Placeholder("limit"))
@@ -182,7 +182,7 @@ async def usage_by(
 ) -> UsageReport:
     """Usage in a span of time; models and keys by falling cost, days in order."""
     group, name, order = _GROUPS[by]
-    conditions, values = conditions(Filter(since=since, until=until))
+    conditions, values = matching(Filter(since=since, until=until))
     query = SQL(
         "SELECT {group} AS group, {name} AS name, count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) AS attempts, sum(input_tokens) AS input, sum(cache_read_tokens) AS cache_read,"
@@ -215,7 +215,7 @@ _SUMS = (
 )
 
 
-def conditions(wanted: Filter) -> tuple[list[Composable], dict[str, Any]]:
+def matching(wanted: Filter) -> tuple[list[Composable], dict[str, Any]]:
     """The filter as SQL on `a`; spans of time become spans of request ids."""
     given = (
         ("a.request_id >= {}", "since", wanted.since and _first_id(wanted.since)),

@@ -1,0 +1,112 @@
+"""The parent's memory: every change makes exactly the message that brings a worker up to date."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dd0c.products.route.gateway.configuration import Configuration
+from dd0c.products.route.hotpath.snapshot import KeyEntry, KeysChanged, Price, Provider
+from dd0c.products.route.store.keys import KeyRow
+
+PEPPER = b"p" * 32
+ORG = uuid.UUID(int=7)
+
+rows = st.builds(
+    KeyRow,
+    hash=st.integers(0, 5).map(lambda n: bytes([n]) * 32),
+    id=st.just(uuid.UUID(int=1)),
+    org=st.just(ORG),
+    expires_us=st.none() | st.integers(1, 3),
+    models=st.none() | st.lists(st.sampled_from(["a", "b"]), max_size=2),
+    usable=st.booleans(),
+)
+
+
+def row(number: int, *, usable: bool = True) -> KeyRow:
+    """A key row."""
+    return KeyRow(bytes([number]) * 32, uuid.UUID(int=number), ORG, None, None, usable)
+
+
+class Worker:
+    """What a worker knows that took the first snapshot and every change."""
+
+    def __init__(self, configuration: Configuration):
+        self.keys = {entry.hash: entry for entry in configuration.snapshot().keys}
+
+    def take(self, change: KeysChanged | None) -> None:
+        """Apply a change as a worker does."""
+        if change is not None:
+            for key_hash in change.remove:
+                self.keys.pop(key_hash, None)
+            self.keys |= {entry.hash: entry for entry in change.upsert}
+
+
+def known(configuration: Configuration) -> dict[bytes, KeyEntry]:
+    """The keys of a worker that starts now."""
+    return {entry.hash: entry for entry in configuration.snapshot().keys}
+
+
+looks = st.lists(rows, max_size=6, unique_by=lambda found: found.hash)  # as the table has it
+
+
+@given(st.lists(st.tuples(st.booleans(), looks), max_size=6))
+def test_a_worker_told_of_changes_knows_what_a_new_one_knows(
+    steps: Sequence[tuple[bool, list[KeyRow]]],
+) -> None:
+    """Whatever changes in whatever order, changes and a fresh snapshot agree (R-32)."""
+    configuration = Configuration(PEPPER)
+    worker = Worker(configuration)
+    for whole, found in steps:
+        if whole:
+            worker.take(configuration.replace_keys(found))
+            assert known(configuration).keys() == {r.hash for r in found if r.usable}
+        else:
+            worker.take(configuration.apply_keys(found))
+        assert worker.keys == known(configuration)
+
+
+def test_reading_a_row_again_tells_nobody() -> None:
+    """A row that a late transaction brings twice makes one message (R-32)."""
+    configuration = Configuration(PEPPER)
+    assert configuration.apply_keys([row(1)]) is not None
+    version = configuration.version
+    assert configuration.apply_keys([row(1)]) is None
+    assert configuration.apply_keys([row(2, usable=False)]) is None
+    assert configuration.version == version
+
+
+def test_a_revoked_key_is_named_for_removal() -> None:
+    """A revocation is the hash alone: its cost does not depend on other keys (K-20)."""
+    configuration = Configuration(PEPPER)
+    configuration.apply_keys([row(n) for n in range(1, 100)])
+    change = configuration.apply_keys([row(5, usable=False)])
+    assert change == KeysChanged((), (bytes([5]) * 32,))
+
+
+def test_a_starting_worker_is_greeted_with_all_there_is() -> None:
+    """Nothing before the first load; then the snapshot and whatever limits it (R-32)."""
+    configuration = Configuration(PEPPER)
+    assert configuration.greeting() == []
+    configuration.loaded = True
+    configuration.set_stale(True)
+    configuration.set_spool_full(True)
+    kinds = [type(message).__name__ for message in configuration.greeting()]
+    assert kinds == ["Snapshot", "Stale", "SpoolFull"]
+    assert configuration.set_stale(True) is None
+
+
+def test_nothing_secret_is_shown() -> None:
+    """Neither the pepper nor a provider's secret is in a repr (K-32)."""
+    configuration = Configuration(PEPPER)
+    provider = Provider(
+        b"i", None, "openai", "openai", "https", "h", 443, "/v1", "sk-very-secret", "openai"
+    )
+    configuration.replace_providers([provider])
+    configuration.add_prices([Price("openai", "m", "p", 0, ())])
+    shown = repr((configuration, configuration.snapshot(), provider))
+    assert "sk-very-secret" not in shown
+    assert "ppp" not in shown

@@ -58,7 +58,8 @@ _RATES: dict[str, tuple[int, tuple[str, ...]]] = {
     "request": (3, ("requests_kcount",)),
 }
 _SERVICE_TIER_KEYS = ("service_tier", "processing", "speed")  # what the library files them under
-_NAMES_REMEMBERED_MAX = 50_000  # names come from callers: what we remember of them is bounded
+_NAMES_REMEMBERED_MAX = 20_000  # names come from callers: what we remember of them is bounded
+_NAME_MAX = 256
 
 
 class PriceTable:
@@ -80,6 +81,8 @@ class PriceTable:
     def find(self, provider: str, model: str) -> Price | None:
         """The price of the model that a name means to a provider; None when there is none."""
         key = (provider, model)
+        if len(model) > _NAME_MAX:
+            return None
         if key not in self._found:
             if len(self._found) >= _NAMES_REMEMBERED_MAX:
                 self._found.clear()
@@ -91,10 +94,14 @@ class PriceTable:
         return self._rows.get(price_id)
 
     def _compile(self, provider: str, name: str) -> Price | None:
+        # Not the library's own lookup of a name: it remembers every name it was ever asked for.
         snapshot = data_snapshot.get_snapshot()
         try:
-            known, model = snapshot.find_provider_model(name, None, provider, None)
+            known = snapshot.find_provider(None, provider, None)
         except LookupError:
+            return None
+        model = known.find_model(name, all_providers=snapshot.providers)
+        if model is None:
             return None
         lent = not any(model is own for own in known.models)  # another provider's: standard only
         service_tiers = ("",) if lent else ("", *_service_tiers(model))

@@ -1,0 +1,74 @@
+"""Open and close records of one worker become attempts. No I/O: records in, attempts out.
+
+A worker writes *open* before it sends and *close* before the last byte of the answer, so an open
+without its close is an attempt in flight, or a lost one once the worker is dead.
+
+A restart reads again from `low`, the oldest place whose opens are not all closed. What is shipped
+again is a row that exists already. Closes on the way whose opens lie before `low` were shipped too:
+up to `shipped` a close without an open is no riddle, after it one is an `orphan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dd0c.products.route.models import AttemptClosed, AttemptOpened, SpoolRecord
+
+
+class Position(NamedTuple):
+    """A place in the files of one worker: the number of the file and the byte in it."""
+
+    sequence: int
+    offset: int
+
+
+START = Position(0, 0)
+
+
+class Pair(NamedTuple):
+    """An attempt. `closed` None: its worker died first."""
+
+    opened: AttemptOpened
+    closed: AttemptClosed | None
+
+
+class Paired(NamedTuple):
+    """Attempts that are complete, and close records that nothing was opened for."""
+
+    attempts: list[Pair]
+    orphans: list[AttemptClosed]
+
+
+class Pairing:
+    """The attempts of one worker that are open. `shipped`: what is before it was shipped before."""
+
+    def __init__(self, shipped: Position = START):
+        self._shipped = shipped
+        self._open: dict[tuple[bytes, int], tuple[AttemptOpened, Position]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, records: Iterable[SpoolRecord], at: Position) -> Paired:
+        """Take in records that begin at or after `at`, in the order they were written."""
+        found = Paired([], [])
+        for record in records:
+            key = (record.request_id, record.attempt)
+            if isinstance(record, AttemptOpened):
+                self._open.setdefault(key, (record, at))
+            elif (opened := self._open.pop(key, None)) is not None:
+                found.attempts.append(Pair(opened[0], record))
+            elif at >= self._shipped:
+                found.orphans.append(record)
+        return found
+
+    def end(self) -> list[Pair]:
+        """The worker is dead and all it wrote was taken in: what is still open is lost."""
+        lost = [Pair(opened, None) for opened, _ in self._open.values()]
+        self._open.clear()
+        return lost
+
+    def low(self, position: Position) -> Position:
+        """Where a restart must begin to read, when everything before `position` was taken in."""
+        return next((at for _, at in self._open.values()), position)  # the first is the oldest

@@ -1,0 +1,230 @@
+"""Ships spooled attempts into the ledger: none lost, none twice, whatever is killed when (R-15).
+
+The order is what makes that true: rows are committed first, then `shipped.json` says so, then files
+are deleted. A kill between two steps repeats the step before, which the primary key turns into
+nothing. A worker that is dead leaves attempts open: they become rows with the end reason `lost`.
+
+One batch is in memory at a time. While PostgreSQL is away nothing is read ahead: the spool waits on
+disk, and its size is the backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from dd0c.base import ids
+from dd0c.base.clock import Clock
+from dd0c.base.errors import Error
+from dd0c.base.process import crash_point
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool
+from dd0c.products.route.hotpath import spool, tariff
+from dd0c.products.route.models import EndReason, PriceRow
+from dd0c.products.route.pairing import Pair
+from dd0c.products.route.prices import PriceTable
+from dd0c.products.route.shipper.folder import Batch, Folder, Living, Rejected
+from dd0c.products.route.store import ledger, staging
+
+CRASH_POINTS = (
+    "shipper.collected",
+    "shipper.inserted",
+    "shipper.committed",
+    "shipper.saved",
+    "shipper.deleted",
+)
+LOOK_EVERY_S = 0.05
+INSERT_MAX_S = 30.0
+RETRY_MIN_S = 0.1
+RETRY_MAX_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start."""
+
+    rows: int = 0
+    lost: int = 0
+    torn: int = 0
+    rejected: int = 0
+    failures: int = 0
+
+
+class Shipper:
+    """Ships one gateway's spool, and what gateways before it left in the folders beside it.
+
+    The caller holds the home's only right to be a gateway: every worker that `living` does not name
+    is dead, and so are all workers of other folders.
+    """
+
+    def __init__(self, spool_dir: Path, pool: Pool, prices: PriceTable, clock: Clock):
+        self.counts = Counts()
+        self._own = Folder(spool_dir)
+        self._left = [Folder(path) for path in _left_behind(spool_dir)]
+        self._pool = pool
+        self._prices = prices
+        self._clock = clock
+        self._kept_prices: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
+        self._caught_up_us = clock.now_us()
+        self._failing = False
+
+    async def run(self, living: Living, stop: asyncio.Event) -> None:
+        """Ship until `stop` is set, and once more then; PostgreSQL may come and go."""
+        delay_s = LOOK_EVERY_S
+        while not stop.is_set():
+            if await self._try(living):
+                delay_s = LOOK_EVERY_S
+            else:
+                delay_s = min(max(delay_s * 2, RETRY_MIN_S), RETRY_MAX_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), delay_s)
+        await self._try(living)
+
+    async def ship_once(self, living: Living = frozenset) -> int:
+        """Ship all there is now; says how many attempts. Raises when the ledger takes none."""
+        async with self._one_at_a_time:
+            shipped = await self._ship(self._own, living)
+            while self._left:
+                shipped += await self._ship(self._left[0], frozenset)
+                self._left[0].remove_if_empty()
+                del self._left[0]
+            self._caught_up_us = self._clock.now_us()
+            return shipped
+
+    def backlog_bytes(self) -> int:
+        """Bytes of records that are not in the ledger yet."""
+        return sum(folder.unshipped_bytes() for folder in (self._own, *self._left))
+
+    def backlog_age_s(self) -> float:
+        """Seconds since the ledger last had everything; 0 while it has."""
+        if not self.backlog_bytes():
+            return 0.0
+        return max(0, self._clock.now_us() - self._caught_up_us) / 1_000_000
+
+    async def _try(self, living: Living) -> bool:
+        """Ship, and say whether that went well; logs once when it no longer does, or does again."""
+        try:
+            await self.ship_once(living)
+        except (Error, psycopg.Error, OSError) as error:
+            if not self._failing:
+                log.warning("the ledger takes no rows, they wait in the spool: %s", error)
+            self._failing = True
+            self.counts.failures += 1
+            return False
+        if self._failing:
+            log.info("the ledger takes rows again")
+        self._failing = False
+        return True
+
+    async def _ship(self, folder: Folder, living: Living) -> int:
+        shipped = 0
+        try:
+            while batch := folder.collect(living):
+                crash_point("shipper.collected")
+                await self._insert(batch)
+                crash_point("shipper.committed")
+                folder.settle(batch)
+                self._count(folder, batch)
+                shipped += len(batch.pairs)
+        except BaseException:
+            folder.reset()  # what was collected is not shipped: read it again
+            raise
+        return shipped
+
+    async def _insert(self, batch: Batch) -> None:
+        """Commit the attempts of a batch; those that fit nowhere join what it rejected."""
+        rated = [self._rate(pair) for pair in batch.pairs]
+        rows: list[tuple[Pair, list[Any]]] = []
+        for pair, attempt in zip(batch.pairs, rated, strict=True):
+            try:
+                rows.append((pair, staging.row(attempt)))
+            except staging.Unfit as error:
+                batch.rejected.append(_unfit(pair, str(error)))
+        if not rows:
+            return
+        prices = self._new_prices(rated)
+        months = {_month(row[0]) for _, row in rows}
+        async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
+            for month in sorted(months):
+                await ledger.ensure_partitions(tx, month, month)
+            await ledger.add_prices(tx, prices)
+        self._kept_prices |= {price.id for price in prices}
+        await self._insert_rows(batch, rows)
+
+    async def _insert_rows(self, batch: Batch, rows: Sequence[tuple[Pair, list[Any]]]) -> None:
+        """Commit rows. Should PostgreSQL refuse one for what it holds, only that one stays out."""
+        try:
+            async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
+                now = self._clock.now()
+                self.counts.rows += await ledger.insert(tx, [row for _, row in rows], now=now)
+                crash_point("shipper.inserted")
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(rows) == 1:
+                batch.rejected.append(_unfit(rows[0][0], str(error)))
+                return
+            half = len(rows) // 2
+            await self._insert_rows(batch, rows[:half])
+            await self._insert_rows(batch, rows[half:])
+
+    def _rate(self, pair: Pair) -> staging.Rated:
+        """The rating the worker gave; one more try where it did not know the price yet."""
+        opened, closed = pair
+        if closed is None:
+            return staging.Rated(opened, None, None, None, EndReason.LOST)
+        if closed.cost_reason != "no_price":
+            return staging.Rated(
+                opened, closed, closed.cost_pico, closed.price_id, closed.cost_reason
+            )
+        price = self._prices.find(opened.price_provider, closed.served_model or opened.sent_model)
+        rating = tariff.rate(price, closed.usage, closed.service_tier, opened.started_us)
+        return staging.Rated(opened, closed, rating.cost_pico, rating.price_id, rating.reason)
+
+    def _new_prices(self, rated: Sequence[staging.Rated]) -> list[PriceRow]:
+        """The prices of these attempts that the ledger may not have yet."""
+        found: dict[str, PriceRow] = {}
+        for opened, closed, _, price_id, _ in rated:
+            if closed is None or price_id is None or price_id in self._kept_prices | found.keys():
+                continue
+            self._prices.find(opened.price_provider, closed.served_model or opened.sent_model)
+            if (row := self._prices.row(price_id)) is not None:
+                found[price_id] = row
+        return list(found.values())
+
+    def _count(self, folder: Folder, batch: Batch) -> None:
+        self.counts.lost += sum(pair.closed is None for pair in batch.pairs)
+        self.counts.torn += len(batch.torn)
+        self.counts.rejected += len(batch.rejected)
+        for damage in batch.torn:
+            log.warning("a worker died while it wrote to %s", damage.path)
+        for rejected in batch.rejected:
+            log.error(
+                "kept out of the ledger: %s",
+                rejected.reason,
+                extra={"file": str(folder.path / f"{rejected.name}.bad")},
+            )
+
+
+def _left_behind(own: Path) -> list[Path]:
+    folders = (path for path in sorted(own.parent.iterdir()) if path.is_dir() and path != own)
+    return [path for path in folders if any(path.glob("*.spool"))]
+
+
+def _month(request_id: Any) -> datetime:
+    moment = datetime.fromtimestamp(ids.time_ms(request_id) / 1000, UTC)
+    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
+
+
+def _unfit(pair: Pair, reason: str) -> Rejected:
+    frames = b"".join(spool.encode(record) for record in pair if record is not None)
+    return Rejected("unfit", frames, f"a record that fits nowhere: {reason}")

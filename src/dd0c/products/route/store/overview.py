@@ -39,7 +39,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one model cost in one slot of time; `model` None is every model but the leading ones."""
+    """What one model cost in one slot of time; `model` None is every model but the dearest."""
 
     slot: int
     model: str | None
@@ -91,11 +91,11 @@ async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -
         "SELECT floor(extract(epoch FROM a.started_at) / %(step_s)s)::bigint AS slot,"
         " a.requested_model AS model, count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced, sum(r.cost_pico) AS cost_pico"
-        " {rated} WHERE {conditions} GROUP BY 1, 2), leading AS ("
+        " {rated} WHERE {conditions} GROUP BY 1, 2), dearest AS ("
         "SELECT model AS name FROM sums GROUP BY 1"
         " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
         " SELECT slot, name, sum(requests), sum(unpriced), coalesce(sum(cost_pico), 0)"
-        " FROM sums LEFT JOIN leading ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
+        " FROM sums LEFT JOIN dearest ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
     ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
     cursor = await tx.execute(query, {**values, "step_s": step_s, "models_max": models_max})
     rows = await cursor.fetchall()

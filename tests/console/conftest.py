@@ -1,0 +1,112 @@
+"""The console in headless Chromium: a real control server, a real ledger, a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.console.ledger import Day, fill
+from tests.support import missing
+from tests.support.control import Served, serving
+from tests.support.database import Cluster
+
+FLAGS = [
+    "--no-sandbox",  # root has none
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+DEADLINE_MS = 10_000
+
+
+@dataclass(slots=True)
+class Visit:
+    """One browser page, with everything that its console said."""
+
+    page: Page
+    url: str
+    said: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> int:
+        """Open a path; the status of the answer."""
+        answer = self.page.goto(f"{self.url}{path}")
+        assert answer is not None
+        return answer.status
+
+    def sign_in(self, key: str) -> None:
+        """Through the form, like a person."""
+        self.go("/console/sign-in")
+        self.page.get_by_label("Key").fill(key)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(f"{self.url}/console/")
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Iterator[Served]:
+    """A control server with the organisations default, acme and globex."""
+    with serving(cluster) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def day(served: Served) -> Day:
+    """A day of traffic of acme; globex has none."""
+    return fill(served, served.acme)
+
+
+@pytest.fixture(scope="module")
+def browser(day: Day) -> Iterator[Browser]:
+    """Chromium. It starts after the ledger is filled: its loop tolerates no other beside it."""
+    found = os.environ.get("DD0C_CHROMIUM") or shutil.which("chromium")
+    missing.unless(bool(found), "apt-get install chromium, or set DD0C_CHROMIUM=/path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(served: Served, browser: Browser) -> Iterator[Visitor]:
+    """Opens browser pages, each with its own cookies; options are those of a browser context."""
+    contexts: list[BrowserContext] = []
+
+    def visit(**options: object) -> Visit:
+        chosen = {"viewport": {"width": 1400, "height": 900}, "timezone_id": "Europe/Berlin"}
+        context = browser.new_context(**(chosen | options))  # type: ignore[arg-type] # a plain dict
+        context.set_default_timeout(DEADLINE_MS)
+        contexts.append(context)
+        visit = Visit(context.new_page(), served.url)
+        visit.page.on("console", lambda message: visit.said.append(message.text))
+        visit.page.on("pageerror", lambda error: visit.said.append(f"error: {error}"))
+        return visit
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def owner(visitor: Visitor, served: Served) -> Visit:
+    """acme's owner, signed in."""
+    visit = visitor()
+    visit.sign_in(served.acme)
+    return visit
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where pictures go; not in git."""
+    folder = Path(__file__).resolve().parents[2] / "artifacts" / "console"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,59 @@
+"""Pictures of every page, wide and narrow, light and dark: to be looked at after a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.console.conftest import Visitor
+from tests.console.ledger import Day
+from tests.support.control import Served
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {1400: 900, 400: 800}
+SCHEMES = ("light", "dark")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_its_window(
+    visitor: Visitor, served: Served, day: Day, artifacts: Path, width: int, scheme: str
+) -> None:
+    """No page scrolls sideways or breaks its policy, at 1400 and 400 px, light and dark."""
+    visit = visitor(
+        viewport={"width": width, "height": WIDTHS[width]},
+        color_scheme=scheme,
+        has_touch=width < 500,
+    )
+
+    def picture(name: str) -> None:
+        overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        visit.page.screenshot(path=artifacts / f"{name}-{width}-{scheme}.png", full_page=True)
+        assert overflow <= 0, name
+
+    visit.go("/console/sign-in")
+    picture("sign-in")
+    visit.sign_in(served.acme)
+    picture("overview")
+    for name, path in PAGES.items():
+        visit.go(path.format(**day.named))
+        picture(name)
+    assert not [line for line in visit.said if "404" not in line]
+
+
+PAGES = {
+    "overview-month": "/console/?range=30d",
+    "requests": "/console/route/requests",
+    "requests-chips": "/console/route/requests?model=gpt-5-mini&end_reason=complete",
+    "requests-filtered-out": "/console/route/requests?model=nothing",
+    "request": "/console/route/requests/{plain}",
+    "request-gone": "/console/route/requests/{gone}",
+    "request-failed": "/console/route/requests/{failed}",
+    "request-retried": "/console/route/requests/{retried}",
+    "request-lost": "/console/route/requests/{lost}",
+    "request-hostile": "/console/route/requests/{hostile}",
+    "absent": "/console/route/requests/req_00000000000000000000000000",
+    "kit": "/console/kit",
+}

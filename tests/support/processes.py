@@ -34,6 +34,14 @@ def argv(pid: int) -> list[str]:
         return []
 
 
+def environment(pid: int) -> str:
+    """Its environment as it was started with; empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def pss_kb(pid: int) -> int:
     """Its memory, with what it shares divided among the sharers; 0 when it is gone."""
     try:

@@ -19,26 +19,27 @@ SIZE_BYTES_MAX = 4096
 
 
 def read(path: Path) -> Secret:
-    """The secret in the file, without the line end; SetupError when missing, open or too long."""
+    """The secret in the file, without the line end; SetupError when missing, open or no secret."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise SetupError(
             f"{path} is missing", hint="`dd0c up` makes it; restore it from a backup if you had one"
         ) from None
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise SetupError(f"{path} is not a file")
-        if broader := stat.S_IMODE(state.st_mode) & 0o077:
-            raise SetupError(
-                f"{path} can be used by others (mode bits {broader:03o})",
-                hint=f"replace the secret if somebody may have read it, then: chmod 600 {path}",
-            )
-        content = file.read(SIZE_BYTES_MAX + 1)
-    if len(content) > SIZE_BYTES_MAX or not content.isascii():
+    try:
+        mode = os.fstat(descriptor).st_mode
+        content = os.read(descriptor, SIZE_BYTES_MAX + 1) if stat.S_ISREG(mode) else b""
+    finally:
+        os.close(descriptor)
+    if broader := stat.S_IMODE(mode) & 0o077:
+        raise SetupError(
+            f"{path} can be used by others (mode bits {broader:03o})",
+            hint=f"replace the secret if somebody may have read it, then: chmod 600 {path}",
+        )
+    if not content or len(content) > SIZE_BYTES_MAX or not content.isascii():
         raise SetupError(f"{path} does not hold a secret of dd0c")
     return Secret(content.decode("ascii").strip())
 

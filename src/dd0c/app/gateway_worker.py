@@ -1,0 +1,153 @@
+"""One gateway worker: serves requests from memory, writes the spool, and nothing else.
+
+Started by the gateway's parent with a control socket, a listening socket and a spool folder. It
+holds no database driver and reads no file but its spool; secrets reach it over the control socket
+only. It lives as long as its parent: the end of the control socket drains it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from dd0c.base import log
+from dd0c.base.clock import SystemClock
+from dd0c.products.route.hotpath.control import Control
+from dd0c.products.route.hotpath.limits import Limits
+from dd0c.products.route.hotpath.plane import SWEEP_S, DataPlane
+from dd0c.products.route.hotpath.server import SEND_BUFFER_BYTES, Caller
+from dd0c.products.route.hotpath.snapshot import Drain, Snapshot, ToWorker, WorkerReady
+from dd0c.products.route.hotpath.spool import SpoolWriter
+
+ORPHAN_DRAIN_S = 3.0  # what an installation may outlive its supervisor
+STATS_S = 1.0
+BACKLOG = 1024
+TCP_NOTSENT_LOWAT = (
+    25  # linux/tcp.h; unsent bytes in the kernel beyond which a socket is not writable
+)
+NOTSENT_BYTES = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """The process: its sockets, its timers, and the order in which it ends."""
+
+    def __init__(self, limits: Limits, spool: SpoolWriter, loop: asyncio.AbstractEventLoop):
+        self._loop = loop
+        self._limits = limits
+        self._control = Control(self._on_message, self._on_orphaned)
+        self._plane = DataPlane(limits, SystemClock(), spool, loop, self._control.tell)
+        self._server: asyncio.Server | None = None
+        self._deadline: float | None = None
+        self._stopped = asyncio.Event()
+        self._listener: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(
+        self, control: socket.socket, listener: socket.socket, spool: SpoolWriter
+    ) -> None:
+        """Serve until drained or cut."""
+        self._listener = listener
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal)
+        await self._loop.create_connection(lambda: self._control, sock=control)
+        syncing = self._loop.create_task(spool.keep_synced())
+        ticking = self._loop.create_task(self._tick())
+        await self._stopped.wait()
+        self._plane.cut()
+        await asyncio.sleep(0.05)  # lets the last bytes reach the sockets
+        self._control.tell(self._plane.stats())
+        syncing.cancel()
+        ticking.cancel()
+        spool.close()
+
+    def _on_message(self, message: ToWorker) -> None:
+        self._plane.apply(message)
+        if isinstance(message, Snapshot) and self._server is None:
+            listening = self._loop.create_task(self._listen())
+            self._tasks.add(listening)
+            listening.add_done_callback(self._tasks.discard)
+        elif isinstance(message, Drain):
+            self._drain(message.seconds)
+
+    async def _listen(self) -> None:
+        assert self._listener is not None
+        self._server = await self._loop.create_server(
+            lambda: Caller(self._plane), sock=self._listener, backlog=BACKLOG
+        )
+        gc.freeze()
+        self._control.tell(WorkerReady(os.getpid()))
+
+    def _on_signal(self) -> None:
+        if self._deadline is None:
+            self._drain(self._limits.drain_s)
+        else:
+            self._stopped.set()
+
+    def _on_orphaned(self) -> None:
+        self._drain(ORPHAN_DRAIN_S)
+
+    def _drain(self, seconds: float) -> None:
+        deadline = self._loop.time() + seconds
+        self._deadline = min(self._deadline or deadline, deadline)
+        if self._server is not None:
+            self._server.close()
+        self._plane.drain()
+
+    async def _tick(self) -> None:
+        told = 0.0
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = self._loop.time()
+            self._plane.sweep()
+            if now - told >= STATS_S:
+                told = now
+                self._control.tell(self._plane.stats())
+            if self._deadline is not None and (now >= self._deadline or not self._plane.callers):
+                self._stopped.set()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of a worker; see the parent for who calls it."""
+    given = _arguments(argv)
+    log.configure(f"worker-{given.slot}")
+    limits = msgspec.json.decode(given.limits, type=Limits)
+    control = socket.socket(fileno=given.control_fd)
+    listener = socket.socket(fileno=given.listen_fd)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
+    for one in (control, listener):
+        one.setblocking(False)
+    spool = SpoolWriter(given.spool, given.slot, limits.spool_sync_ms)
+
+    async def serve() -> None:
+        await Worker(limits, spool, asyncio.get_running_loop()).run(control, listener, spool)
+
+    uvloop.run(serve())
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dd0c.app.gateway_worker")
+    parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--spool", type=Path, required=True, help="folder for spool files")
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--limits", required=True, help="JSON of hotpath.limits.Limits")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

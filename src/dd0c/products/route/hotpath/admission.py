@@ -1,0 +1,174 @@
+"""May this request go on, and where to? Pure decisions over what the worker holds in memory.
+
+`check_head` runs as soon as the head is there, so that a wrong path, key or length is answered
+before a body is read; `plan` runs on the whole request. The body is not decoded: the spans of its
+few keys that matter are found, and the changes are splices (R-3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from dd0c.products.route.hotpath import dialects, jsonspan
+from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
+from dd0c.products.route.hotpath.jsonspan import Malformed, Span, Splice
+from dd0c.products.route.hotpath.keys import Keys
+from dd0c.products.route.hotpath.limits import Limits
+from dd0c.products.route.hotpath.request import Request
+from dd0c.products.route.hotpath.routes import Routes, Target
+from dd0c.products.route.models import Dialect, Endpoint
+
+MODEL_LENGTH_MAX = 256
+
+_INCLUDE = b'"include_usage":true'
+_text = msgspec.json.Decoder(str)
+
+
+class Plan(NamedTuple):
+    """What is sent to whom. `strip_usage`: the usage chunk exists only because we asked for it."""
+
+    target: Target
+    requested_model: str
+    sent_model: str
+    reason: str
+    stream: bool
+    strip_usage: bool
+    pieces: list[bytes | memoryview]
+    length: int
+
+
+def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
+    """Why a request is refused for its head alone, or None; notes route and key in the request."""
+    if request.hosts != 1 and not (request.old and request.hosts == 0):
+        return _invalid("Send exactly one Host header.")
+    if request.old and request.coding:
+        return _invalid("HTTP/1.0 has no transfer coding; send a Content-Length.")
+    route = ROUTES.get(request.path)
+    if route is None:
+        return Refusal(
+            404,
+            "unknown_path",
+            f"There is no {request.path[:100]!r:.120} here. This gateway serves "
+            f"{', '.join(path.decode() for path in ROUTES)}.",
+        )
+    if request.method != route.method:
+        return Refusal(
+            405,
+            "method_not_allowed",
+            f"Use {route.method} for this path.",
+            ((b"allow", route.method.encode()),),
+        )
+    if route.endpoint is Endpoint.MODELS:
+        route = dialects.models_for(request.passed)
+    request.route = route
+    entry = keys.check(request.given_keys, now_us)
+    if isinstance(entry, Refusal):
+        return entry
+    request.entry = entry
+    if request.content_coding not in (b"", b"identity"):
+        return Refusal(415, "encoded_body", "Send the body without Content-Encoding.")
+    if request.length > limits.body_bytes_max:
+        return too_large(limits)
+    return None
+
+
+def too_large(limits: Limits) -> Refusal:
+    """The refusal of a body over the bound."""
+    return Refusal(
+        413,
+        "body_too_large",
+        f"The body is larger than {limits.body_bytes_max} bytes. Send less, or raise "
+        "DD0C_BODY_BYTES_MAX.",
+    )
+
+
+def plan(request: Request, routes: Routes) -> Plan | Refusal:
+    """Where a whole request goes and what is sent, or why it is refused."""
+    route, entry = request.route, request.entry
+    assert route is not None
+    assert entry is not None
+    if route.endpoint is Endpoint.MODELS:
+        target = routes.default(entry.org, route.dialect)
+        if target is None:
+            return _no_provider(route.dialect)
+        return Plan(target, "", "", "dialect", False, False, [], 0)
+    body = request.content()
+    try:
+        found = jsonspan.spans(body)
+        model = _model(body, found.get("model"))
+        changes, stream = _streaming(body, found, route.endpoint)
+    except Malformed as error:
+        return _invalid(f"{_sentence(str(error))} Send one JSON object with each key once.")
+    if not model:
+        return _invalid("Give the model's name as the text `model`.", "missing_model")
+    if len(model) > MODEL_LENGTH_MAX:
+        return _invalid(f"The model's name is longer than {MODEL_LENGTH_MAX} characters.")
+    choice = routes.choose(entry.org, route.dialect, model)
+    if choice is None:
+        return _no_provider(route.dialect)
+    if entry.models is not None and not {model, choice.model} & set(entry.models):
+        return Refusal(
+            403,
+            "model_not_allowed",
+            f"This key may not use {model!r:.120}. It may use: {', '.join(entry.models)}.",
+        )
+    strip = bool(changes)
+    if choice.model != model:
+        changes.append(Splice(*found["model"], msgspec.json.encode(choice.model)))
+    pieces = jsonspan.splice(body, changes)
+    length = len(body) if not changes else sum(map(len, pieces))
+    return Plan(choice.target, model, choice.model, choice.reason, stream, strip, pieces, length)
+
+
+def _model(body: bytes, span: Span | None) -> str:
+    """The model's name; empty when it is absent or no text."""
+    if span is None or body[span.start] != ord('"'):
+        return ""
+    return _text.decode(body[span.start : span.end])
+
+
+def _streaming(
+    body: bytes, found: dict[str, Span], endpoint: Endpoint
+) -> tuple[list[Splice], bool]:
+    """The change that makes an OpenAI stream tell its usage, and whether a stream is asked for."""
+    span = found.get("stream")
+    stream = span is not None and body[span.start : span.end] == b"true"
+    if span is None or not stream or endpoint is not Endpoint.CHAT:
+        return [], stream
+    options = found.get("stream_options")
+    if options is None:
+        return [Splice(span.end, span.end, b',"stream_options":{%b}' % _INCLUDE)], True
+    text = body[options.start : options.end]
+    if text == b"null":
+        return [Splice(*options, b"{%b}" % _INCLUDE)], True
+    if not text.startswith(b"{"):
+        return [], True  # the provider says best what is wrong with it
+    inner = jsonspan.spans(text)
+    given = inner.get("include_usage")
+    if given is None:
+        comma = b"," if inner else b""
+        at = options.start + 1
+        return [Splice(at, at, _INCLUDE + comma)], True
+    if text[given.start : given.end] == b"true":
+        return [], True
+    at = options.start
+    return [Splice(at + given.start, at + given.end, b"true")], True
+
+
+def _invalid(message: str, code: str = "invalid_request") -> Refusal:
+    return Refusal(400, code, message)
+
+
+def _no_provider(dialect: Dialect) -> Refusal:
+    return Refusal(
+        404,
+        "no_provider",
+        f"No provider for the {dialect} API is set up. Start dd0c with "
+        f"{dialect.upper()}_API_KEY in its environment.",
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."

@@ -1,0 +1,56 @@
+"""The worker's end of the socketpair to its parent: frames of 4 bytes length and msgpack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+
+from dd0c.products.route.hotpath.snapshot import FromWorker, ToWorker
+
+LENGTH_BYTES = 4
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+
+
+class Control(asyncio.Protocol):
+    """Calls `on_message` for each message of the parent, `on_end` when the parent is gone.
+
+    A message that cannot be read raises: a worker that has missed a change of keys must not go on,
+    so the exception closes the connection, which is the parent's death to us.
+    """
+
+    def __init__(self, on_message: Callable[[ToWorker], None], on_end: Callable[[], None]):
+        self._on_message = on_message
+        self._on_end = on_end
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def tell(self, message: FromWorker) -> None:
+        """Send a message."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        payload = _encoder.encode(message)
+        self._transport.write(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        start = 0
+        while len(self._received) - start >= LENGTH_BYTES:
+            body = start + LENGTH_BYTES
+            end = body + int.from_bytes(self._received[start:body], "big")
+            if end > len(self._received):
+                break
+            message = _decoder.decode(self._received[body:end])
+            start = end
+            self._on_message(message)
+        del self._received[:start]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_end()

@@ -1,0 +1,151 @@
+"""The life of one attempt as a table: state, event -> state, how it ended, what to do. No I/O.
+
+    CONNECTING ──> WAITING ──> HOLDING ───────────────┐   an answer that is given whole
+        ▲             │  │        │ too large to hold │
+        └── RETRY ────┘  └────> RELAYING ──> FINISHING┴─> ENDED
+
+In HOLDING the caller has nothing yet, so everything that goes wrong can still be an error with its
+own status. In RELAYING the caller has the head: what goes wrong becomes the last event of the
+stream. FINISHING means booked: the close record is written, the terminal bytes are out, and only
+the provider's own end of message is awaited; whatever happens then changes no bill.
+
+Two promises stand in the order of effects: BOOK comes before ANSWER and TAIL, which carry the last
+bytes to the caller, and DROP comes first where the caller has left.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.models import EndReason
+
+
+class State(IntEnum):
+    """Where an attempt is."""
+
+    CONNECTING = 0
+    WAITING = 1
+    HOLDING = 2
+    RELAYING = 3
+    FINISHING = 4
+    ENDED = 5
+
+
+class Event(IntEnum):
+    """What can happen to it."""
+
+    CONNECTED = 0
+    NOT_CONNECTED = 1
+    STALE = 2  # a kept connection was closed before any byte of an answer: once, try a fresh one
+    HEAD_TO_HOLD = 3
+    HEAD_TO_RELAY = 4
+    TOO_LARGE_TO_HOLD = 5
+    TERMINAL = 6  # the stream's last event came
+    TERMINAL_ERROR = 7  # the provider ended the stream with an error event
+    END = 8
+    ERROR_END = 9  # the end of an answer that is an error
+    BROKEN_OFF = 10
+    SILENT = 11
+    CLIENT_GONE = 12
+    CUT = 13  # the worker must stop now
+
+
+class Effect(IntEnum):
+    """What the relay does about it, in the order given."""
+
+    SEND = 0
+    DROP = 1
+    BOOK = 2
+    RETRY = 3
+    SEND_HEAD = 4
+    ANSWER = 5
+    TAIL = 6
+    REFUSE = 7
+    BREAK_OFF = 8
+    FINISH = 9
+
+
+class Step(NamedTuple):
+    """One cell of the table."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+    end_reason: EndReason | None = None
+
+
+_E, _S, _F, _R = Event, State, Effect, EndReason
+_REFUSED = (_F.DROP, _F.BOOK, _F.REFUSE)
+_LEFT = (_F.DROP, _F.BOOK)
+_BROKEN = (_F.DROP, _F.BOOK, _F.BREAK_OFF)
+
+TABLE: dict[State, dict[Event, Step]] = {
+    _S.CONNECTING: {
+        _E.CONNECTED: Step(_S.WAITING, (_F.SEND,)),
+        _E.NOT_CONNECTED: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
+        _E.SILENT: Step(_S.ENDED, _REFUSED, _R.TIMEOUT),
+        _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, _REFUSED, _R.LOST),
+    },
+    _S.WAITING: {
+        _E.STALE: Step(_S.CONNECTING, (_F.DROP, _F.BOOK, _F.RETRY), _R.UPSTREAM_ERROR),
+        _E.HEAD_TO_HOLD: Step(_S.HOLDING),
+        _E.HEAD_TO_RELAY: Step(_S.RELAYING, (_F.SEND_HEAD,)),
+        _E.BROKEN_OFF: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
+        _E.SILENT: Step(_S.ENDED, _REFUSED, _R.TIMEOUT),
+        _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, _REFUSED, _R.LOST),
+    },
+    _S.HOLDING: {
+        _E.TOO_LARGE_TO_HOLD: Step(_S.RELAYING, (_F.SEND_HEAD,)),
+        _E.END: Step(_S.ENDED, (_F.BOOK, _F.ANSWER, _F.FINISH), _R.COMPLETE),
+        _E.ERROR_END: Step(_S.ENDED, (_F.BOOK, _F.ANSWER, _F.FINISH), _R.UPSTREAM_ERROR),
+        _E.BROKEN_OFF: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_CUT),
+        _E.SILENT: Step(_S.ENDED, _REFUSED, _R.TIMEOUT),
+        _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, _REFUSED, _R.LOST),
+    },
+    _S.RELAYING: {
+        _E.TERMINAL: Step(_S.FINISHING, (_F.BOOK, _F.TAIL), _R.COMPLETE),
+        _E.TERMINAL_ERROR: Step(_S.FINISHING, (_F.BOOK, _F.TAIL), _R.UPSTREAM_ERROR),
+        _E.END: Step(_S.ENDED, (_F.BOOK, _F.TAIL, _F.FINISH), _R.COMPLETE),
+        _E.BROKEN_OFF: Step(_S.ENDED, _BROKEN, _R.UPSTREAM_CUT),
+        _E.SILENT: Step(_S.ENDED, _BROKEN, _R.TIMEOUT),
+        _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, _BROKEN, _R.LOST),
+    },
+    _S.FINISHING: {
+        _E.END: Step(_S.ENDED, (_F.FINISH,)),
+        _E.BROKEN_OFF: Step(_S.ENDED, (_F.DROP, _F.FINISH)),
+        _E.SILENT: Step(_S.ENDED, (_F.DROP, _F.FINISH)),
+        _E.CLIENT_GONE: Step(_S.ENDED, (_F.DROP,)),
+        _E.CUT: Step(_S.ENDED, (_F.DROP, _F.FINISH)),
+    },
+    _S.ENDED: dict.fromkeys(Event, Step(_S.ENDED)),  # what comes late changes nothing
+}
+
+REFUSALS = {
+    _E.NOT_CONNECTED: Refusal(
+        502,
+        "upstream_unreachable",
+        "No connection to the provider could be made. Try again; if it stays, check the "
+        "provider's address with `dd0c doctor`.",
+    ),
+    _E.BROKEN_OFF: Refusal(
+        502,
+        "upstream_cut",
+        "The provider closed the connection in the middle of its answer. Try again.",
+    ),
+    _E.SILENT: Refusal(
+        504,
+        "upstream_timeout",
+        "The provider did not answer in time. Try again, or ask for less at once.",
+    ),
+    _E.CUT: Refusal(
+        503,
+        "gateway_stopping",
+        "The gateway is stopping and could not wait for the answer. Try again.",
+        ((b"retry-after", b"1"),),
+    ),
+}

@@ -1,0 +1,89 @@
+"""Who is calling: the key check, in memory (K-20).
+
+The text is hashed with a keyed BLAKE2b and the hash looked up in a dict. An attacker who measures
+the time of the look-up learns about hashes under a pepper that he does not have, so the compare
+leaks nothing about keys. A removed key is gone with the next message of the parent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.snapshot import KeyEntry
+
+KEY_BYTES_MAX = 512
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="dd0c"'),)
+
+_HOW = "Send it as `Authorization: Bearer dd0c_sk_…` or as `x-api-key`."
+MISSING = Refusal(401, "missing_api_key", f"This gateway needs a dd0c key. {_HOW}", _CHALLENGE)
+UNKNOWN = Refusal(
+    401,
+    "invalid_api_key",
+    "The key is not valid here: it is unknown, was revoked, or lacks the scope `gateway`. "
+    "Create one with `dd0c key create`.",
+    _CHALLENGE,
+)
+EXPIRED = Refusal(
+    401,
+    "expired_api_key",
+    "The key has expired. Create a new one with `dd0c key create`.",
+    _CHALLENGE,
+)
+TWO = Refusal(
+    401, "ambiguous_api_key", f"The request carries two different keys. {_HOW}", _CHALLENGE
+)
+UNSURE = Refusal(
+    503,
+    "keys_not_current",
+    "The key is unknown, but the list of keys may be out of date because the database is away. "
+    "Try again shortly.",
+    ((b"retry-after", b"2"),),
+)
+
+
+class Keys:
+    """All keys that may use the gateway, by hash."""
+
+    def __init__(self) -> None:
+        self._pepper = b""
+        self._entries: dict[bytes, KeyEntry] = {}
+        self.stale = False
+
+    def replace(self, pepper: bytes, entries: Iterable[KeyEntry]) -> None:
+        """Forget all keys and take these."""
+        self._pepper = pepper
+        self._entries = {entry.hash: entry for entry in entries}
+
+    def change(self, upsert: Iterable[KeyEntry], remove: Iterable[bytes]) -> None:
+        """Add or replace keys, and forget others."""
+        for key_hash in remove:
+            self._entries.pop(key_hash, None)
+        for entry in upsert:
+            self._entries[entry.hash] = entry
+
+    def check(self, given: list[tuple[bytes, bytes]], now_us: int) -> KeyEntry | Refusal:
+        """The key in the `authorization` and `x-api-key` headers given, or why it is refused."""
+        texts = {text for name, value in given if (text := _text(name, value))}
+        ours = {text for text in texts if text.startswith(b"dd0c_")}
+        texts = ours or texts  # some callers send a provider's key beside ours
+        if len(texts) != 1:
+            return TWO if texts else MISSING
+        text = texts.pop()
+        if len(text) > KEY_BYTES_MAX:
+            return UNKNOWN
+        digest = hashlib.blake2b(text, key=self._pepper, digest_size=32).digest()
+        entry = self._entries.get(digest)
+        if entry is None:
+            return UNSURE if self.stale else UNKNOWN
+        if entry.expires_us is not None and entry.expires_us <= now_us:
+            return EXPIRED
+        return entry
+
+
+def _text(name: bytes, value: bytes) -> bytes:
+    if name == b"x-api-key":
+        return value.strip()
+    scheme, _, text = value.strip().partition(b" ")
+    return text.strip() if scheme.lower() == b"bearer" else b""

@@ -1,0 +1,140 @@
+"""What all connections of one worker share, and what happens to it from outside.
+
+The parent's messages change it (`apply`); one sweep every `SWEEP_S` stands in for all timers, so
+that a request arms none; `drain` and `cut` end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dd0c.base.clock import Clock
+from dd0c.products.route.hotpath.keys import Keys
+from dd0c.products.route.hotpath.limits import Limits
+from dd0c.products.route.hotpath.metrics import Metrics
+from dd0c.products.route.hotpath.routes import Routes
+from dd0c.products.route.hotpath.snapshot import (
+    Drain,
+    FromWorker,
+    KeysChanged,
+    Price,
+    PricesChanged,
+    PriceWanted,
+    ProvidersChanged,
+    Snapshot,
+    SpoolFull,
+    Stale,
+    ToWorker,
+    WorkerStats,
+)
+from dd0c.products.route.hotpath.spool import SpoolWriter
+from dd0c.products.route.hotpath.upstream import Pool
+
+if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.server import Caller
+
+SWEEP_S = 0.1
+PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
+
+
+class DataPlane:
+    """Keys, providers, prices, connections and counters of a worker."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Clock,
+        spool: SpoolWriter,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[FromWorker], None],
+    ):
+        self.limits = limits
+        self.clock = clock
+        self.spool = spool
+        self.now = loop.time
+        self.keys = Keys()
+        self.routes = Routes()
+        self.metrics = Metrics()
+        self.pool = Pool(limits, loop)
+        self.callers: set[Caller] = set()
+        self.loaded = False
+        self.draining = False
+        self.spool_full = False
+        self._tell = tell
+        self._prices: dict[tuple[str, str], Price] = {}
+        self._wanted: set[tuple[str, str]] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be served."""
+        return self.loaded and not self.draining and not self.spool_full
+
+    @property
+    def busy(self) -> int:
+        """Requests that are being served."""
+        return sum(caller.relay is not None for caller in self.callers)
+
+    def apply(self, message: ToWorker) -> None:
+        """Take in what the parent says; `Drain` is the process's business."""
+        match message:
+            case Snapshot():
+                self.keys.replace(message.pepper, message.keys)
+                self.routes = Routes(message.providers)
+                self._prices = {(p.provider, p.model): p for p in message.prices}
+                self.loaded = True
+            case KeysChanged():
+                self.keys.change(message.upsert, message.remove)
+            case ProvidersChanged():
+                self.routes = Routes(message.providers)
+            case PricesChanged():
+                self._prices.update({(p.provider, p.model): p for p in message.prices})
+            case SpoolFull():
+                self.spool_full = message.full
+            case Stale():
+                self.keys.stale = message.stale
+            case Drain():
+                pass
+
+    def find_price(self, provider: str, model: str) -> Price | None:
+        """The price of a model; one that is missing is asked for, once."""
+        price = self._prices.get((provider, model))
+        if price is None and model and len(self._wanted) < PRICES_WANTED_MAX:
+            wanted = (provider, model)
+            if wanted not in self._wanted:
+                self._wanted.add(wanted)
+                self._tell(PriceWanted(provider, model))
+        return price
+
+    def sweep(self) -> None:
+        """Expire what is past its deadline."""
+        now = self.now()
+        self.pool.sweep(now)
+        for caller in [c for c in self.callers if c.deadline <= now]:
+            caller.expire(now)
+
+    def drain(self) -> None:
+        """Take no new requests; idle connections are closed."""
+        self.draining = True
+        for caller in list(self.callers):
+            caller.drain()
+
+    def cut(self) -> None:
+        """End and book every request now."""
+        for caller in list(self.callers):
+            caller.cut()
+        self.pool.close()
+
+    def stats(self) -> WorkerStats:
+        """Counters and gauges for the parent."""
+        return WorkerStats(
+            counters=self.metrics.counters()
+            | {"dd0c_route_spool_records_total": self.spool.records},
+            gauges={
+                "dd0c_route_connections": len(self.callers),
+                "dd0c_route_requests_open": self.busy,
+                "dd0c_route_upstream_connections": self.pool.open,
+                "dd0c_route_upstream_connections_idle": self.pool.idle,
+            },
+        )

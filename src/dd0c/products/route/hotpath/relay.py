@@ -1,0 +1,383 @@
+"""One request on its way through: does what the table of `exchange` says, attempt by attempt.
+
+Everything runs in callbacks of the caller's connection and of the provider's; there is no task and
+no await. What keeps the ledger true is order: the open record is written before anything is sent
+(`_begin`), the close record (`_book`) before the last bytes go to the caller (`_answer`, `_tail`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dd0c.base import ids
+from dd0c.base.errors import Unavailable
+from dd0c.base.process import crash_point
+from dd0c.products.route.hotpath import dialects, exchange, heads, trace
+from dd0c.products.route.hotpath.admission import Plan
+from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
+from dd0c.products.route.hotpath.dialects import Refusal, Route
+from dd0c.products.route.hotpath.exchange import Effect, Event, State
+from dd0c.products.route.hotpath.meter import Bill, Meter, Outcome
+from dd0c.products.route.hotpath.request import Request
+from dd0c.products.route.models import EndReason
+
+if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.plane import DataPlane
+    from dd0c.products.route.hotpath.server import Caller
+    from dd0c.products.route.hotpath.upstream import Connection
+
+HOLD_BYTES_MAX = 1024 * 1024
+ATTEMPTS_MAX = 2
+
+CRASH_POINTS = (
+    "before_open",
+    "after_open",
+    "after_upstream_send",
+    "before_close_record",
+    "after_close_record",
+    "after_last_byte",
+)
+"""Where a drill may kill a worker (`DD0C_CRASH_AT`)."""
+
+UNBOOKABLE = Refusal(
+    503,
+    "spool_unavailable",
+    "The gateway cannot write its ledger records, and it serves nothing that it could not bill. "
+    "Free disk space for the spool, then try again.",
+    ((b"retry-after", b"5"),),
+)
+
+
+class _Received:
+    """What has come of an attempt's answer."""
+
+    __slots__ = ("body", "headers", "held", "held_bytes", "last", "reading", "status", "stream")
+
+    def __init__(self, route: Route):
+        self.status = 0
+        self.headers: list[heads.Header] = []
+        self.reading = Reading(route.dialect, route.endpoint)
+        self.stream: Stream | None = None
+        self.held: list[bytes] = []
+        self.held_bytes = 0
+        self.body = b""
+        self.last = b""  # what waits for the close record
+
+
+class Relay:
+    """Carries one request to a provider and the answer back."""
+
+    def __init__(self, plane: DataPlane, caller: Caller, request: Request, plan: Plan):
+        assert request.route is not None
+        self._plane = plane
+        self._caller = caller
+        self._request = request
+        self._plan = plan
+        self._route = request.route
+        self._id = ids.new_bytes()
+        self.request_id = ids.text(ids.Kind.REQUEST, self._id)
+        self._trace = trace.begin(request.traceparent)
+        self._got = _Received(request.route)
+        self._bill: Bill | None = None
+        self._state = State.CONNECTING
+        self._end: EndReason | None = None
+        self._attempt = 1
+        self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
+        self._connection: Connection | None = None
+        self.head_sent = False
+        self._chunked = False
+        self._bytes_out = 0
+
+    # -- the caller's side
+
+    def start(self) -> None:
+        """Begin the first attempt."""
+        try:
+            self._begin()
+        except Unavailable:
+            self._give_up()
+
+    def caller_gone(self) -> None:
+        """The caller has left."""
+        self._on(Event.CLIENT_GONE)
+
+    def cut(self) -> None:
+        """End it now: the worker stops."""
+        self._on(Event.CUT)
+
+    def pause(self) -> None:
+        """The caller reads slowly: let the provider wait."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """The caller has caught up."""
+        if self._connection is not None:
+            self._connection.resume()
+
+    def probe(self) -> bytes:
+        """Bytes that mean nothing to a caller, but make a closed socket say so; b"" if none can
+        be sent now."""
+        if not self.head_sent:
+            return b"" if self._request.old else b"HTTP/1.1 100 Continue\r\n\r\n"
+        if self._got.stream is None or self._got.stream.in_event:
+            return b""
+        return self._framed(b":\n\n")
+
+    # -- the provider's side (`upstream.Attempt`)
+
+    def connected(self, connection: Connection) -> None:
+        """The connection asked for is there."""
+        if self._state is not State.CONNECTING:
+            self._plane.pool.give(connection)  # the caller left meanwhile
+            return
+        self._connection = connection
+        self._on(Event.CONNECTED)
+
+    def not_connected(self, *, timeout: bool) -> None:
+        """No connection could be made."""
+        self._on(Event.SILENT if timeout else Event.NOT_CONNECTED)
+
+    def head(self, status: int, headers: list[heads.Header]) -> None:
+        """The head of the answer: a stream of events is relayed, all else is held."""
+        self._meter.first_byte_us = self._meter.elapsed_us()
+        self._got.status, self._got.headers = status, headers
+        kind, coding = heads.content_of(headers)
+        if status != 200 or not kind.startswith(b"text/event-stream"):
+            self._on(Event.HEAD_TO_HOLD)
+            return
+        if coding in (b"", b"identity"):
+            strip = self._plan.strip_usage
+            self._got.stream = Stream(self._route.dialect, self._got.reading, strip_usage=strip)
+        self._on(Event.HEAD_TO_RELAY)
+
+    def data(self, chunk: bytes) -> None:
+        """A run of the answer's body."""
+        if self._state is State.HOLDING:
+            self._got.held.append(chunk)
+            self._got.held_bytes += len(chunk)
+            if self._got.held_bytes > HOLD_BYTES_MAX:
+                self._on(Event.TOO_LARGE_TO_HOLD if self._got.status < 400 else Event.BROKEN_OFF)
+        elif self._state is State.FINISHING:
+            self._write(self._plan.target.scrub(chunk))
+        elif self._got.stream is not None:
+            self._pass(self._got.stream.feed(chunk))
+        else:
+            self._pass_large(chunk)
+
+    def ended(self) -> None:
+        """The answer is complete; the connection is no longer ours."""
+        self._connection = None
+        failed = False
+        if self._state is State.HOLDING:
+            self._got.body = self._plan.target.scrub(b"".join(self._got.held))
+            failed = self._got.status >= 400
+            if not failed:
+                self._got.reading.whole(self._got.body)
+        elif self._state is State.RELAYING and self._got.stream is not None:
+            over = self._pass(self._got.stream.end())
+            if not over and not self._got.reading.final:
+                self._on(Event.BROKEN_OFF)  # ended politely, but not at the end of the stream
+                return
+        elif self._state is State.RELAYING:
+            self._got.reading.tail(self._got.last)
+        self._on(Event.ERROR_END if failed else Event.END)
+
+    def lost(self, *, answered: bool) -> None:
+        """The connection is gone; `answered`: bytes of an answer had come."""
+        kept = self._connection is not None and self._connection.used
+        self._connection = None
+        again = kept and not answered and self._attempt < ATTEMPTS_MAX
+        self._on(Event.STALE if again else Event.BROKEN_OFF)
+
+    def silent(self) -> None:
+        """A deadline of the connection has passed."""
+        self._on(Event.SILENT)
+
+    # -- what the table asks for
+
+    def _on(self, event: Event) -> None:
+        step = exchange.TABLE[self._state][event]
+        self._state = step.state
+        if step.end_reason is not None:
+            self._end = step.end_reason
+        try:
+            for effect in step.effects:
+                _EFFECTS[effect](self, event)
+        except Unavailable:
+            self._give_up()
+
+    def _begin(self) -> None:
+        """Open an attempt and send it; only the first one trusts a kept connection."""
+        plane = self._plane
+        crash_point("before_open")
+        plane.spool.write(self._meter.opened(self._request, self._plan))
+        crash_point("after_open")
+        origin = self._plan.target.origin
+        kept = plane.pool.find_idle(origin) if self._attempt == 1 else None
+        if kept is not None:
+            self.connected(kept)
+        else:
+            plane.pool.connect(origin, self)
+
+    def _send(self, _: Event) -> None:
+        assert self._connection is not None
+        plan = self._plan
+        head = heads.to_provider(self._request, plan.target, self._trace, plan.length)
+        self._connection.send(self, head, plan.pieces)
+        crash_point("after_upstream_send")
+
+    def _drop(self, _: Event) -> None:
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+
+    def _book(self, event: Event) -> None:
+        assert self._end is not None
+        refusal = None if self.head_sent else exchange.REFUSALS.get(event)
+        status: int | None = refusal.status if refusal is not None else self._got.status
+        if event is Event.CLIENT_GONE and not self.head_sent:
+            status = None
+        provider = self._plan.target.provider
+        model = self._got.reading.model or self._plan.sent_model
+        price = self._plane.find_price(provider.price_provider, model)
+        self._bill = self._meter.bill(self._got.reading, self._end, self._route.endpoint, price)
+        outcome = Outcome(
+            end=self._end,
+            final=event is not Event.STALE,
+            status=status,
+            upstream_status=self._got.status or None,
+            upstream_request_id=heads.request_id_of(self._got.headers),
+            error_code=refusal.code if refusal is not None else None,
+            delivered_any=self.head_sent,
+            bytes_in=self._request.body_bytes,
+            bytes_out=self._bytes_out or len(self._got.body),
+        )
+        record = self._meter.closed(outcome, self._got.reading, self._bill)
+        crash_point("before_close_record")
+        self._plane.spool.write(record, durable=True)
+        crash_point("after_close_record")
+        self._plane.metrics.attempt(provider.name, self._end, self._bill.usage)
+
+    def _retry(self, _: Event) -> None:
+        self._attempt += 1
+        self._got = _Received(self._route)
+        self._meter = Meter(self._id, self._attempt, self._trace.trace_id, self._plane.clock)
+        self._begin()
+
+    def _send_head(self, _: Event) -> None:
+        framing = b"transfer-encoding: chunked\r\n"
+        if self._request.old:  # knows no chunks: the end of the connection is the end
+            framing, self._request.keep_alive = b"", False
+        self._caller.write(self._head(framing))
+        if self._got.stream is None:
+            held, self._got.held = self._got.held, []
+            self._pass_large(b"".join(held))
+
+    def _answer(self, _: Event) -> None:
+        self._caller.write(
+            self._head(b"content-length: %d\r\n" % len(self._got.body)) + self._got.body
+        )
+        self._bytes_out = len(self._got.body)
+        crash_point("after_last_byte")
+
+    def _tail(self, _: Event) -> None:
+        last = self._got.last
+        cost = self._bill.rating.cost_pico if self._bill is not None else None
+        if self._got.stream is not None and cost is not None:
+            shown = f": dd0c cost_usd={heads.dollars(cost)} request={self.request_id}\n\n"
+            last = shown.encode() + last
+        self._write(last)
+        if self._connection is not None:
+            self._connection.hurry()
+        crash_point("after_last_byte")
+
+    def _refuse(self, event: Event) -> None:
+        self._caller.refuse(exchange.REFUSALS[event], self._request, self.request_id)
+
+    def _break_off(self, event: Event) -> None:
+        """Say in the stream what went wrong; an answer without events can only be cut short."""
+        if self._got.stream is None:
+            self._caller.abort()
+            return
+        told = dialects.error_event(self._route.dialect, exchange.REFUSALS[event], self.request_id)
+        self._write((b"\n\n" if self._got.stream.in_event else b"") + told)
+        self._finish(event)
+
+    def _finish(self, _: Event) -> None:
+        if self._chunked:
+            self._caller.write(b"0\r\n\r\n")
+        self._caller.done(self._got.status)
+
+    def _give_up(self) -> None:
+        """The spool takes no more records: nothing is given that could not be booked."""
+        self._state = State.ENDED
+        self._drop(Event.CUT)
+        if self.head_sent:
+            self._caller.abort()
+        else:
+            self._caller.refuse(UNBOOKABLE, self._request, self.request_id)
+
+    # -- bytes to the caller
+
+    def _pass(self, passage: Passage) -> bool:
+        """Give on what passes; whether the stream is over."""
+        if passage.forward:
+            self._write(self._plan.target.scrub(passage.forward))
+        if passage.ended:
+            self._got.last = self._plan.target.scrub(passage.held)
+            self._on(Event.TERMINAL_ERROR if passage.failed else Event.TERMINAL)
+        return passage.ended
+
+    def _pass_large(self, chunk: bytes) -> None:
+        """Keep back the last bytes: they wait for the close record, they hold the usage, and a
+        secret that lies across two chunks is whole in them."""
+        joined = self._plan.target.scrub(self._got.last + chunk)
+        self._write(joined[:-TAIL_BYTES])
+        self._got.last = joined[-TAIL_BYTES:]
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._bytes_out += len(data)
+            self._caller.write(self._framed(data))
+
+    def _framed(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
+    def _head(self, framing: bytes) -> bytes:
+        self.head_sent = True
+        self._chunked = framing.startswith(b"transfer-encoding")
+        plan = self._plan
+        ours = [
+            framing,
+            self._caller.connection_line(self._request),
+            b"x-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-provider: %b\r\n"
+            b"x-dd0c-route-reason: %b\r\n"
+            % (
+                self.request_id.encode(),
+                heads.quoted(plan.sent_model),
+                heads.quoted(plan.target.provider.name),
+                plan.reason.encode(),
+            ),
+        ]
+        if self._bill is not None and self._bill.rating.cost_pico is not None:
+            shown = heads.dollars(self._bill.rating.cost_pico)
+            ours.append(b"x-dd0c-cost-usd: %b\r\n" % shown.encode())
+        return plan.target.scrub(
+            heads.to_caller(self._got.status, self._got.headers, b"".join(ours))
+        )
+
+
+_EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {
+    Effect.SEND: Relay._send,
+    Effect.DROP: Relay._drop,
+    Effect.BOOK: Relay._book,
+    Effect.RETRY: Relay._retry,
+    Effect.SEND_HEAD: Relay._send_head,
+    Effect.ANSWER: Relay._answer,
+    Effect.TAIL: Relay._tail,
+    Effect.REFUSE: Relay._refuse,
+    Effect.BREAK_OFF: Relay._break_off,
+    Effect.FINISH: Relay._finish,
+}

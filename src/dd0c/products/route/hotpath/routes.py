@@ -1,0 +1,105 @@
+"""Which provider answers: the providers as the data plane needs them, and the choice among them.
+
+An organisation's own providers come first, then the installation's, each in creation order. A model
+written `name/model` chooses by name; a name that no provider has is part of the model's name
+(`meta-llama/Llama-3`) and passes untouched.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import quote
+
+from dd0c.products.route.hotpath.snapshot import Provider
+from dd0c.products.route.models import Dialect
+
+MASK = b"[secret]"
+
+
+class Origin(NamedTuple):
+    """Where connections of a pool go."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Target:
+    """A provider with all that is the same for each request to it; its repr holds no secret."""
+
+    __slots__ = ("auth", "host", "origin", "prefix", "provider", "secrets")
+
+    def __init__(self, provider: Provider):
+        self.provider = provider
+        self.origin = Origin(provider.scheme, provider.host, provider.port)
+        self.prefix = provider.path_prefix.rstrip("/").encode()
+        name = f"[{provider.host}]" if ":" in provider.host else provider.host
+        default = {"http": 80, "https": 443}.get(provider.scheme)
+        self.host = (name if provider.port == default else f"{name}:{provider.port}").encode()
+        self.auth = _auth(provider)
+        self.secrets = _forms(provider.secret)
+
+    def __repr__(self) -> str:
+        return f"Target({self.provider!r})"
+
+    def scrub(self, data: bytes) -> bytes:
+        """The data without this provider's secret in any form that an echo could give it."""
+        for form in self.secrets:
+            if form in data:
+                data = data.replace(form, MASK)
+        return data
+
+
+class Choice(NamedTuple):
+    """The provider for a request, the model's name there, and why."""
+
+    target: Target
+    model: str
+    reason: str
+
+
+class Routes:
+    """All providers; one immutable table, replaced as a whole."""
+
+    def __init__(self, providers: Iterable[Provider] = ()):
+        self._defaults: dict[tuple[bytes | None, str], Target] = {}
+        self._named: dict[tuple[bytes | None, str, str], Target] = {}
+        for provider in providers:
+            target = Target(provider)
+            self._defaults.setdefault((provider.org, provider.dialect), target)
+            self._named.setdefault((provider.org, provider.dialect, provider.name), target)
+
+    def default(self, org: bytes, dialect: Dialect) -> Target | None:
+        """The first provider of a dialect for an organisation."""
+        return self._defaults.get((org, dialect)) or self._defaults.get((None, dialect))
+
+    def choose(self, org: bytes, dialect: Dialect, model: str) -> Choice | None:
+        """Who answers for `model`; None when no provider speaks the dialect."""
+        name, slash, rest = model.partition("/")
+        if slash and rest:
+            named = self._named.get((org, dialect, name)) or self._named.get((None, dialect, name))
+            if named is not None:
+                return Choice(named, rest, "named")
+        target = self.default(org, dialect)
+        return None if target is None else Choice(target, model, "dialect")
+
+
+def _auth(provider: Provider) -> bytes:
+    if not provider.secret:
+        return b""
+    secret = provider.secret.encode()
+    if provider.dialect == Dialect.ANTHROPIC:
+        return b"x-api-key: " + secret + b"\r\n"
+    return b"authorization: Bearer " + secret + b"\r\n"
+
+
+def _forms(secret: str) -> tuple[bytes, ...]:
+    """The secret as it is, and as URL, JSON and base64 would write it."""
+    if not secret:
+        return ()
+    forms = (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+    encoded = (form.encode() for form in forms)
+    return tuple(dict.fromkeys((*encoded, base64.b64encode(secret.encode()).rstrip(b"="))))

@@ -1,0 +1,408 @@
+"""A caller's connection: bytes in, whole requests out, one at a time, all within bounds (R-33).
+
+The parser is strict about lengths, transfer codings and line ends, but bounds nothing: sizes,
+times, hosts and the number of waiting requests are counted here. A request may be refused as soon
+as its head is known. Then its body is unread, and closing would make the kernel throw away the
+answer that we just wrote; so we stop sending, read on and discard for a while (`_linger`).
+
+A caller that shuts its sending side may still be reading, so that is no farewell. But one that has
+closed looks the same until something is sent to it: `_check_peer` asks TCP, and sends bytes that
+mean nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections import deque
+from typing import cast
+
+import httptools
+
+from dd0c.base import ids
+from dd0c.products.route.hotpath import admission, dialects, heads
+from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.plane import DataPlane
+from dd0c.products.route.hotpath.relay import Relay
+from dd0c.products.route.hotpath.request import Request
+
+PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is not read
+WRITE_BUFFER_BYTES = 64 * 1024
+SEND_BUFFER_BYTES = 128 * 1024  # set on the listener: a default socket takes 4 MB before it waits
+KEEP_BODY_BYTES = 64 * 1024  # a refused request with a body up to this keeps its connection
+FRAMING_BYTES_MAX = 16 * 1024  # chunk extensions and trailers, beyond 32 bytes for each chunk
+LINGER_S = 10.0
+DISCARD_BYTES_MAX = 64 * 1024 * 1024
+
+PROBE_AFTER_S = 0.3
+PROBE_EVERY_S = 1.0
+PROBES_MAX = 4  # interim responses; a client need not take any number of them
+TCP_CLOSE = 7  # tcpi_state in linux/tcp.h
+
+LOCAL = (b"/livez", b"/readyz")
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_GET_ONLY = Refusal(405, "method_not_allowed", "Use GET here.", ((b"allow", b"GET, HEAD"),))
+_NO_UPGRADE = Refusal(400, "no_upgrade", "This gateway upgrades and tunnels nothing.", close=True)
+_NO_EXPECT = Refusal(417, "expectation", "Send Expect on an idle connection only.", close=True)
+_STARTING = Refusal(
+    503, "starting", "The gateway has no configuration yet. Try again.", ((b"retry-after", b"1"),)
+)
+_SPOOL_FULL = Refusal(
+    503,
+    "spool_full",
+    "The gateway holds too many ledger records that the database has not taken. Try again later; "
+    "an operator should look at the database.",
+    ((b"retry-after", b"10"),),
+)
+
+
+class Caller(asyncio.Protocol):
+    """One connection of a caller."""
+
+    def __init__(self, plane: DataPlane):
+        self.deadline = math.inf
+        self.relay: Relay | None = None
+        self._plane = plane
+        self._parser = httptools.HttpRequestParser(self)
+        self._parsing: Request | None = None
+        self._in_body = False
+        self._raw_bytes = 0  # of the head, then of the body with its framing
+        self._chunks = 0
+        self._waiting: deque[Request] = deque()
+        self._serving: Request | None = None
+        self._deaf = False  # what still comes is discarded
+        self._discarded = 0
+        self._lingering = False
+        self._ended = False  # the caller sends no more
+        self._full = False  # the caller reads slowly
+        self._probes = 0
+
+    # -- the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.deadline = self._plane.now() + self._plane.limits.idle_timeout_s
+        crowded = len(self._plane.callers) >= self._plane.limits.connections_max
+        self._plane.callers.add(self)
+        if crowded:
+            self._reject(Refusal(503, "too_many_connections", "Too many connections. Try again."))
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            self._discard(len(data))
+            return
+        if self._parsing is not None:
+            self._raw_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return  # refused when its head was complete
+        except httptools.HttpParserError as error:
+            self._reject(Refusal(400, "bad_http", f"This is not HTTP that we accept: {error}."))
+            return
+        if (request := self._parsing) is not None and not self._deaf:
+            self._bound_unfinished(request, len(data))
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self._lingering or (self._serving is None and not self._waiting):
+            return False
+        self.deadline = self._plane.now() + PROBE_AFTER_S
+        return True
+
+    def pause_writing(self) -> None:
+        self._full = True
+        self.deadline = self._plane.now() + self._plane.limits.stall_timeout_s
+        if self.relay is not None:
+            self.relay.pause()
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self.relay is not None:
+            self.deadline = self._plane.now() + PROBE_EVERY_S if self._ended else math.inf
+            self.relay.resume()
+        elif not self._lingering:
+            self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._plane.callers.discard(self)
+        self._deaf = True
+        self._waiting.clear()
+        relay, self.relay = self.relay, None
+        if relay is not None:
+            self._count(0)
+            relay.caller_gone()
+
+    # -- the parser
+
+    def on_message_begin(self) -> None:
+        if self._deaf:
+            return
+        if len(self._waiting) >= PIPELINE_MAX:
+            self._waiting[-1].keep_alive = False
+            self._deaf = True
+            return
+        self._parsing = Request()
+        self._in_body = False
+        self._raw_bytes = self._chunks = 0
+        if self._serving is None:
+            self.deadline = self._plane.now() + self._plane.limits.head_timeout_s
+
+    def on_url(self, url: bytes) -> None:
+        if self._parsing is not None:
+            self._parsing.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._parsing
+        if request is not None and not self._in_body:  # else it is a trailer
+            request.head_bytes += len(name) + len(value) + 4
+            request.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        request = self._parsing
+        if request is None:
+            return
+        self._in_body = True
+        self._raw_bytes = 0
+        request.understand(self._parser.get_method().decode(), self._parser.get_http_version())
+        request.refusal = self._refusal_of_head(request)
+        if self._serving is None:
+            self.deadline = self._plane.now() + self._plane.limits.body_timeout_s
+        if request.refusal is None:
+            if request.expects and not request.old:
+                self._transport.write(_CONTINUE)
+        elif request.refusal.close or request.expects or self._is_long(request):
+            self._turn_away(request)
+
+    def on_body(self, body: bytes) -> None:
+        request = self._parsing
+        if request is None:
+            return
+        request.body_bytes += len(body)
+        if request.refusal is None:
+            request.body.append(body)
+            if request.body_bytes > self._plane.limits.body_bytes_max:
+                request.refusal = admission.too_large(self._plane.limits)
+                self._turn_away(request)
+        elif request.body_bytes > KEEP_BODY_BYTES:
+            self._turn_away(request)
+
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+
+    def on_message_complete(self) -> None:
+        request, self._parsing = self._parsing, None
+        if request is not None:
+            request.keep_alive = self._parser.should_keep_alive()
+            self._arrived(request)
+
+    # -- what a relay does to us
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; a connection that is going swallows them."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def connection_line(self, request: Request) -> bytes:
+        """The header line about this connection, or nothing."""
+        if self._ended or self._plane.draining or not request.keep_alive:
+            return b"connection: close\r\n"
+        return b"connection: keep-alive\r\n" if request.old else b""
+
+    def refuse(self, refusal: Refusal, request: Request, request_id: str) -> None:
+        """Answer with an error of our own in the caller's dialect."""
+        if request.route is not None:
+            dialect = request.route.dialect
+        else:
+            dialect = dialects.guess(request.path, request.headers)
+        body = dialects.error_body(dialect, refusal, request_id)
+        if refusal.close:
+            request.keep_alive = False
+        shown = b"x-dd0c-request-id: %b\r\n" % request_id.encode()
+        head = heads.own(
+            refusal.status, body, refusal.headers, shown + self.connection_line(request)
+        )
+        self.write(head if request.method == "HEAD" else head + body)
+        self.done(refusal.status)
+
+    def done(self, status: int) -> None:
+        """The answer is out: on to the next request, or to the end."""
+        self._count(status)
+        request, self._serving, self.relay = self._serving, None, None
+        if request is None or not request.keep_alive or self._plane.draining:
+            self._linger()
+        elif self._waiting:
+            self._next()
+        elif self._ended:
+            self._transport.close()
+        elif not self._full:
+            self._rest()
+
+    def abort(self) -> None:
+        """Cut the connection, so that the caller cannot take what it has for the whole answer."""
+        self._count(0)
+        self.relay = None
+        self._transport.abort()
+
+    # -- what the worker does to us
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        if self._lingering or self._full:
+            self._transport.abort()
+        elif self._serving is not None:
+            self._check_peer(now)
+        elif self._parsing is not None:
+            what = "body" if self._in_body else "head"
+            self._reject(Refusal(408, "too_slow", f"The request's {what} did not come in time."))
+        else:
+            self._transport.close()
+
+    def drain(self) -> None:
+        """Close when there is nothing to finish."""
+        if self._serving is None and not self._waiting and self._parsing is None:
+            self._transport.close()
+
+    def cut(self) -> None:
+        """End what is being served and close."""
+        if self.relay is not None:
+            self.relay.cut()
+        self._transport.close()
+
+    # -- requests
+
+    def _refusal_of_head(self, request: Request) -> Refusal | None:
+        limits = self._plane.limits
+        if request.head_bytes + len(request.url) > limits.header_bytes_max:
+            return self._too_long_head()
+        if request.method == "CONNECT" or self._parser.should_upgrade():
+            return _NO_UPGRADE
+        if request.expects and self._serving is not None:
+            return _NO_EXPECT
+        if request.path in LOCAL:
+            return None if request.method in ("GET", "HEAD") else _GET_ONLY
+        refusal = admission.check_head(
+            request, self._plane.keys, limits, self._plane.clock.now_us()
+        )
+        if refusal is None and not self._plane.loaded:
+            return _STARTING
+        if refusal is None and self._plane.spool_full:
+            return _SPOOL_FULL
+        return refusal
+
+    def _too_long_head(self) -> Refusal:
+        most = self._plane.limits.header_bytes_max
+        told = f"Request line and headers are longer than {most} bytes. Send fewer or shorter ones."
+        return Refusal(431, "headers_too_large", told, close=True)
+
+    def _bound_unfinished(self, request: Request, received: int) -> None:
+        if not self._in_body:
+            self._raw_bytes = max(self._raw_bytes, received)
+            if self._raw_bytes > self._plane.limits.header_bytes_max:
+                self._reject(self._too_long_head())
+        elif self._raw_bytes - request.body_bytes > FRAMING_BYTES_MAX + 32 * self._chunks:
+            told = "The body's chunks have too long extensions or trailers."
+            self._reject(Refusal(400, "bad_chunks", told))
+
+    def _is_long(self, request: Request) -> bool:
+        return request.length > KEEP_BODY_BYTES
+
+    def _reject(self, refusal: Refusal) -> None:
+        """Answer what cannot be read on, after all that came before it."""
+        request = self._parsing or Request()
+        if not request.understood:
+            request.understand("", "1.1")
+        request.refusal = refusal
+        self._turn_away(request)
+
+    def _turn_away(self, request: Request) -> None:
+        """Answer without reading the rest of the request."""
+        request.keep_alive = False
+        self._deaf = True
+        self._parsing = None
+        self._arrived(request)
+
+    def _arrived(self, request: Request) -> None:
+        if self._serving is None and not self._full:
+            self._serve(request)
+            return
+        self._waiting.append(request)
+        if not self._deaf:
+            self._transport.pause_reading()
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._serve(self._waiting.popleft())
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, or for the rest of it."""
+        self._transport.resume_reading()
+        limits = self._plane.limits
+        wait_s = limits.idle_timeout_s if self._parsing is None else limits.body_timeout_s
+        self.deadline = self._plane.now() + wait_s
+
+    def _serve(self, request: Request) -> None:
+        self._serving = request
+        self.deadline = self._plane.now() + PROBE_EVERY_S if self._ended else math.inf
+        if request.refusal is not None:
+            self.refuse(request.refusal, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
+        elif request.path in LOCAL:
+            self._answer_locally(request)
+        else:
+            plan = admission.plan(request, self._plane.routes)
+            if isinstance(plan, Refusal):
+                self.refuse(plan, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
+                return
+            self.relay = Relay(self._plane, self, request, plan)
+            self.relay.start()
+
+    def _answer_locally(self, request: Request) -> None:
+        fine = request.path == b"/livez" or self._plane.ready
+        body = b'{"status":"ok"}' if fine else b'{"status":"not ready"}'
+        status = 200 if fine else 503
+        head = heads.own(status, body, (), self.connection_line(request))
+        self.write(head if request.method == "HEAD" else head + body)
+        self.done(status)
+
+    def _count(self, status: int) -> None:
+        request = self._serving
+        endpoint = request.route.endpoint if request is not None and request.route else "none"
+        self._plane.metrics.request(endpoint, status)
+
+    # -- the end
+
+    def _linger(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._ended:
+            self._transport.close()
+            return
+        self._deaf = self._lingering = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self.deadline = self._plane.now() + LINGER_S
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > DISCARD_BYTES_MAX:
+            self._transport.abort()
+
+    def _check_peer(self, now: float) -> None:
+        """Find out whether a caller that sends no more is still there."""
+        sock = self._transport.get_extra_info("socket")
+        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[0]
+        if state == TCP_CLOSE:
+            self._transport.abort()
+            return
+        self.deadline = now + PROBE_EVERY_S
+        if self.relay is not None and self._probes < PROBES_MAX:
+            probe = self.relay.probe()
+            if probe:
+                self.write(probe)
+                self._probes += not self.relay.head_sent
+                self.deadline = now + PROBE_AFTER_S

@@ -1,0 +1,297 @@
+"""Connections to providers: one answer at a time on each, kept for the next request.
+
+A connection does no deciding. It parses, and tells the attempt that holds it three things: the head
+of the answer, runs of its body (all that one read brought, at once), and how it ended. A connection
+goes back to the pool only after a complete answer, with nothing unread and nothing unsent.
+
+The receive buffer is bounded (`RECEIVE_BYTES`): what a slow caller leaves unread piles up at the
+provider, not with us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import ssl
+from typing import Protocol, cast
+
+import httptools
+
+from dd0c.products.route.hotpath.limits import Limits
+from dd0c.products.route.hotpath.routes import Origin
+
+RECEIVE_BYTES = 128 * 1024
+HEAD_BYTES_MAX = 128 * 1024
+IDLE_S = 30.0
+LINGER_S = 2.0
+
+
+class Attempt(Protocol):
+    """Who holds a connection."""
+
+    def connected(self, connection: Connection) -> None:
+        """The connection asked for is there."""
+
+    def not_connected(self, *, timeout: bool) -> None:
+        """No connection could be made."""
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The head of the answer."""
+
+    def data(self, chunk: bytes) -> None:
+        """A run of the answer's body."""
+
+    def ended(self) -> None:
+        """The answer is complete; the connection is no longer the attempt's."""
+
+    def lost(self, *, answered: bool) -> None:
+        """The connection is gone; `answered`: bytes of an answer had come."""
+
+    def silent(self) -> None:
+        """A deadline of the connection has passed."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a provider."""
+
+    def __init__(self, pool: Pool, origin: Origin):
+        self.origin = origin
+        self.deadline = math.inf
+        self.used = False  # it has carried a request before
+        self._pool = pool
+        self._attempt: Attempt | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._total_deadline = math.inf
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        self._pool.joined(self)
+
+    def send(self, attempt: Attempt, head: bytes, body: list[bytes | memoryview]) -> None:
+        """Send a request and deliver its answer to `attempt`."""
+        limits, now = self._pool.limits, self._pool.now()
+        self._attempt = attempt
+        self._answered = self._complete = self._reusable = False
+        self._status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._delimited = False
+        self._body: list[bytes] = []
+        self._total_deadline = now + limits.total_timeout_s
+        self.deadline = now + min(limits.first_byte_timeout_s, limits.total_timeout_s)
+        if len(body) == 1:
+            self.transport.write(head + body[0])
+        else:
+            self.transport.writelines([head, *body])
+
+    def pause(self) -> None:
+        """Read no more until `resume`: the caller is slow, which is not the provider's silence."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.deadline = self._total_deadline
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._expect_more()
+
+    def hurry(self) -> None:
+        """The terminal event is out: the provider has little time left to end its message."""
+        self.deadline = self._pool.now() + LINGER_S
+
+    def drop(self) -> None:
+        """Close at once; the attempt hears nothing more."""
+        self._attempt = None
+        self.transport.abort()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        attempt = self._attempt
+        if attempt is None:
+            self.transport.close()
+        else:
+            attempt.silent()
+
+    def data_received(self, data: bytes) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            self.transport.abort()  # nobody asked
+            return
+        self._answered = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(attempt)
+            return
+        self._expect_more()
+        if self._body and self._attempt is not None:
+            body = self._body
+            self._body = []
+            attempt.data(body[0] if len(body) == 1 else b"".join(body))
+        if self._complete and self._attempt is not None:
+            self._release(attempt)
+        elif self._head_bytes > HEAD_BYTES_MAX and self._attempt is not None:
+            self._fail(attempt)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer
+        lower = name.lower()
+        if lower == b"content-length" or lower == b"transfer-encoding":
+            self._delimited = True
+        self._head_bytes += len(name) + len(value)
+        self._headers.append((lower, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return  # 100 and 103: the real head follows
+        self._status = status
+        if self._attempt is not None:
+            self._attempt.head(status, self._headers)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if not self._status:
+            self._headers = []
+            self._delimited = False
+            return
+        self._complete = True
+        self._reusable = self._parser.should_keep_alive()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pool.left(self)
+        attempt, self._attempt = self._attempt, None
+        if attempt is None:
+            return
+        if exc is None and self._status and not self._delimited:
+            attempt.ended()  # this answer ends with its connection
+        else:
+            attempt.lost(answered=self._answered)
+
+    def _expect_more(self) -> None:
+        stall = self._pool.now() + self._pool.limits.stall_timeout_s
+        self.deadline = min(stall, self._total_deadline)
+
+    def _fail(self, attempt: Attempt) -> None:
+        self.drop()
+        attempt.lost(answered=True)
+
+    def _release(self, attempt: Attempt) -> None:
+        self._attempt = None
+        if self._reusable and not self.transport.get_write_buffer_size():
+            self.used = True
+            self._pool.give(self)
+        else:
+            self.transport.close()
+        attempt.ended()
+
+
+class Pool:
+    """All connections of a worker to providers."""
+
+    def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop):
+        self.limits = limits
+        self.now = loop.time
+        self._loop = loop
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._all: set[Connection] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._tls: ssl.SSLContext | None = None
+        self.open_by_origin: dict[Origin, int] = {}
+
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+        return len(self._all)
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return sum(map(len, self._idle.values()))
+
+    def find_idle(self, origin: Origin) -> Connection | None:
+        """A kept connection, the one used last."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def connect(self, origin: Origin, attempt: Attempt) -> None:
+        """Make a connection and give it to `attempt`."""
+        if self.open_by_origin.get(origin, 0) >= self.limits.upstream_connections_max:
+            attempt.not_connected(timeout=False)
+            return
+        self._count(origin, 1)
+        task = self._loop.create_task(self._connect(origin, attempt))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        connection.deadline = self.now() + IDLE_S
+        self._idle.setdefault(connection.origin, []).append(connection)
+
+    def joined(self, connection: Connection) -> None:
+        """A connection was made."""
+        self._all.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._all.discard(connection)
+        self._count(connection.origin, -1)
+        idle = self._idle.get(connection.origin)
+        if idle and connection in idle:
+            idle.remove(connection)
+
+    def sweep(self, now: float) -> None:
+        """Expire what is past its deadline."""
+        for connection in [c for c in self._all if c.deadline <= now]:
+            connection.deadline = math.inf
+            connection.expire()
+
+    def close(self) -> None:
+        """Close all connections and give up those being made."""
+        for task in self._connecting:
+            task.cancel()
+        for connection in list(self._all):
+            connection.transport.abort()
+
+    def _count(self, origin: Origin, change: int) -> None:
+        self.open_by_origin[origin] = self.open_by_origin.get(origin, 0) + change
+
+    async def _connect(self, origin: Origin, attempt: Attempt) -> None:
+        made = False
+        try:
+            async with asyncio.timeout(self.limits.connect_timeout_s):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self, origin),
+                    origin.host,
+                    origin.port,
+                    ssl=self._context() if origin.scheme == "https" else None,
+                )
+            made = True
+        except TimeoutError:
+            attempt.not_connected(timeout=True)
+        except (OSError, ValueError):  # refused, unknown host, TLS; a host that is no name
+            attempt.not_connected(timeout=False)
+        finally:
+            if not made:
+                self._count(origin, -1)
+        if made:
+            attempt.connected(connection)
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            if self.limits.ca_bundle:
+                self._tls.load_verify_locations(self.limits.ca_bundle)
+        return self._tls

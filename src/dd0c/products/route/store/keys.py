@@ -9,16 +9,22 @@ may be read twice, never missed; the cost is that of the changes, not of the key
 from __future__ import annotations
 
 import uuid
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import args_row
 
 GATEWAY_SCOPE = "gateway"
 
-_COLUMNS = (
-    "SELECT hash, id, org, (extract(epoch FROM expires_at) * 1000000)::bigint, models,"
-    " revoked_at IS NULL AND %(scope)s = ANY (scopes) FROM kernel.api_keys "
+_SELECT: LiteralString = """
+SELECT hash, id, org, (extract(epoch FROM expires_at) * 1000000)::bigint, models,
+    revoked_at IS NULL AND %(scope)s = ANY (scopes)
+FROM kernel.api_keys
+"""
+CHANGED = _SELECT + "WHERE changed_xid >= %(since)s::xid8"
+_USABLE = (
+    _SELECT + "WHERE revoked_at IS NULL AND %(scope)s = ANY (scopes)"
+    " AND (expires_at IS NULL OR expires_at > now())"
 )
 
 
@@ -43,20 +49,15 @@ async def get_watermark(tx: AsyncConnection[Any]) -> str:
 
 async def list_changed(tx: AsyncConnection[Any], since: str) -> list[KeyRow]:
     """Keys of all organisations changed by transactions not older than the watermark."""
-    return await _list(tx, _COLUMNS + "WHERE changed_xid >= %(since)s::xid8", since)
+    return await _list(tx, CHANGED, since)
 
 
 async def list_usable(tx: AsyncConnection[Any]) -> list[KeyRow]:
     """All keys of all organisations that may use the gateway now."""
-    return await _list(
-        tx,
-        _COLUMNS + "WHERE revoked_at IS NULL AND %(scope)s = ANY (scopes)"
-        " AND (expires_at IS NULL OR expires_at > now())",
-        None,
-    )
+    return await _list(tx, _USABLE, None)
 
 
-async def _list(tx: AsyncConnection[Any], query: str, since: str | None) -> list[KeyRow]:
+async def _list(tx: AsyncConnection[Any], query: LiteralString, since: str | None) -> list[KeyRow]:
     async with tx.cursor(row_factory=args_row(KeyRow), binary=True) as cursor:
         await cursor.execute(query, {"scope": GATEWAY_SCOPE, "since": since})
         return await cursor.fetchall()

@@ -64,8 +64,6 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(b"426 Upgrade Required")
         except httptools.HttpParserCallbackError as error:
             self._refuse(str(error.__context__).encode())
         except httptools.HttpParserError:
@@ -90,6 +88,7 @@ class Connection(asyncio.Protocol):
             self._simulator.connections -= 1
         self._waiting.clear()
         self._end_exchange(aborted=True)
+        del self._parser  # it refers to us: a cycle that would keep all this until a collection
 
     # httptools
 
@@ -113,6 +112,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_body = True
+        if self._parser.should_upgrade():
+            raise ValueError("426 Upgrade Required")
         if any(name.lower() == b"expect" for name, _ in self._headers) and self._record is None:
             self._transport.write(CONTINUE)
 
@@ -134,6 +135,7 @@ class Connection(asyncio.Protocol):
             chunks=chunks,
         )
         self._waiting.append((request, b"".join(self._body)))
+        self._start_request()  # lets go of the parts, which an idle connection would hold
         self._serve()
 
     # one exchange

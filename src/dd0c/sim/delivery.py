@@ -15,7 +15,6 @@ import msgspec
 from dd0c.sim.faults import Faults
 from dd0c.sim.http import Answer, Stream
 
-GARBAGE = b'data: {"choices":[{"delta":{"content":"brok\n\n'
 BATCH_BYTES = 16 * 1024
 FRAGMENT_PAUSE_S = 0.001
 READ_PAUSE_S = 0.05  # a reset discards what the peer has not read yet
@@ -78,7 +77,7 @@ def _perform_stream(head: bytes, stream: Stream, faults: Faults, *, chunks: bool
             yield from _break_off(sent == faults.reset_after)
             return
         if sent == faults.garbage_after:
-            yield Write(_framed(GARBAGE, chunks), 1)
+            yield Write(_framed(stream.garbage, chunks), 1)
         if sent == faults.error_after:
             yield Write(_framed(stream.failure, chunks), 1)
             break

@@ -38,7 +38,7 @@ FAULTS: Final = (
     Fault("close", "flag", True, "closes (FIN) instead of answering"),
     Fault("reset", "flag", True, "resets (RST) instead of answering"),
     Fault("status", "status", None, "answers with this status; `429` alone means status=429"),
-    Fault("retry_after", "s", 1.0, "what a 429, 503 or 529 says in retry-after"),
+    Fault("retry_after", "s", 1.0, "what a 429 (OpenAI: a 503 too) says in retry-after"),
     Fault("error_after", "events", 1, "sends the provider's error event, then ends the stream"),
     Fault("garbage_after", "events", 1, "sends one event that is no JSON, then goes on"),
     Fault("fragment", "bytes", 1, "cuts the answer into writes of this size, 1 ms apart"),

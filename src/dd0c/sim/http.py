@@ -54,6 +54,11 @@ class Stream(msgspec.Struct, frozen=True):
     closing: tuple[bytes, ...]
     failure: bytes  # the provider's own error event
 
+    @property
+    def garbage(self) -> bytes:
+        """A content event that breaks off amid its JSON."""
+        return self.content[0].before + b"\n\n"
+
     def events(self) -> Iterator[bytes]:
         """Every event with the blank line that ends it."""
         yield from self.opening

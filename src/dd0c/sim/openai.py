@@ -125,10 +125,12 @@ def _invalid(complaint: str) -> Refusal:
             return Refusal(400, "you must provide a model parameter")
         message = f"Missing required parameter: '{name}'."
         return Refusal(400, message, param=name, code="missing_required_parameter")
-    found = re.search(r"\$\.([\w.\[\]]+)", complaint)
-    name = found[1] if found else ""
-    message = f"Invalid value for '{name}': {complaint.partition(' - at')[0]}."
-    return Refusal(400, message, param=name or None, code="invalid_value")
+    problem, _, place = complaint.partition(" - at `$.")
+    if not place:
+        return Refusal(400, BAD_JSON)
+    name = place.rstrip("`")
+    message = f"Invalid value for '{name}': {problem}."
+    return Refusal(400, message, param=name, code="invalid_value")
 
 
 def _text(content: str | list[Part] | None) -> str:
@@ -257,7 +259,7 @@ def refuse(refusal: Refusal, faults: Faults, request_id: str) -> Answer:
         error |= {"message": refusal.message, "code": refusal.code or None}
     body = {"error": error | {"param": refusal.param}}
     lines = headers(faults, limited=refusal.status == 429)
-    if refusal.status in (429, 503, 529):
+    if refusal.status in (429, 503):
         lines += b"retry-after: %g\r\n" % faults.retry_after
     if refusal.status == 429:
         lines += b"retry-after-ms: %d\r\n" % (faults.retry_after * 1000)

@@ -13,7 +13,7 @@ import msgspec
 from dd0c.sim.http import Request
 
 KEPT: Final = 1000
-BODY_BYTES_MAX: Final = 1024 * 1024  # of a larger body only length and hash are remembered
+BODY_BYTES_MAX: Final = 64 * 1024  # of a larger body only length and hash are remembered
 BODIES_BYTES_MAX: Final = 4 * 1024 * 1024  # all remembered bodies together; the oldest go first
 
 

@@ -58,7 +58,7 @@ class Feed:
         tell: Callable[[ToWorker], None],
     ):
         self.away: bool | None = None  # None: not known yet
-        self.looked_at: float | None = None  # on the loop's clock
+        self._looked_at: float | None = None
         self._conninfo = conninfo
         self._vault = vault
         self._prices = prices
@@ -81,6 +81,12 @@ class Feed:
                 self._set_away(error)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_MAX_S)
+
+    def age_s(self) -> float | None:
+        """Seconds since the last look; None before the first."""
+        if self._looked_at is None:
+            return None
+        return round(asyncio.get_running_loop().time() - self._looked_at, 3)
 
     async def _catch_up(self, connection: Connection) -> None:
         with _deadline(connection, LOOK_MAX_S):
@@ -154,7 +160,7 @@ class Feed:
 
     def _remember(self, watermark: str) -> None:
         self._watermark = watermark
-        self.looked_at = asyncio.get_running_loop().time()
+        self._looked_at = asyncio.get_running_loop().time()
 
     def _pass_on(self, change: ToWorker | None) -> None:
         """Tell the workers of a change; before the first load they wait for the whole."""

@@ -1,8 +1,9 @@
-"""Ties the parts of the parent together, and decides how they stop and what they tell.
+"""Ties the parts of the parent together, and decides how they start, stop and what they tell.
 
-A stop closes the listeners, lets workers finish, then ships what they wrote. A second one cuts: the
-attempts that were open are booked as lost by the shipper. Without our supervisor there is no
-database either, so then nothing is waited for long.
+Workers start at once and wait for their snapshot; following and shipping begin when PostgreSQL
+answers and was found to keep tenants apart. A stop closes the listeners, lets workers finish, then
+ships what they wrote. A second one cuts: the attempts that were open are booked as lost. Without
+our supervisor there is no database either, so then nothing is waited for long.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
+from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
 from dd0c.products.route.gateway import admin
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
+from dd0c.products.route.shipper import Shipper
 
 CUT_AFTER_DRAIN_S = 0.5
 BOOK_MAX_S = 2.0
@@ -29,23 +31,6 @@ SPOOL_RELEASE = 0.9  # of the bound, so that the door does not flutter
 log = logging.getLogger(__name__)
 
 
-class Shipper(Protocol):
-    """What brings the workers' records into the ledger."""
-
-    @property
-    def backlog_bytes(self) -> int:
-        """Bytes of records that are not in the ledger yet."""
-        ...
-
-    async def run(self) -> None:
-        """Ship for ever."""
-        ...
-
-    async def finish(self) -> None:
-        """Ship what is left, when no worker lives any more."""
-        ...
-
-
 class Gateway:
     """One gateway. `run` serves until `drain`; `cut` ends it now."""
 
@@ -55,29 +40,35 @@ class Gateway:
         configuration: Configuration,
         fleet: Fleet,
         feed: Feed,
-        shipper: Shipper,
+        open_shipper: Callable[[], Awaitable[Shipper]],
     ):
         self._settings = settings
         self._configuration = configuration
         self._fleet = fleet
         self._feed = feed
-        self._shipper = shipper
+        self._open_shipper = open_shipper
+        self._shipper: Shipper | None = None
+        self._workers_gone = asyncio.Event()
         self._book_max_s = BOOK_MAX_S
 
     async def run(self, on_admin: Callable[[int], None]) -> None:
-        """Serve; `on_admin` is told the admin port once it answers."""
+        """Serve; `on_admin` is told the admin port once it answers. SetupError: unsafe database."""
         server = await admin.listen(self._settings.gateway_admin_port, self.report)
         on_admin(server.sockets[0].getsockname()[1])
-        loops = (self._feed.run, self._shipper.run, self._watch_spool)
-        tasks = [asyncio.create_task(_for_ever(loop)) for loop in loops]
-        try:
-            await self._fleet.run()
-        finally:
-            server.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=self._book_max_s)
-        await self._book()
+        working = asyncio.create_task(self._work())
+        serving = asyncio.create_task(self._fleet.run())
+        await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            self._fleet.kill()
+        self._workers_gone.set()
+        await asyncio.wait([working, serving], timeout=self._book_max_s)
+        if not working.done():
+            working.cancel()
+            await asyncio.wait([working], timeout=RESTART_S)
+        server.close()
+        for task in (working, serving):
+            if task.done() and not task.cancelled():
+                task.result()
 
     def drain(self, seconds: float) -> None:
         """Take nothing new, give open requests `seconds`, then cut."""
@@ -93,28 +84,54 @@ class Gateway:
         self._book_max_s = ORPHAN_BOOK_S
         self.drain(ORPHAN_DRAIN_S)
 
+    async def _work(self) -> None:
+        """Follow, ship and watch the spool until the workers are gone and what they left is in."""
+        self._shipper = shipper = await self._begin()
+        loops = [
+            asyncio.create_task(_until_done(self._feed.run)),
+            asyncio.create_task(_until_done(self._watch_spool)),
+        ]
+        try:
+            await _until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
+        finally:
+            for loop in loops:
+                loop.cancel()
+
+    async def _begin(self) -> Shipper:
+        said = False
+        while True:
+            try:
+                return await self._open_shipper()
+            except Unavailable as error:
+                if not said:
+                    log.warning("not ready, waiting for PostgreSQL: %s", error)
+                said = True
+            await asyncio.sleep(RESTART_S)
+
     def report(self) -> admin.Report:
         """What the admin port tells."""
         configuration, feed, fleet = self._configuration, self._feed, self._fleet
-        age_s = None
-        if feed.looked_at is not None:
-            age_s = round(asyncio.get_running_loop().time() - feed.looked_at, 3)
+        age_s = feed.age_s()
+        backlog = self._shipper.backlog_bytes() if self._shipper else 0
         workers = [
             {"slot": slot.number, "pid": slot.process and slot.process.pid, "ready": slot.ready}
             for slot in fleet.slots
         ]
-        backlog = self._shipper.backlog_bytes
         return admin.Report(
             ready=configuration.loaded and fleet.ready,
             facts={
                 "workers": workers,
                 "snapshot": {"version": configuration.version, "age_s": age_s},
-                "database": "away" if feed.away is not False else "following",
+                "database": "following" if feed.away is False else "away",
                 "spool": {"backlog_bytes": backlog, "full": configuration.spool_full},
             },
-            counters=fleet.counters() | {"dd0c_route_worker_restarts_total": fleet.restarts},
-            gauges=fleet.gauges()
-            | {
+            counters={
+                **fleet.counters(),
+                "dd0c_route_worker_restarts_total": fleet.restarts,
+                **self._ledger_counters(),
+            },
+            gauges={
+                **fleet.gauges(),
                 "dd0c_route_workers": len(fleet.slots),
                 "dd0c_route_workers_ready": sum(slot.ready for slot in fleet.slots),
                 "dd0c_route_keys": configuration.key_count,
@@ -126,32 +143,37 @@ class Gateway:
             },
         )
 
+    def _ledger_counters(self) -> dict[str, float]:
+        if self._shipper is None:
+            return {}
+        counts = self._shipper.counts
+        return {
+            "dd0c_route_ledger_rows_total": counts.rows,
+            "dd0c_route_ledger_lost_total": counts.lost,
+            "dd0c_route_ledger_failures_total": counts.failures,
+            "dd0c_route_spool_torn_total": counts.torn,
+            "dd0c_route_spool_rejected_total": counts.rejected,
+        }
+
     async def _watch_spool(self) -> None:
         """Close the door while more is unshipped than may be, and open it again."""
+        assert self._shipper is not None
         bound = self._settings.spool_bytes_max
         while True:
-            await asyncio.sleep(SPOOL_CHECK_S)
             full = self._configuration.spool_full
             limit = bound * SPOOL_RELEASE if full else bound
-            change = self._configuration.set_spool_full(self._shipper.backlog_bytes > limit)
+            change = self._configuration.set_spool_full(self._shipper.backlog_bytes() > limit)
             if change is not None:
                 self._fleet.tell(change)
                 log.warning("the spool is %s", "full, refusing requests" if change.full else "free")
-
-    async def _book(self) -> None:
-        """Ship what the workers left, while there is time; the next start ships the rest."""
-        try:
-            async with asyncio.timeout(self._book_max_s):
-                await self._shipper.finish()
-        except TimeoutError:
-            log.warning("records are left in the spool, the next start ships them")
+            await asyncio.sleep(SPOOL_CHECK_S)
 
 
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """Keep a loop of the parent running: a bug in one must not end the workers."""
+async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
+    """Start a loop of the parent again when it fails: a bug in one must not end the workers."""
     while True:
         try:
-            await work()
+            return await work()
         except Exception:
             log.exception("a loop of the gateway failed, starting it again")
         await asyncio.sleep(RESTART_S)

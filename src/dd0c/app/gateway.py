@@ -1,0 +1,159 @@
+"""The gateway's parent process: composes what follows the database, supervises and ships.
+
+Workers get secrets over the socketpair only. Of our environment they get what a Python process
+needs and nothing else: a key that somebody exported must not be found in theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from dd0c.base import home, log, process
+from dd0c.base.clock import SystemClock
+from dd0c.base.home import Home
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth import pepper
+from dd0c.kernel.db import address, checks, roles
+from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
+from dd0c.products.route.gateway import identity, listeners
+from dd0c.products.route.gateway.configuration import Configuration
+from dd0c.products.route.gateway.feed import Feed
+from dd0c.products.route.gateway.fleet import Fleet, Spawn
+from dd0c.products.route.gateway.identity import Identity
+from dd0c.products.route.gateway.parent import Gateway
+from dd0c.products.route.hotpath import limits
+from dd0c.products.route.hotpath.snapshot import PriceWanted
+from dd0c.products.route.prices import PriceTable
+from dd0c.products.route.shipper import Shipper
+from dd0c.products.route.store.access import ACCESS
+
+PREDECESSOR_S = 6.0  # what the workers of a killed gateway may still need
+ORPHAN_MAX_S = 3.5
+SHIPPER_CONNECTIONS = 2
+SHIPPER_CLOSE_S = 1.0
+PRICES_MAX = 50_000  # names of models come from callers
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "LD_LIBRARY_PATH", "SSL_CERT")
+"""Beginnings of the variables that workers get, besides a drill's crash point."""
+
+
+def main(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
+    log.configure("gateway")
+    place = home.find(settings.home)
+    with identity.claim(place, patience_s=PREDECESSOR_S) as me:
+        doors = listeners.open_listeners(
+            settings.gateway_host, settings.gateway_port, settings.worker_count
+        )
+        uvloop.run(_serve(settings, place, me, doors))
+    return 0
+
+
+async def _serve(
+    settings: Settings, place: Home, me: Identity, doors: Sequence[socket.socket]
+) -> None:
+    prices = PriceTable()
+    configuration = Configuration(pepper.load(place).reveal())
+
+    def find_price(wanted: PriceWanted) -> None:
+        found = prices.find(wanted.provider, wanted.model)
+        if found is None or configuration.price_count >= PRICES_MAX:
+            return
+        if (change := configuration.add_prices([found])) is not None:
+            fleet.tell(change)
+
+    fleet = Fleet(doors, _spawner(settings, me), configuration.greeting, find_price)
+    feed = Feed(
+        address.conninfo(settings, roles.GATEWAY),
+        Vault(local.load(place)),
+        prices,
+        configuration,
+        fleet.tell,
+    )
+    async with AsyncExitStack() as stack:
+
+        async def open_shipper() -> Shipper:
+            conninfo = address.conninfo(settings, roles.SHIPPER)
+            async with AsyncExitStack() as attempt:
+                pool = await open_pool(conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
+                attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
+                await checks.refuse_unsafe(pool, [ACCESS])
+                await stack.enter_async_context(attempt.pop_all())
+            return Shipper(me.spool, pool, prices, SystemClock())
+
+        gateway = Gateway(settings, configuration, fleet, feed, open_shipper)
+        _obey_signals(gateway, settings)
+        orphaned = asyncio.create_task(_end_without_supervisor(gateway))
+        stack.callback(orphaned.cancel)
+        facts = place.run / "gateway.json"
+        stack.callback(facts.unlink, missing_ok=True)
+        await gateway.run(partial(_write_facts, facts, me, doors[0]))
+
+
+def _write_facts(path: Path, me: Identity, door: socket.socket, admin_port: int) -> None:
+    """Where this gateway answers, for the control server and the command line."""
+    host, port = door.getsockname()[:2]
+    facts = {
+        "gateway_id": me.id,
+        "pid": os.getpid(),
+        "admin_url": f"http://127.0.0.1:{admin_port}",
+        "gateway_url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+    }
+    home.write_atomically(path, json.dumps(facts) + "\n")
+
+
+def _spawner(settings: Settings, me: Identity) -> Spawn:
+    bounds = msgspec.json.encode(limits.of(settings)).decode()
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PASSED_ON) or name == "DD0C_CRASH_AT"
+    }
+
+    def spawn(slot: int, control: int, listener: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dd0c.app.gateway_worker", "--slot", str(slot)]
+        command += ["--control-fd", str(control), "--listen-fd", str(listener)]
+        command += ["--spool", str(me.spool), "--limits", bounds]
+        return process.spawn(
+            command,
+            death_signal=signal.SIGTERM,
+            env=environment,
+            pass_fds=(control, listener, me.lock),
+        )
+
+    return spawn
+
+
+def _obey_signals(gateway: Gateway, settings: Settings) -> None:
+    """The first SIGTERM or SIGINT drains, the next cuts."""
+    loop = asyncio.get_running_loop()
+    orders: list[Callable[[], None]] = [gateway.cut, lambda: gateway.drain(settings.drain_s)]
+
+    def obey() -> None:
+        order = orders.pop() if len(orders) > 1 else orders[0]
+        order()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, obey)
+
+
+async def _end_without_supervisor(gateway: Gateway) -> None:
+    await process.supervisor_gone()
+    logging.getLogger(__name__).warning("the supervisor is gone, stopping")
+    asyncio.get_running_loop().call_later(ORPHAN_MAX_S, os._exit, 1)
+    gateway.abandon()

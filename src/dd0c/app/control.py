@@ -66,23 +66,26 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         app = await build(settings, stack)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http="h11",  # the one that bounds the head of a request
-                h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=CONNECTIONS_MAX,
-                timeout_graceful_shutdown=int(settings.drain_s),
-            )
-        )
-        await _until_stopped(server, listener)
+        await _until_stopped(serve_with(app, settings), listener)
+
+
+def serve_with(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """The HTTP server for the application, bounded."""
+    config = uvicorn.Config(
+        app,
+        http="h11",  # the one that bounds the head of a request
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=int(settings.drain_s),
+    )
+    return uvicorn.Server(config)
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:

@@ -78,6 +78,16 @@ async def list_organisations(
         return await cursor.fetchall()
 
 
+async def get_own(tx: Transaction) -> Organisation:
+    """The organisation of a tenant's transaction."""
+    async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
+        await cursor.execute("SELECT id, name, created_at FROM kernel.organisations")
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("this organisation is gone")
+    return row
+
+
 async def find(tx: Transaction, name: str) -> uuid.UUID | None:
     """The id of the organisation of that name (any case), if there is one."""
     async with tx.cursor(row_factory=tuple_row) as cursor:

@@ -186,14 +186,15 @@ async def create_key(
     its maker's own."""
     use = resources.of(request)
     key = decide(wanted, who, use.grants, use.clock.now())
-    org, org_name = who.org, who.org_name
+    org = who.org
     if wanted.org is not None and wanted.org.casefold() != who.org_name.casefold():
         who.require(PLATFORM_ORGS)
         async with tenancy.system(use.pool) as tx:
-            org, org_name = await organisations.get(tx, wanted.org), wanted.org
+            org = await organisations.get(tx, wanted.org)
     async with tenancy.tenant(use.pool, org) as tx:
         made, text = await keys.create(tx, use.pepper, org, key)
-    return KeyMade(**show(made, org_name).model_dump(), key=text.reveal())
+        owner = await organisations.get_own(tx)
+    return KeyMade(**show(made, owner.name).model_dump(), key=text.reveal())
 
 
 def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> NewKey:

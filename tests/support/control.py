@@ -1,0 +1,110 @@
+"""The control server over real HTTP on a real database, with two organisations."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import httpx
+import uvicorn
+import uvloop
+
+from dd0c.app import control
+from dd0c.base.secrets import Secret
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth import organisations, pepper
+from dd0c.kernel.db import roles
+from dd0c.kernel.db.pool import open_pool
+from tests.support.database import Cluster, Database
+
+NO_CACHE = Secret("valkey://:none@127.0.0.1:1/0")
+TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running control server. `platform` is the first owner key, the others own their tenants."""
+
+    url: str
+    database: Database
+    settings: Settings
+    platform: str
+    acme: str
+    globex: str
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client that sends the key."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    def key(self, maker: str, **wanted: object) -> str:
+        """The text of a new key, made through the API with the key `maker`."""
+        with self.client(maker) as client:
+            made = client.post("/api/v1/keys", json={"name": "test"} | wanted)
+        assert made.status_code == 201, made.text
+        return str(made.json()["key"])
+
+
+@contextmanager
+def serving(cluster: Cluster) -> Iterator[Served]:
+    """A control server on a database of its own, for the block."""
+    with cluster.clone() as database:
+        found = replace(database.settings, valkey_url=NO_CACHE)
+        platform = asyncio.run(_first_key(cluster, database))
+        with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener):
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            served = Served(url, database, found, platform, "", "")
+            with served.client(platform) as client:
+                keys = {
+                    name: client.post("/api/v1/orgs", json={"name": name}).json()["owner_key"]
+                    for name in ("acme", "globex")
+                }
+            yield replace(served, **keys)
+
+
+async def _first_key(cluster: Cluster, database: Database) -> str:
+    pool = await open_pool(database.conninfo(roles.APP), roles.APP, 1)
+    try:
+        text = organisations.first_key(cluster.home)
+        await organisations.ensure_first(pool, pepper.ensure(cluster.home), text)
+    finally:
+        await pool.close()
+    return text.reveal()
+
+
+@contextmanager
+def _running(settings: Settings, listener: socket.socket) -> Iterator[None]:
+    """The server on a thread with a loop of its own."""
+    servers: list[uvicorn.Server] = []
+    ready, failures = threading.Event(), []
+
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            servers.append(control.serve_with(await control.build(settings, stack), settings))
+            ready.set()
+            await servers[0].serve([listener])
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve())
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="control")
+    thread.start()
+    try:
+        assert ready.wait(TIMEOUT_S)
+        assert not failures, failures
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(TIMEOUT_S)

@@ -25,6 +25,7 @@ from dd0c.products.route.store import providers as store
 
 OWN_KEY_PREFIX = "dd0c_sk_"
 SIMULATED_NAME = "sim"
+SIMULATED_KEY = Secret("sk-simulated")  # the simulator wants one, as providers do, and takes any
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DEFAULT_BASE_URLS = {
     Dialect.OPENAI: "https://api.openai.com/v1",
@@ -56,7 +57,7 @@ class Wanted:
     name: str
     dialect: Dialect
     base_url: str
-    secret: Secret | None
+    secret: Secret
     simulated: bool = False
 
 
@@ -122,7 +123,13 @@ def _is_ourselves(address: Address, settings: Settings) -> bool:
 def simulated(sim_url: str) -> list[Wanted]:
     """The two providers of the simulator."""
     return [
-        Wanted(SIMULATED_NAME, dialect, str(parse_base_url(sim_url, dialect)), None, simulated=True)
+        Wanted(
+            name=SIMULATED_NAME,
+            dialect=dialect,
+            base_url=str(parse_base_url(sim_url, dialect)),
+            secret=SIMULATED_KEY,
+            simulated=True,
+        )
         for dialect in Dialect
     ]
 
@@ -143,7 +150,7 @@ async def ensure_from_environment(
     ids_known = {(p.name, p.dialect): p.id for p in known}
     for one in wanted:
         row = ids_known.get((one.name, one.dialect)) or ids.new()
-        sealed = await vault.seal(tx, None, row, one.secret) if one.secret else None
+        sealed = await vault.seal(tx, None, row, one.secret)
         await store.save(
             tx,
             store.Sealed(
@@ -154,8 +161,8 @@ async def ensure_from_environment(
                 base_url=one.base_url,
                 price_provider=one.dialect,
                 simulated=one.simulated,
-                secret=sealed.ciphertext if sealed else None,
-                data_key=sealed.data_key if sealed else None,
+                secret=sealed.ciphertext,
+                data_key=sealed.data_key,
             ),
         )
     if has_real:

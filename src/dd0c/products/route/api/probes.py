@@ -1,10 +1,11 @@
-"""Whether this installation's gateway serves, as the gateway itself says."""
+"""Whether this installation's gateway serves and its ledger rows arrive, as the gateway says."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -17,12 +18,26 @@ ANSWER_TIMEOUT_S = 2.0
 
 def probes(settings: Settings) -> Sequence[Probe]:
     """The probes of route."""
+    facts = settings.home / "run" / "gateway.json"
 
-    async def check() -> str:
-        url = _admin_url(settings.home / "run" / "gateway.json")
-        return await _ask(f"{url}/readyz")
+    async def gateway() -> str:
+        report = await _ask(_admin_url(facts))
+        ready = sum(worker["ready"] for worker in report["workers"])
+        found = f"{ready} of {len(report['workers'])} workers ready"
+        if not report["ready"]:
+            raise Unavailable(found)
+        return found
 
-    return [Probe("gateway", check)]
+    async def spool() -> str:
+        report = await _ask(_admin_url(facts))
+        found = f"{report['spool']['backlog_bytes']} bytes wait for the ledger"
+        if report["spool"]["full"]:
+            raise Unavailable(f"{found}, which is all it may hold: requests are refused")
+        if report["database"] == "away":
+            raise Unavailable(f"the gateway does not reach the database; {found}")
+        return found
+
+    return [Probe("gateway", gateway), Probe("spool", spool)]
 
 
 def _admin_url(facts: Path) -> str:
@@ -30,19 +45,19 @@ def _admin_url(facts: Path) -> str:
     try:
         return str(json.loads(facts.read_text())["admin_url"])
     except FileNotFoundError:
-        raise Unavailable("no gateway was started from this home") from None
+        raise Unavailable("no gateway runs from this home") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise Unavailable(f"{facts} cannot be read") from None
 
 
-async def _ask(url: str) -> str:
-    """The gateway's own word: 200 when its workers serve."""
+async def _ask(url: str) -> dict[str, Any]:
+    """What the gateway says of itself; it says it with 503 as well when it is not ready."""
     try:
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False) as client:
-            answer = await client.get(url)
+            answer = await client.get(f"{url}/readyz")
+        report: dict[str, Any] = answer.json()
     except httpx.HTTPError as error:
         raise Unavailable(f"the gateway does not answer: {type(error).__name__}") from None
-    said = " ".join(answer.text.split())[:200]
-    if answer.status_code != 200:
-        raise Unavailable(f"the gateway is not ready: {said}")
-    return said or "ready"
+    except ValueError:
+        raise Unavailable(f"what answers at {url} is no gateway of dd0c") from None
+    return report

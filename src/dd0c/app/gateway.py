@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from dd0c.base import home, log, process
+from dd0c.base import home, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
@@ -54,7 +54,6 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "LD_LIBRAR
 
 def main(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
-    log.configure("gateway")
     place = home.find(settings.home)
     with identity.claim(place, patience_s=PREDECESSOR_S) as me:
         doors = listeners.open_listeners(

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 
-from dd0c.base import log, process
+from dd0c.base import process
 from dd0c.base.clock import SystemClock
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, roles
@@ -21,7 +21,6 @@ JOBS: tuple[Job, ...] = ()
 
 def main(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
-    log.configure("worker")
     asyncio.run(_serve(settings))
     return 0
 

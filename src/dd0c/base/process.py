@@ -114,7 +114,7 @@ def spawn(
             env=dict(env),
             stdin=stdin,
             stdout=output,
-            stderr=output,
+            stderr=None if output is None else subprocess.STDOUT,
             cwd="/",
             umask=0o077,
             pass_fds=pass_fds,

@@ -39,6 +39,7 @@ class EmbeddedValkey:
 
     def start(self) -> None:
         """Start the server, return when it answers."""
+        self.stop()
         password = _ensure_password(self._home)
         log_path = self._home.log / "valkey.log"
         with embedded.lock(self._home.run / "valkey.lock") as lock:

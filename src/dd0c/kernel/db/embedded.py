@@ -49,10 +49,12 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Make the cluster the first time, start the server, return when it answers."""
+        self.stop()  # a killed one that nobody waited for still has its process id
         with embedded.lock(self._home.run / "postgres.lock") as lock:
             if not self._home.postgres.exists():
                 self._create(lock)
             self._refuse_other_version()
+            self._forget_dead_postmaster()
             place = embedded.place(self._home, self._home.postgres, _packages())
             written = self._log.stat().st_size if self._log.exists() else 0
             with embedded.log_file(self._log) as log:
@@ -117,6 +119,21 @@ class EmbeddedPostgres:
                 f"{self._home.postgres} was made by PostgreSQL {version}, here is {MAJOR}",
                 hint="start the dd0c that made it, or restore a backup into a new home",
             )
+
+    def _forget_dead_postmaster(self) -> None:
+        """Remove the process id of a server that is gone when the number is somebody else's now.
+
+        PostgreSQL would take that process for itself; after a restart of a container, where numbers
+        start again, this is the rule. We hold the lock, so no server that we started is alive.
+        """
+        path = self._home.postgres / "postmaster.pid"
+        try:
+            pid = int(path.read_text().split("\n", 1)[0])
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "postgres":
+                return
+        except (FileNotFoundError, ValueError):
+            return
+        path.unlink()
 
     def _options(self) -> list[str]:
         memory = self._memory_mb

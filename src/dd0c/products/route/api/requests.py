@@ -35,6 +35,7 @@ POLL_S = 0.05
 async def list_requests(
     request: Request,
     who: Reader,
+    *,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
     since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,

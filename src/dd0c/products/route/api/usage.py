@@ -73,6 +73,7 @@ class UsageShown(BaseModel):
 async def show_usage(
     request: Request,
     who: Annotated[Principal, Depends(Requires("route:read"))],
+    *,
     by: Annotated[reading.By, Query(description="What a row is.")] = "model",
     since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
     until: Annotated[Moment | None, Query(description="Before this moment.")] = None,

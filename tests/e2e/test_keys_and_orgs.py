@@ -80,7 +80,8 @@ def test_org_create_answers_its_owner_key(product: Product) -> None:
 
 def test_key_create_for_another_organisation(product: Product) -> None:
     """The platform's key makes keys for any organisation; the form without a name works."""
-    name, owner = product.new_org()
+    name, _ = product.new_org()
+    _, stranger = product.new_org()
     argv = ("key", "create", "--org", name, "--role", "viewer", "--scope", "gateway", "--json")
     done = product.cli(*argv)
     assert done.returncode == 0, done.stderr
@@ -88,7 +89,7 @@ def test_key_create_for_another_organisation(product: Product) -> None:
     assert (made["org"], made["roles"], made["scopes"]) == (name, ["viewer"], ["gateway"])
     until(lambda: product.chat(key=made["key"]).status_code == 200, "the key may call models")
     assert product.api("GET", "/me", key=made["key"]).status_code == 403
-    refused = product.cli(*argv, DD0C_KEY=owner)
+    refused = product.cli(*argv, DD0C_KEY=stranger)
     assert (refused.returncode, refused.stdout) == (3, "")
 
 

@@ -149,9 +149,9 @@ def test_models(product: Product, sdk: Ask, tenant: str, mode: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "status"),
     [
+        ("status=400", "BadRequestError", 400),
         ("status=429", "RateLimitError", 429),
         ("status=500", "InternalServerError", 500),
-        ("status=503", "InternalServerError", 503),
     ],
 )
 def test_a_providers_error_is_the_sdks_own(

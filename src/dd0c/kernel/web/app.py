@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from dd0c.kernel.web import dependencies, identity, openapi, problems, query, status
+from dd0c.kernel.web import dependencies, identity, keys, openapi, problems, query, status
 from dd0c.kernel.web.console import errors, frame, routes
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
@@ -46,7 +46,7 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
     app.state.health = Health([database, *parts.probes], resources.clock, HEALTH_SHARED_S)
     app.state.console = frame.Console(parts.sections)
     app.state.problem_page = errors.render
-    for router in (status.router, identity.router, *parts.api):
+    for router in (status.router, identity.router, keys.router, *parts.api):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])
     app.state.query_names = query.names(app.routes)
     for router in (routes.router, *parts.pages):

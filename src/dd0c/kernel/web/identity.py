@@ -1,30 +1,26 @@
-"""Endpoints of organisations and keys, and who the caller is."""
+"""Endpoints of organisations, and who the caller is."""
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.base.errors import Forbidden, InvalidInput
-from dd0c.kernel.auth import keys, organisations, permissions
-from dd0c.kernel.auth.keys import Key, NewKey
-from dd0c.kernel.auth.permissions import Grants, Role, Scope
+from dd0c.kernel.auth import organisations
+from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
 PLATFORM_ORGS = "platform:orgs"
-DEFAULT_ROLES = (Role.VIEWER,)
 
 
 class KeyRef(BaseModel):
@@ -67,56 +63,6 @@ class OrganisationShown(BaseModel):
     org: str
     id: str
     created_at: datetime
-
-
-class KeyWanted(Body):
-    """A new key."""
-
-    name: Name = Field(description="What it is for.", examples=["checkout service"])
-    roles: list[Role] | None = Field(
-        None, min_length=1, description="What it may do here; default `viewer`."
-    )
-    scopes: list[Scope] | None = Field(
-        None,
-        min_length=1,
-        description="Where it may be used; default `gateway`, with `roles` all three.",
-    )
-    models: list[Text] | None = Field(
-        None, min_length=1, max_length=100, description="Models it may call; default all."
-    )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends; default never.")
-    org: Name | None = Field(
-        None, description=f"Name of another organisation; needs `{PLATFORM_ORGS}`."
-    )
-
-
-class KeyShown(BaseModel):
-    """A key without its text."""
-
-    id: str
-    name: str
-    prefix: str = Field(description="The first characters of its text, to recognise it by.")
-    org: str
-    roles: list[str]
-    scopes: list[str]
-    models: list[str] | None = Field(description="Models it may call; null: all.")
-    created_at: datetime
-    created_by: str | None = Field(description="Id of the key that made it.")
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class KeyMade(KeyShown):
-    """A new key with its text."""
-
-    key: str = Field(description="The key itself. Shown only here.")
-
-
-class KeyRevoked(BaseModel):
-    """A key that has ended."""
-
-    id: str
-    revoked_at: datetime
 
 
 @router.get("/me", operation_id="show_me", summary="Who the caller is")
@@ -173,100 +119,4 @@ async def list_orgs(
             for o in page
         ],
         next_cursor=use.cursors.write(page[-1].id, who.org, "orgs") if more else None,
-    )
-
-
-@router.post("/keys", status_code=201, operation_id="create_key", summary="Create a key")
-async def create_key(
-    wanted: KeyWanted,
-    request: Request,
-    who: Annotated[Principal, Depends(Requires("keys:write"))],
-) -> KeyMade:
-    """The key's text is shown only in this answer. No role can be given that holds more than
-    its maker's own."""
-    use = resources.of(request)
-    key = decide(wanted, who, use.grants, use.clock.now())
-    org = who.org
-    if wanted.org is not None and wanted.org.casefold() != who.org_name.casefold():
-        who.require(PLATFORM_ORGS)
-        async with tenancy.system(use.pool) as tx:
-            org = await organisations.get(tx, wanted.org)
-    async with tenancy.tenant(use.pool, org) as tx:
-        made, text = await keys.create(tx, use.pepper, org, key)
-        owner = await organisations.get_own(tx)
-    return KeyMade(**show(made, owner.name).model_dump(), key=text.reveal())
-
-
-def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> NewKey:
-    """The key to make; Forbidden when its roles hold more than the maker may give."""
-    roles = frozenset(wanted.roles or DEFAULT_ROLES)
-    if beyond := permissions.held(grants, roles) - who.permissions:
-        raise Forbidden(
-            f"these roles hold more than your own: {', '.join(sorted(beyond))}",
-            hint="ask somebody who holds them",
-        )
-    if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise InvalidInput("body.expires_at: is in the past")
-    default = [Scope.GATEWAY] if wanted.roles is None else list(Scope)
-    return NewKey(
-        name=wanted.name,
-        roles=roles,
-        scopes=frozenset(wanted.scopes or default),
-        models=None if wanted.models is None else tuple(wanted.models),
-        expires_at=wanted.expires_at,
-        created_by=who.key_id,
-    )
-
-
-@router.get("/keys", operation_id="list_keys", summary="List keys")
-async def list_keys(
-    request: Request,
-    who: Annotated[Principal, Depends(Requires("keys:read"))],
-    limit: Limit = LIMIT,
-    cursor: Cursor = None,
-) -> Page[KeyShown]:
-    """Keys of the caller's organisation, newest first, revoked ones too; never their texts."""
-    use = resources.of(request)
-    before = None if cursor is None else use.cursors.read(cursor, who.org, "keys")
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        found = await keys.list_keys(tx, limit + 1, before)
-    page = found[:limit]
-    more = len(found) > limit
-    return Page(
-        items=[show(key, who.org_name) for key in page],
-        next_cursor=use.cursors.write(page[-1].id, who.org, "keys") if more else None,
-    )
-
-
-@router.delete("/keys/{key_id}", operation_id="revoke_key", summary="Revoke a key")
-async def revoke_key(
-    key_id: str, request: Request, who: Annotated[Principal, Depends(Requires("keys:write"))]
-) -> KeyRevoked:
-    """Ends the key on every gateway within a second, and its console sessions. Again is harmless:
-    the first time stays."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keys.revoke(tx, ids.parse(ids.Kind.KEY, key_id), use.clock.now())
-    assert key.revoked_at is not None
-    return KeyRevoked(id=ids.text(ids.Kind.KEY, key.id), revoked_at=key.revoked_at)
-
-
-def show(key: Key, org_name: str) -> KeyShown:
-    """A key as the API shows it."""
-
-    def text(value: uuid.UUID) -> str:
-        return ids.text(ids.Kind.KEY, value)
-
-    return KeyShown(
-        id=text(key.id),
-        name=key.name,
-        prefix=key.prefix,
-        org=org_name,
-        roles=key.roles,
-        scopes=key.scopes,
-        models=key.models,
-        created_at=key.created_at,
-        created_by=None if key.created_by is None else text(key.created_by),
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
     )

@@ -38,9 +38,16 @@ log = logging.getLogger(__name__)
 class Edge:
     """The ASGI application around the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, header_bytes_max: int):
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        header_bytes_max: int,
+        deadline_s: float = DEADLINE_S,
+    ):
         self._app = app
         self._metrics = metrics
+        self._deadline_s = deadline_s
         self._header_bytes_max = header_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,10 +74,10 @@ class Edge:
             await send_marked(message)
 
         try:
-            async with asyncio.timeout(DEADLINE_S) as deadline:
+            async with asyncio.timeout(self._deadline_s) as deadline:
                 await self._serve(request, _bounded(receive), send_in_time)
         except TimeoutError:
-            late = Timeout(f"this took longer than {DEADLINE_S:g} s")
+            late = Timeout(f"this took longer than {self._deadline_s:g} s")
             log.warning("%s", late, extra={"path": request.url.path, "request_id": request_id})
             if not status:
                 await problems.answer(request, late)(scope, receive, send_marked)

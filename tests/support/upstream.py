@@ -95,6 +95,7 @@ async def answer_chat(peer: Peer, _: Received) -> None:
 class Upstream:
     """The running provider: `script` may be exchanged at any time."""
 
+    loop: asyncio.AbstractEventLoop
     port: int = 0
     script: Script = answer_chat
     received: list[Received] = field(default_factory=list)
@@ -136,8 +137,8 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Received | Non
 @contextmanager
 def running_upstream() -> Iterator[Upstream]:
     """Starts a scripted provider on a free loopback port, and ends it."""
-    upstream = Upstream()
     loop = asyncio.new_event_loop()
+    upstream = Upstream(loop)
     stop = asyncio.Event()
     ready = threading.Event()
 

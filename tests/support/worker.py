@@ -91,20 +91,26 @@ class Worker:
     port: int
     folder: Path
     said: list[FromWorker] = field(default_factory=list)
+    forgotten: int = 0
 
     def tell(self, message: ToWorker) -> None:
         """Send a message as the parent would."""
         payload = msgspec.msgpack.encode(message)
         self.control.sendall(len(payload).to_bytes(4, "big") + payload)
 
+    def forget(self) -> None:
+        """Show only records that are written from now on."""
+        self.forgotten = 0
+        self.forgotten = len(self.records())
+
     def records(self) -> list[SpoolRecord]:
-        """All records in its spool."""
+        """The records in its spool."""
         found: list[SpoolRecord] = []
         for path in sorted(self.folder.glob("*.spool")):
             decoded = spool.decode(path.read_bytes())
             assert decoded.error is None
             found += decoded.records
-        return found
+        return found[self.forgotten :]
 
     def opened(self) -> list[AttemptOpened]:
         """All open records."""

@@ -236,9 +236,9 @@ class Relay:
     def _book(self, event: Event) -> None:
         assert self._end is not None
         refusal = None if self.head_sent else exchange.REFUSALS.get(event)
-        status: int | None = refusal.status if refusal is not None else self._got.status
+        status = refusal.status if refusal is not None else self._got.status
         if event is Event.CLIENT_GONE and not self.head_sent:
-            status = None
+            status = 0
         provider = self._plan.target.provider
         model = self._got.reading.model or self._plan.sent_model
         price = self._plane.find_price(provider.price_provider, model)
@@ -246,7 +246,7 @@ class Relay:
         outcome = Outcome(
             end=self._end,
             final=event is not Event.STALE,
-            status=status,
+            status=status or None,
             upstream_status=self._got.status or None,
             upstream_request_id=heads.request_id_of(self._got.headers),
             error_code=refusal.code if refusal is not None else None,

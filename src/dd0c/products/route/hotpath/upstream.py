@@ -185,6 +185,7 @@ class Connection(asyncio.Protocol):
 
     def _release(self, attempt: Attempt) -> None:
         self._attempt = None
+        self.transport.resume_reading()  # it may end while its caller is slow
         if self._reusable and not self.transport.get_write_buffer_size():
             self.used = True
             self._pool.give(self)

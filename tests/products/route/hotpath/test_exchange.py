@@ -1,0 +1,116 @@
+"""The life of an attempt: every state with every event."""
+
+from __future__ import annotations
+
+import pytest
+
+from dd0c.products.route.hotpath.exchange import REFUSALS, TABLE, Effect, Event, State
+from dd0c.products.route.models import EndReason
+
+IMPOSSIBLE = {
+    State.CONNECTING: {
+        Event.STALE,  # no connection yet, so no answer either
+        Event.HEAD_TO_HOLD,
+        Event.HEAD_TO_RELAY,
+        Event.TOO_LARGE_TO_HOLD,
+        Event.TERMINAL,
+        Event.TERMINAL_ERROR,
+        Event.END,
+        Event.ERROR_END,
+        Event.BROKEN_OFF,
+    },
+    State.WAITING: {
+        Event.CONNECTED,  # it is
+        Event.NOT_CONNECTED,
+        Event.TOO_LARGE_TO_HOLD,  # no head yet
+        Event.TERMINAL,
+        Event.TERMINAL_ERROR,
+        Event.END,
+        Event.ERROR_END,
+    },
+    State.HOLDING: {
+        Event.CONNECTED,
+        Event.NOT_CONNECTED,
+        Event.STALE,  # bytes of an answer came
+        Event.HEAD_TO_HOLD,
+        Event.HEAD_TO_RELAY,
+        Event.TERMINAL,  # only streams have one
+        Event.TERMINAL_ERROR,
+    },
+    State.RELAYING: {
+        Event.CONNECTED,
+        Event.NOT_CONNECTED,
+        Event.STALE,
+        Event.HEAD_TO_HOLD,
+        Event.HEAD_TO_RELAY,
+        Event.TOO_LARGE_TO_HOLD,
+        Event.ERROR_END,  # an error with its own status is always held
+    },
+    State.FINISHING: {
+        Event.CONNECTED,
+        Event.NOT_CONNECTED,
+        Event.STALE,
+        Event.HEAD_TO_HOLD,
+        Event.HEAD_TO_RELAY,
+        Event.TOO_LARGE_TO_HOLD,
+        Event.TERMINAL,
+        Event.TERMINAL_ERROR,
+        Event.ERROR_END,
+    },
+    State.ENDED: set(),
+}
+PAIRS = [(state, event) for state in State for event in Event]
+STEPS = [(state, event) for state in State for event in TABLE[state]]
+
+
+@pytest.mark.parametrize(("state", "event"), PAIRS)
+def test_every_pair_is_decided(state: State, event: Event) -> None:
+    """Each pair of state and event has a step or is listed as impossible with a reason (R-30)."""
+    assert (event in TABLE[state]) != (event in IMPOSSIBLE[state])
+
+
+@pytest.mark.parametrize(("state", "event"), STEPS)
+def test_an_attempt_is_booked_exactly_once(state: State, event: Event) -> None:
+    """Each way out of the open states books, and nothing books after that (R-15)."""
+    step = TABLE[state][event]
+    open_before = state < State.FINISHING
+    open_after = step.state < State.FINISHING
+    retried = Effect.RETRY in step.effects
+    books = step.effects.count(Effect.BOOK)
+    assert books == (1 if open_before and (not open_after or retried) else 0)
+    assert (step.end_reason is not None) == bool(books)
+
+
+@pytest.mark.parametrize(("state", "event"), STEPS)
+def test_the_record_precedes_the_last_byte(state: State, event: Event) -> None:
+    """Whatever completes an answer to the caller comes after the close record (R-15)."""
+    effects = TABLE[state][event].effects
+    last = {Effect.ANSWER, Effect.TAIL, Effect.REFUSE, Effect.BREAK_OFF} & set(effects)
+    for effect in last:
+        assert effects.index(Effect.BOOK) < effects.index(effect)
+
+
+@pytest.mark.parametrize(("state", "event"), STEPS)
+def test_every_caller_gets_exactly_one_end(state: State, event: Event) -> None:
+    """An attempt that ends lets the caller go on in exactly one way, or the caller has left."""
+    step = TABLE[state][event]
+    if state is State.ENDED or step.state is not State.ENDED:
+        return
+    ends = {Effect.FINISH, Effect.REFUSE, Effect.BREAK_OFF} & set(step.effects)
+    assert len(ends) == (0 if event is Event.CLIENT_GONE else 1)
+
+
+@pytest.mark.parametrize("state", [s for s in State if s < State.FINISHING])
+def test_a_caller_that_leaves_ends_the_upstream_first(state: State) -> None:
+    """The provider's connection is dropped before anything else is done (R-13)."""
+    step = TABLE[state][Event.CLIENT_GONE]
+    assert step.effects == (Effect.DROP, Effect.BOOK)
+    assert step.end_reason is EndReason.CLIENT_GONE
+
+
+@pytest.mark.parametrize(("state", "event"), STEPS)
+def test_every_refusal_has_its_words(state: State, event: Event) -> None:
+    """An error that the caller gets has a status and says what to do (R-4)."""
+    if {Effect.REFUSE, Effect.BREAK_OFF} & set(TABLE[state][event].effects):
+        assert REFUSALS[event].status >= 500
+        assert "ry again" in REFUSALS[event].message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from dd0c.base import home, settings
 from dd0c.base.errors import InvalidInput
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
-from dd0c.kernel.db import roles, tenancy
+from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Sealed, Vault
@@ -33,12 +32,6 @@ def given(**values: str) -> Settings:
 def vault(tmp_path: Path) -> Vault:
     """A vault with a key of its own."""
     return Vault(local.ensure(home.create(tmp_path / "home")))
-
-
-@pytest.fixture
-def owner_pool(pool_as: Callable[[str], Pool]) -> Pool:
-    """A pool as the role that `prepare` uses."""
-    return pool_as(roles.OWNER)
 
 
 @pytest.mark.parametrize(

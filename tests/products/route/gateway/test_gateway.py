@@ -1,0 +1,249 @@
+"""The whole gateway as processes: keys end everywhere, workers are replaced, nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
+from dd0c.base.settings import Settings
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
+from dd0c.products.route import providers
+from tests.products.route.gateway.running import Running, ask, running_gateway, wait_for
+from tests.products.route.gateway.tenant import MANY_KEYS, Tenant, as_owner
+from tests.support import processes
+from tests.support.database import Database
+from tests.support.simulator import Simulator, running_simulator
+
+CONNECTIONS = 24  # the kernel picks a worker for each: that one of two gets none is 1 in 8 million
+REVOCATION_MAX_S = 1.0
+GONE_MAX_S = 5.0
+MESSAGES = [{"role": "user", "content": "hi"}]
+PROVIDER_KEY = "sk-canary-of-the-provider-0123456789"
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    """The upstream."""
+    with running_simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def registered(place: Home, simulator: Simulator, owner_pool: Pool, runner: asyncio.Runner) -> None:
+    """Providers whose key would be noticed anywhere it does not belong."""
+
+    async def register() -> None:
+        settings = Settings(
+            home=place.path,
+            openai_api_key=Secret(PROVIDER_KEY),
+            openai_base_url=simulator.url,
+        )
+        async with tenancy.system(owner_pool) as tx:
+            vault = Vault(local.load(place))
+            await providers.ensure_from_environment(settings, tx, vault, None)
+
+    runner.run(register())
+
+
+@pytest.fixture
+def gateway(database: Database, place: Home, registered: None, tmp_path: Path) -> Iterator[Running]:
+    """A gateway with two workers."""
+    with running_gateway(database, place, tmp_path / "log") as gateway:
+        gateway.wait_ready()
+        yield gateway
+
+
+@contextmanager
+def connections(gateway: Running, count: int = CONNECTIONS) -> Iterator[list[HTTPConnection]]:
+    """Connections that stay open, spread over the workers."""
+    with ExitStack() as stack:
+        opened = [gateway.connect() for _ in range(count)]
+        for connection in opened:
+            stack.callback(connection.close)
+        yield opened
+
+
+def test_a_revoked_key_ends_on_every_worker_within_a_second(
+    gateway: Running, database: Database, acme: Tenant, runner: asyncio.Runner
+) -> None:
+    """Among 100,000 keys as among a few, counted in refused requests on each worker (K-20)."""
+    with connections(gateway) as opened:
+        for many in (0, 100_000):
+            as_owner(database, MANY_KEYS, many, acme.org)
+            made = runner.run(acme.create())
+            key = made.text.reveal()
+            wait_for(lambda: all(ask(c, key) == 200 for c in opened), 15)  # noqa: B023
+            runner.run(acme.revoke(made.key))
+            began = time.monotonic()
+            wait_for(lambda: all(ask(c, key) == 401 for c in opened), 5)  # noqa: B023
+            assert time.monotonic() - began < REVOCATION_MAX_S
+        wait_for(lambda: gateway.metric("dd0c_route_keys") == 100_000, 2)
+
+
+def test_a_killed_worker_is_replaced_and_loses_no_queued_connection(
+    gateway: Running, acme: Tenant, runner: asyncio.Runner
+) -> None:
+    """What waits in a dead worker's socket is served by its replacement (R-15, K-6)."""
+    key = runner.run(acme.create()).text.reveal()
+    with connections(gateway, 1) as (probe,):
+        wait_for(lambda: ask(probe, key) == 200, 5)
+    before = gateway.workers()
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)  # from now on connections queue
+    with connections(gateway) as queued:
+        for connection in queued:
+            connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert [connection.getresponse().status for connection in queued] == [200] * CONNECTIONS
+    gateway.wait_ready()
+    assert not set(before) & set(gateway.workers())
+    assert gateway.metric("dd0c_route_worker_restarts_total") == 2
+
+
+def test_a_silent_worker_is_not_waited_for(gateway: Running) -> None:
+    """Ready means that every slot has a worker that serves (K-5)."""
+    victim = gateway.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: not gateway.readiness()["ready"], 2)
+    gateway.wait_ready()
+
+
+def test_workers_do_not_outlive_a_killed_parent_and_the_next_start_works(
+    gateway: Running, database: Database, place: Home, tmp_path: Path
+) -> None:
+    """kill -9 of the parent: nothing is left after 5 s, and nobody has to clean up (K-6)."""
+    workers = gateway.workers()
+    port = gateway.facts["gateway_url"].rpartition(":")[2]
+    identity = gateway.facts["gateway_id"]
+    gateway.process.kill()
+    gateway.process.wait()
+    began = time.monotonic()
+    with running_gateway(database, place, tmp_path / "next", DD0C_GATEWAY_PORT=port) as following:
+        wait_for(lambda: not any(processes.lives(pid) for pid in workers), GONE_MAX_S)
+        assert time.monotonic() - began < GONE_MAX_S
+        wait_for(lambda: following.facts["pid"] == following.process.pid, 10)
+        following.wait_ready()
+        assert following.facts["gateway_id"] == identity
+
+
+def test_a_stop_ends_everything_in_order(gateway: Running) -> None:
+    """SIGTERM drains, ends with 0 and leaves neither a process nor a stale address (K-6)."""
+    workers = gateway.workers()
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(10) == 0
+    assert not any(processes.lives(pid) for pid in workers)
+    assert not (gateway.home.run / "gateway.json").exists()
+
+
+def test_a_second_signal_cuts(gateway: Running, acme: Tenant, runner: asyncio.Runner) -> None:
+    """A request that would take longer than anybody waits ends at the second signal (K-6)."""
+    key = runner.run(acme.create()).text.reveal()
+    with connections(gateway, 1) as (connection,):
+        wait_for(lambda: ask(connection, key) == 200, 5)
+        body = json.dumps({"model": "gpt-5-mini", "messages": MESSAGES})
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        headers["x-sim-fault"] = "latency=60000"
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        wait_for(lambda: gateway.metric("dd0c_route_requests_open") == 1, 5)
+        gateway.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            gateway.process.wait(1)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(4) == 0
+
+
+def test_without_postgresql_known_keys_work_and_unknown_ones_get_503(
+    gateway: Running, database: Database, acme: Tenant, runner: asyncio.Runner
+) -> None:
+    """Serving goes on; one line tells that it went, one that it is back (R-32)."""
+    key = runner.run(acme.create()).text.reveal()
+    with connections(gateway) as opened:
+        wait_for(lambda: all(ask(c, key) == 200 for c in opened), 5)
+        with database.cluster.admin() as admin:
+            admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                (database.name,),
+            )
+            wait_for(lambda: all(ask(c, key + "x") == 503 for c in opened), 5)
+            assert all(ask(c, key) == 200 for c in opened)
+            time.sleep(1.0)  # several attempts to reconnect
+            admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+        wait_for(lambda: all(ask(c, key + "x") == 401 for c in opened), 10)
+    text = gateway.log.read_text()
+    assert text.count("PostgreSQL is away") == 1
+    assert text.count("following PostgreSQL") == 2
+
+
+def test_without_a_first_snapshot_nothing_is_ready(
+    database: Database, place: Home, registered: None, tmp_path: Path
+) -> None:
+    """A gateway that never saw PostgreSQL does not pretend, and begins when it comes (K-5)."""
+    with database.cluster.admin() as admin:
+        admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+        with running_gateway(database, place, tmp_path / "log") as gateway:
+            wait_for((place.run / "gateway.json").exists, 10)
+            time.sleep(1.5)
+            assert not gateway.readiness()["ready"]
+            admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+            gateway.wait_ready()
+
+
+def test_a_model_that_the_table_lacks_is_priced_from_the_second_request(
+    gateway: Running, acme: Tenant, runner: asyncio.Runner
+) -> None:
+    """A worker asks for a price it lacks, and every worker has it soon after (R-12)."""
+    key = runner.run(acme.create()).text.reveal()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    body = json.dumps({"model": "gpt-5-nano-of-ours", "messages": MESSAGES})
+
+    def cost(connection: HTTPConnection) -> str | None:
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        answer.read()
+        return answer.headers["x-dd0c-cost-usd"]
+
+    with connections(gateway) as opened:
+        wait_for(lambda: ask(opened[0], key) == 200, 5)
+        assert cost(opened[0]) is None
+        wait_for(lambda: all(cost(connection) is not None for connection in opened), 5)
+
+
+def test_secrets_are_in_no_command_line_environment_or_log(
+    database: Database, place: Home, registered: None, tmp_path: Path
+) -> None:
+    """Workers get secrets by the socketpair only, whatever the environment holds (K-32)."""
+    canary = "sk-canary-of-the-environment-987654"
+    pepper = (place.secrets / "pepper").read_text().strip()
+    kek = (place.secrets / "kek.key").read_text().strip()
+    with running_gateway(
+        database, place, tmp_path / "log", OPENAI_API_KEY=canary, SOME_TOKEN=canary
+    ) as gateway:
+        gateway.wait_ready()
+        assert canary in processes.environment(gateway.process.pid)  # the test can see it
+        shown = "".join(
+            " ".join(processes.argv(pid)) + processes.environment(pid) for pid in gateway.workers()
+        )
+        assert "gateway_worker" in shown
+        parent = " ".join(processes.argv(gateway.process.pid))
+        written = (tmp_path / "log").read_text() + json.dumps(gateway.readiness())
+    url = database.settings.database_url.reveal()
+    for secret in (canary, PROVIDER_KEY, pepper, kek, url, "not-a-secret"):
+        assert secret not in shown + parent + written

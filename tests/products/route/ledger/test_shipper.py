@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from dd0c.base.clock import SystemClock
+from dd0c.base.errors import Internal
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.hotpath import spool
@@ -210,7 +211,7 @@ async def test_hostile_text_never_blocks_the_spool(
     assert models[2].startswith("жжж")
     assert models[4:] == HOSTILE[4:]
     shown = found[big.request_id]
-    assert (shown.usage, shown.status, shown.queue_us) == (Usage(output=1), None, 0)
+    assert (shown.usage, shown.status, shown.queue_us) == (Usage(output=1), 2**40, None)
     assert (shown.cost_pico, shown.cost_reason) == (None, "out_of_range")
     assert found[rich.request_id].cost_reason == "out_of_range"
     assert found[raw.request_id].usage_raw == "� not json ␀"
@@ -255,6 +256,23 @@ async def test_a_row_the_database_refuses_stays_alone(
     expected = {o.request_id for o, _ in pairs if o.requested_model != "odd"}
     assert set(await in_ledger(app_pool, two_orgs.acme)) == expected
     assert shipper.counts.rejected == 2
+
+
+async def test_rows_that_are_all_refused_stay_in_the_spool(
+    shipper: Shipper, folder: Path, app_pool: Pool, two_orgs: TwoOrgs, database: Database
+) -> None:
+    """A database that refuses everything is not the rows' fault: they wait until it is mended."""
+    with psycopg.connect(database.conninfo(roles.OWNER).reveal()) as owner:
+        owner.execute("ALTER TABLE route.attempts ADD CONSTRAINT odd CHECK (provider = 'x')")
+    pairs = attempts(two_orgs.acme, 20)
+    spools.write(folder, [r for p in pairs for r in p])
+    with pytest.raises(Internal, match="refuses every row"):
+        await shipper.ship_once()
+    assert shipper.counts.rejected == 0
+    with psycopg.connect(database.conninfo(roles.OWNER).reveal()) as owner:
+        owner.execute("ALTER TABLE route.attempts DROP CONSTRAINT odd")
+    assert await shipper.ship_once() == 20
+    assert len(await in_ledger(app_pool, two_orgs.acme)) == 20
 
 
 async def test_old_months_get_their_partitions(

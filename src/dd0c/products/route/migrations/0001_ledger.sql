@@ -39,11 +39,11 @@ CREATE TABLE route.attempts (
     route_reason text NOT NULL,
     policy_version bigint,
     started_at timestamptz NOT NULL,
-    queue_us bigint NOT NULL,
+    queue_us bigint,
     first_byte_us bigint,
     total_us bigint,                         -- null: lost, nobody saw the end
-    status integer,                          -- what the caller got
-    upstream_status integer,
+    status bigint,                           -- what the caller got
+    upstream_status bigint,
     end_reason text NOT NULL,
     error_code text,
     input_tokens bigint,                     -- the buckets are disjoint; null: not reported

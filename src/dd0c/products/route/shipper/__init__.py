@@ -21,9 +21,8 @@ from typing import Any
 
 import psycopg
 
-from dd0c.base import ids
 from dd0c.base.clock import Clock
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, Internal
 from dd0c.base.process import crash_point
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
@@ -43,6 +42,7 @@ CRASH_POINTS = (
 )
 LOOK_EVERY_S = 0.05
 INSERT_MAX_S = 30.0
+REFUSED_MAX = 8
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
 
@@ -154,16 +154,20 @@ class Shipper:
         if not rows:
             return
         prices = self._new_prices(rated)
-        months = {_month(row[0]) for _, row in rows}
+        months = {_month(pair.opened.request_id) for pair, _ in rows}
         async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
             for month in sorted(months):
                 await ledger.ensure_partitions(tx, month, month)
             await ledger.add_prices(tx, prices)
         self._kept_prices |= {price.id for price in prices}
-        await self._insert_rows(batch, rows)
+        refused = await self._insert_rows(rows)
+        if len(refused) == len(rows) > REFUSED_MAX:  # it is not for what is in them
+            raise Internal(f"the database refuses every row: {refused[0][1]}")
+        batch.rejected.extend(_unfit(pair, reason) for pair, reason in refused)
 
-    async def _insert_rows(self, batch: Batch, rows: Sequence[tuple[Pair, list[Any]]]) -> None:
-        """Commit rows. Should PostgreSQL refuse one for what it holds, only that one stays out."""
+    async def _insert_rows(self, rows: Sequence[tuple[Pair, list[Any]]]) -> list[tuple[Pair, str]]:
+        """Commit rows. Those that PostgreSQL refuses for what they hold come back, with its reason;
+        halving the batch finds them."""
         try:
             async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
                 now = self._clock.now()
@@ -171,11 +175,10 @@ class Shipper:
                 crash_point("shipper.inserted")
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(rows) == 1:
-                batch.rejected.append(_unfit(rows[0][0], str(error)))
-                return
+                return [(rows[0][0], str(error).partition("\n")[0])]
             half = len(rows) // 2
-            await self._insert_rows(batch, rows[:half])
-            await self._insert_rows(batch, rows[half:])
+            return await self._insert_rows(rows[:half]) + await self._insert_rows(rows[half:])
+        return []
 
     def _rate(self, pair: Pair) -> staging.Rated:
         """The rating the worker gave; one more try where it did not know the price yet."""
@@ -220,8 +223,8 @@ def _left_behind(own: Path) -> list[Path]:
     return [path for path in folders if any(path.glob("*.spool"))]
 
 
-def _month(request_id: Any) -> datetime:
-    moment = datetime.fromtimestamp(ids.time_ms(request_id) / 1000, UTC)
+def _month(request_id: bytes) -> datetime:
+    moment = datetime.fromtimestamp(int.from_bytes(request_id[:6], "big") / 1000, UTC)
     return datetime(moment.year, moment.month, 1, tzinfo=UTC)
 
 

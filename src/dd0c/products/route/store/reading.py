@@ -42,7 +42,7 @@ class Attempt:
     route_reason: str
     policy_version: int | None
     started_at: datetime
-    queue_us: int
+    queue_us: int | None
     first_byte_us: int | None
     total_us: int | None
     status: int | None

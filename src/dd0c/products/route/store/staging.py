@@ -8,15 +8,13 @@ Only what would have no place at all, such as an id that is not 16 bytes, makes 
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from dd0c.base import ids
 from dd0c.products.route.models import (
     NO_USAGE,
     AttemptClosed,
@@ -27,6 +25,7 @@ from dd0c.products.route.models import (
 
 TEXT_MAX = 256  # characters; an index entry holds at most 2,704 bytes
 RAW_BYTES_MAX = 16_384
+_BIGINT = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(2020, 2200)  # what route.ensure_partitions makes partitions for
 
@@ -45,17 +44,9 @@ class Rated(NamedTuple):
     reason: str | None
 
 
-class Column(NamedTuple):
-    """A column's type, how a value is made to fit it, and the field where that is named apart."""
-
-    type: str
-    fit: Callable[[Any], Any]
-    field: str | None = None
-
-
-def clean(text: str | None) -> str | None:
+def clean(text: str) -> str:
     """Text that PostgreSQL and an index take; what had to be replaced or cut shows."""
-    if text is None or (len(text) <= TEXT_MAX and text.isascii() and "\0" not in text):
+    if len(text) <= TEXT_MAX and text.isascii() and "\0" not in text:
         return text
     mended = text.replace("\0", "\N{SYMBOL FOR NULL}")
     mended = mended.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -64,10 +55,8 @@ def clean(text: str | None) -> str | None:
     return mended
 
 
-def clean_json(raw: bytes | None) -> str | None:
+def clean_json(raw: bytes) -> str:
     """JSON as it came, if it is JSON of a sane size; else its beginning as a JSON string."""
-    if raw is None:
-        return None
     if len(raw) <= RAW_BYTES_MAX:
         try:
             msgspec.json.decode(raw)
@@ -77,29 +66,29 @@ def clean_json(raw: bytes | None) -> str | None:
     return msgspec.json.encode(clean(raw[:RAW_BYTES_MAX].decode("utf-8", "replace"))).decode()
 
 
-def _whole(bits: int) -> Callable[[int | None], int | None]:
-    bound = 1 << bits - 1
-    return lambda value: value if value is None or -bound <= value < bound else None
-
-
 def _attempt(value: int) -> int:
     if not 0 <= value < 1 << 15:
         raise Unfit(f"attempt number {value}")
     return value
 
 
-def _id(value: bytes | None) -> uuid.UUID | None:
-    return None if value is None else uuid.UUID(bytes=value)
+def _id(value: bytes) -> str:
+    if len(value) != 16:
+        raise Unfit(f"an id of {len(value)} bytes")
+    return value.hex()
 
 
-def _request_id(value: bytes) -> uuid.UUID:
-    request_id = uuid.UUID(bytes=value)
-    _moment(ids.time_ms(request_id) * 1000)
-    return request_id
+def _request_id(value: bytes) -> str:
+    text = _id(value)
+    _moment(int(text[:12], 16) * 1000)  # the time in it names its partition
+    return text
 
 
 def _moment(us: int) -> datetime:
-    moment = _EPOCH + timedelta(microseconds=us)
+    try:
+        moment = _EPOCH + timedelta(microseconds=us)
+    except OverflowError as error:
+        raise Unfit(f"the time {us}") from error
     if moment.year not in _YEARS:
         raise Unfit(f"the time {moment}")
     return moment
@@ -109,62 +98,21 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-_TEXT = Column("text", clean)
-_BIGINT = Column("bigint", _whole(64))
-_INTEGER = Column("integer", _whole(32))
-_UUID = Column("uuid", _id)
-_FLAG = Column("boolean", _as_is)
-_BYTES = Column("bytea", _as_is)
-
-OPENED = {
-    "request_id": Column("uuid", _request_id),
-    "attempt": Column("smallint", _attempt),
-    "org": _UUID,
-    "key_id": _UUID,
-    "end_user": _TEXT,
-    "conversation": _TEXT,
-    "prefix_hash": _BYTES,
-    "caller_key": _TEXT,
-    "caller_retry": _BIGINT,
-    "parent_request": _UUID,
-    "parent_kind": _TEXT,
-    "endpoint": _TEXT,
-    "dialect": _TEXT,
-    "stream": _FLAG,
-    "requested_model": _TEXT,
-    "sent_model": _TEXT,
-    "provider": _TEXT,
-    "price_provider": _TEXT,
-    "credential_id": _UUID,
-    "deployment": _TEXT,
-    "region": _TEXT,
-    "route": _TEXT,
-    "route_reason": _TEXT,
-    "policy_version": _BIGINT,
-    "started_at": Column("timestamptz", _moment, "started_us"),
-    "queue_us": Column("bigint", lambda value: _BIGINT.fit(value) or 0),
-    "reserved_pico": _BIGINT,
-    "trace_id": _BYTES,
-}
-CLOSED = {
-    "final": _FLAG,
-    "served_model": _TEXT,
-    "service_tier": _TEXT,
-    "first_byte_us": _BIGINT,
-    "total_us": _BIGINT,
-    "status": _INTEGER,
-    "upstream_status": _INTEGER,
-    "end_reason": _TEXT,
-    "error_code": _TEXT,
-    "usage_source": _TEXT,
-    "usage_error": Column("double precision", _as_is),
-    "usage_raw": Column("json", clean_json),
-    "delivered_output_tokens": _BIGINT,
-    "upstream_output_tokens": _BIGINT,
-    "upstream_request_id": _TEXT,
-    "bytes_in": _BIGINT,
-    "bytes_out": _BIGINT,
-}
+# The columns in the order of a row. Texts and numbers are named like their fields.
+_OPENED_TEXTS = (
+    *("end_user", "conversation", "caller_key", "parent_kind", "endpoint", "dialect"),
+    *("requested_model", "sent_model", "provider", "price_provider", "deployment", "region"),
+    *("route", "route_reason"),
+)
+_CLOSED_TEXTS = (
+    *("served_model", "service_tier", "end_reason", "error_code", "usage_source"),
+    "upstream_request_id",
+)
+_OPENED_NUMBERS = ("caller_retry", "policy_version", "queue_us", "reserved_pico")
+_CLOSED_NUMBERS = (
+    *("first_byte_us", "total_us", "status", "upstream_status", "delivered_output_tokens"),
+    *("upstream_output_tokens", "bytes_in", "bytes_out"),
+)
 USAGE = {
     "input_tokens": "input",
     "cache_read_tokens": "cache_read",
@@ -177,37 +125,89 @@ USAGE = {
     "image_tokens": "image",
     "server_tools": "server_tools",
 }
-ATTEMPT_COLUMNS = (*OPENED, *CLOSED, *USAGE)
-RATING_TYPES = {"cost_pico": "bigint", "price_id": "text", "reason": "text", "tags": "text[]"}
+# The others, with type, field and what makes a value fit.
+_OPENED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "request_id": ("uuid", "request_id", _request_id),
+    "attempt": ("smallint", "attempt", _attempt),
+    "org": ("uuid", "org", _id),
+    "key_id": ("uuid", "key_id", _id),
+    "parent_request": ("uuid", "parent_request", _id),
+    "credential_id": ("uuid", "credential_id", _id),
+    "stream": ("boolean", "stream", _as_is),
+    "started_at": ("timestamptz", "started_us", _moment),
+    "prefix_hash": ("bytea", "prefix_hash", _as_is),
+    "trace_id": ("bytea", "trace_id", _as_is),
+}
+_CLOSED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "final": ("boolean", "final", _as_is),
+    "usage_error": ("double precision", "usage_error", _as_is),
+    "usage_raw": ("json", "usage_raw", clean_json),
+}
+_TYPES_OF_ATTEMPT = {
+    **dict.fromkeys((*_OPENED_TEXTS, *_CLOSED_TEXTS), "text"),
+    **dict.fromkeys((*_OPENED_NUMBERS, *_CLOSED_NUMBERS, *USAGE), "bigint"),
+    **{name: kind for name, (kind, _, _) in (_OPENED_OTHERS | _CLOSED_OTHERS).items()},
+}
+ATTEMPT_COLUMNS = tuple(_TYPES_OF_ATTEMPT)
 TYPES = {
-    **{name: column.type for name, column in (OPENED | CLOSED).items()},
-    **dict.fromkeys(USAGE, "bigint"),
-    **RATING_TYPES,
+    **_TYPES_OF_ATTEMPT,
+    "cost_pico": "bigint",
+    "price_id": "text",
+    "reason": "text",
+    "tags": "text[]",
 }
 
-# The end that nobody saw. The caller's connection broke with the worker: this was its answer.
-_END_UNSEEN = {"final": True, "end_reason": EndReason.LOST, "usage_source": UsageSource.NONE}
-_LOST = [_END_UNSEEN.get(name) for name in CLOSED]
+_opened_texts, _closed_texts = attrgetter(*_OPENED_TEXTS), attrgetter(*_CLOSED_TEXTS)
+_opened_numbers, _closed_numbers = attrgetter(*_OPENED_NUMBERS), attrgetter(*_CLOSED_NUMBERS)
+_usage = attrgetter(*USAGE.values())
+_opened_others = [(attrgetter(field), fit) for _, field, fit in _OPENED_OTHERS.values()]
+_closed_others = [(attrgetter(field), fit) for _, field, fit in _CLOSED_OTHERS.values()]
 
-_opened = [(attrgetter(column.field or name), column.fit) for name, column in OPENED.items()]
-_closed = [(attrgetter(column.field or name), column.fit) for name, column in CLOSED.items()]
-_buckets = attrgetter(*USAGE.values())
+# The end that nobody saw. The caller's connection broke with the worker: this was its answer.
+_LOST = {"end_reason": EndReason.LOST, "usage_source": UsageSource.NONE, "final": True}
+_lost_texts = tuple(_LOST.get(name) for name in _CLOSED_TEXTS)
+_lost_numbers = (None,) * len(_CLOSED_NUMBERS)
+_lost_others = [_LOST.get(name) for name in _CLOSED_OTHERS]
 
 
 def row(attempt: Rated) -> list[Any]:
     """The values of a row, in the order of `TYPES`; Unfit when the record cannot be kept."""
-    closed = attempt.closed
-    usage = _buckets(closed.usage if closed else NO_USAGE)
-    counts = [_BIGINT.fit(count) for count in usage]
-    try:
-        values = [fit(get(attempt.opened)) for get, fit in _opened]
-        values += [fit(get(closed)) for get, fit in _closed] if closed else _LOST
-    except (ValueError, OverflowError) as error:
-        raise Unfit(str(error)) from error
-    values += counts
+    opened, closed = attempt.opened, attempt.closed
+    usage = _usage(closed.usage if closed else NO_USAGE)
+    counts = _numbers(usage)
+    values = [
+        *_texts(_opened_texts(opened) + (_closed_texts(closed) if closed else _lost_texts)),
+        *_numbers(_opened_numbers(opened) + (_closed_numbers(closed) if closed else _lost_numbers)),
+        *counts,
+        *_others(_opened_others, opened),
+        *(_others(_closed_others, closed) if closed else _lost_others),
+    ]
     cost_pico, reason = attempt.cost_pico, attempt.reason
-    if cost_pico is not None and (counts != list(usage) or not 0 <= cost_pico < 1 << 63):
+    if cost_pico is not None and (counts != usage or not 0 <= cost_pico < 1 << 63):
         cost_pico, reason = None, "out_of_range"
-    values += (cost_pico, clean(attempt.price_id), clean(reason))
-    values.append([clean(tag) for tag in attempt.opened.tags])
+    values += (cost_pico, *_texts((attempt.price_id, reason)))
+    values.append(list(_texts(opened.tags)))
     return values
+
+
+def _texts(values: tuple[str | None, ...]) -> Sequence[str | None]:
+    """Texts that fit. Looking at all at once first makes a row three times as fast."""
+    present = [value for value in values if value is not None]
+    joined = "".join(present)
+    if joined.isascii() and "\0" not in joined and max(map(len, present), default=0) <= TEXT_MAX:
+        return values
+    return [None if value is None else clean(value) for value in values]
+
+
+def _numbers(values: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Numbers that fit 64 bits, None for the others."""
+    present = [value for value in values if value is not None]
+    if min(present, default=0) >= -_BIGINT and max(present, default=0) < _BIGINT:
+        return values
+    return tuple([v if v is not None and -_BIGINT <= v < _BIGINT else None for v in values])
+
+
+def _others(
+    fields: Iterable[tuple[Callable[[Any], Any], Callable[[Any], Any]]], record: object
+) -> list[Any]:
+    return [None if (value := get(record)) is None else fit(value) for get, fit in fields]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -49,7 +50,15 @@ class Visit:
         self.page.wait_for_url(f"{self.url}/console/")
 
 
-Visitor = Callable[..., Visit]
+Scheme = Literal["light", "dark"]
+
+
+class Visitor(Protocol):
+    """Opens a browser page with its own cookies."""
+
+    def __call__(
+        self, width: int = 1400, scheme: Scheme = "light", *, script: bool = True
+    ) -> Visit: ...
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +87,16 @@ def browser(day: Day) -> Iterator[Browser]:
 
 @pytest.fixture
 def visitor(served: Served, browser: Browser) -> Iterator[Visitor]:
-    """Opens browser pages, each with its own cookies; options are those of a browser context."""
+    """Opens browser pages, each with its own cookies."""
     contexts: list[BrowserContext] = []
 
-    def visit(**options: object) -> Visit:
-        chosen = {"viewport": {"width": 1400, "height": 900}, "timezone_id": "Europe/Berlin"}
-        context = browser.new_context(**(chosen | options))  # type: ignore[arg-type] # a plain dict
+    def visit(width: int = 1400, scheme: Scheme = "light", *, script: bool = True) -> Visit:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            timezone_id="Europe/Berlin",
+        )
         context.set_default_timeout(DEADLINE_MS)
         contexts.append(context)
         visit = Visit(context.new_page(), served.url)

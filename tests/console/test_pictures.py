@@ -6,27 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.conftest import Visitor
+from tests.console.conftest import Scheme, Visitor
 from tests.console.ledger import Day
 from tests.support.control import Served
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = {1400: 900, 400: 800}
-SCHEMES = ("light", "dark")
 
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 400])
 def test_every_page_fits_its_window(
-    visitor: Visitor, served: Served, day: Day, artifacts: Path, width: int, scheme: str
+    visitor: Visitor, served: Served, day: Day, artifacts: Path, width: int, scheme: Scheme
 ) -> None:
     """No page scrolls sideways or breaks its policy, at 1400 and 400 px, light and dark."""
-    visit = visitor(
-        viewport={"width": width, "height": WIDTHS[width]},
-        color_scheme=scheme,
-        has_touch=width < 500,
-    )
+    visit = visitor(width, scheme)
 
     def picture(name: str) -> None:
         overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")

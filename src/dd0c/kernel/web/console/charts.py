@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 HEIGHT = 180
 _TOP, _FLOOR = 10, HEIGHT - 22
 _CAP = 9
 _BAR_SHARE = 0.82
+_SHARE_MIN = 0.6
+_STRIP_HEIGHT = 10
 _COLOURS = 5
-_HATCH = (
+_HATCH = Markup(
     '<defs><pattern id="hatch" class="hatch" width="5" height="5" '
     'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<line x1="0" y1="0" x2="0" y2="5"/></pattern></defs>'
@@ -77,49 +79,45 @@ def _axis(step: int, largest: int) -> Axis:
 
 def stacked_bars(title: str, bins: Sequence[Bin], series: Sequence[Series], axis: Axis) -> Markup:
     """Bars of money over time, one colour a series, unknown amounts hatched."""
-    out = [
-        f'<svg role="img" aria-label="{escape(title)}" height="{HEIGHT}">',
-        _HATCH,
-    ]
+    parts = [_HATCH]
     for value, label in axis.ticks:
         y = _height(value, axis)
-        kind = "grid zero" if value == 0 else "grid"
-        out.append(f'<line class="{kind}" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
-        out.append(f'<text x="-8" y="{y + 4}" text-anchor="end">{escape(label)}</text>')
+        parts.append(_LINE.format("grid" if value else "grid zero", y, y))
+        parts.append(_AMOUNT.format(y + 4, label))
     step = 100 / max(1, len(bins))
     every = max(1, len(bins) // 8)
     for i, each in enumerate(bins):
-        out.append(_bar(i, step, each, series, axis))
+        parts.append(_bar(i, step, each, series, axis))
         if i % every == 0:
-            optional = ' class="opt"' if i // every % 2 else ""
-            at = f' data-time="{escape(each.at)}"' if each.at else ""
-            out.append(
-                f'<text{optional}{at} x="{(i + 0.5) * step:.2f}%" y="{HEIGHT - 4}" '
-                f'text-anchor="middle">{escape(each.label)}</text>'
-            )
-    out.append("</svg>")
-    return Markup("".join(out))  # noqa: S704  # every text above went through escape()
+            kind = "opt" if i // every % 2 else ""
+            parts.append(_LABEL.format(kind, each.at, (i + 0.5) * step, HEIGHT - 4, each.label))
+    return Markup('<svg role="img" aria-label="{}" height="{}">{}</svg>').format(
+        title, HEIGHT, _NOTHING.join(parts)
+    )
 
 
-def _bar(index: int, step: float, each: Bin, series: Sequence[Series], axis: Axis) -> str:
+_NOTHING = Markup()
+_LINE = Markup('<line class="{}" x1="0" x2="100%" y1="{}" y2="{}"/>')
+_AMOUNT = Markup('<text x="-8" y="{}" text-anchor="end">{}</text>')
+_LABEL = Markup('<text class="{}" data-time="{}" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>')
+_RECT = Markup('<rect class="{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}"/>')
+_BIN = Markup('<g class="bin"><title>{}</title>{}</g>')
+
+
+def _bar(index: int, step: float, each: Bin, series: Sequence[Series], axis: Axis) -> Markup:
     x, width = (index + (1 - _BAR_SHARE) / 2) * step, step * _BAR_SHARE
-    parts, below = [], 0
+    parts = [_RECT.format("hit", index * step, step, _TOP, _FLOOR - _TOP)]
+    below = 0
     for k, one in enumerate(series):
         value = one.values[index]
         if value <= 0:
             continue
         low, high = _height(below, axis), _height(below + value, axis)
         below += value
-        parts.append(_rect(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
+        parts.append(_RECT.format(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
     if each.unknown:
-        parts.append(_rect("unknown", x, width, _height(below, axis) - _CAP, _CAP - 1))
-    hit = _rect("hit", index * step, step, _TOP, _FLOOR - _TOP)
-    return f'<g class="bin"><title>{escape(each.tooltip)}</title>{hit}{"".join(parts)}</g>'
-
-
-def _rect(kind: str, x: float, width: float, y: float, height: float) -> str:
-    across = f'x="{x:.2f}%" width="{width:.2f}%"'
-    return f'<rect class="{kind}" {across} y="{y:.1f}" height="{height:.1f}"/>'
+        parts.append(_RECT.format("unknown", x, width, _height(below, axis) - _CAP, _CAP - 1))
+    return _BIN.format(each.tooltip, _NOTHING.join(parts))
 
 
 def _height(value: int, axis: Axis) -> float:
@@ -129,15 +127,12 @@ def _height(value: int, axis: Axis) -> float:
 def strip(title: str, parts: Sequence[tuple[str, int]]) -> Markup:
     """One horizontal bar cut into (colour class, amount) parts, in proportion; each is visible."""
     total = sum(amount for _, amount in parts) or 1
-    shares = [max(0.6, 100 * amount / total) if amount else 0.0 for _, amount in parts]
-    scale, x, out = 100 / (sum(shares) or 1), 0.0, []
+    shares = [max(_SHARE_MIN, 100 * amount / total) if amount else 0.0 for _, amount in parts]
+    scale, x, drawn = 100 / (sum(shares) or 1), 0.0, []
     for (kind, _), share in zip(parts, shares, strict=True):
-        width = share * scale
-        out.append(
-            f'<rect class="{kind}" x="{x:.2f}%" width="{max(width - 0.2, 0):.2f}%" height="100%"/>'
-        )
-        x += width
-    return Markup('<svg role="img" aria-label="{}">{}</svg>').format(title, Markup("".join(out)))  # noqa: S704
+        drawn.append(_RECT.format(kind, x, max(share * scale - 0.2, 0), 0, _STRIP_HEIGHT))
+        x += share * scale
+    return Markup('<svg role="img" aria-label="{}">{}</svg>').format(title, _NOTHING.join(drawn))
 
 
 def swatch(kind: str) -> Markup:

@@ -20,7 +20,8 @@ _HEADLINE_DIGITS = 3
 
 def dollars(pico: int) -> Decimal:
     """Pico-dollars as an exact Decimal of dollars."""
-    return Decimal(pico).scaleb(-PICO_DIGITS)
+    sign, digits, _ = Decimal(pico).as_tuple()
+    return Decimal((sign, digits, -PICO_DIGITS))
 
 
 def places(amounts: Iterable[Decimal | None], least: int = 2) -> int:
@@ -71,6 +72,11 @@ def count(n: int | None) -> str:
 def plural(n: int, one: str, many: str = "") -> str:
     """`1 request`, `2 requests`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal; nothing for what is not known."""
+    return "" if share is None else f"{share * 100:.1f} %"
 
 
 def duration(us: int | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from dd0c.kernel.web.console import figures
@@ -20,6 +20,7 @@ from dd0c.products.route.store.reading import Attempt
 _PROMPT = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image")
 _ALWAYS = ("input", "output")  # shown even when nobody reported them
 _ONE_PICO = figures.dollars(1)
+_EXACT = Context(prec=100)  # more digits than a count times a rate can have
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The lines, their sum in pico-dollars or None, and what must be said beside it."""
+    """The lines, the sum of what is known in pico-dollars, and what must be said beside it.
+
+    `known_pico` is None when no cost is known; `whole` says whether it is the cost of everything.
+    """
 
     lines: tuple[Line, ...]
-    total_pico: int | None
+    known_pico: int | None
+    whole: bool
     notes: tuple[str, ...]
     price: PriceRow | None
 
@@ -50,12 +55,17 @@ def of(attempts: Sequence[Attempt]) -> Bill:
     notes: list[str] = []
     for attempt in attempts:
         label = f"attempt {attempt.attempt}" if len(attempts) > 1 else ""
-        lines += [replace(line, note=line.note or label) for line in _lines(attempt)]
-        notes += _notes(attempt)
-    costs = [attempt.cost_pico for attempt in attempts]
-    total = None if None in costs else sum(cost for cost in costs if cost is not None)
-    price = next((a.price for a in reversed(attempts) if a.price), None)
-    return Bill(tuple(lines), total, tuple(dict.fromkeys(notes)), price)
+        with localcontext(_EXACT):
+            lines += [replace(line, note=line.note or label) for line in _lines(attempt)]
+        notes += _notes(attempt, len(attempts) > 1)
+    known = [attempt.cost_pico for attempt in attempts if attempt.cost_pico is not None]
+    return Bill(
+        lines=tuple(lines),
+        known_pico=sum(known) if known else None,
+        whole=len(known) == len(attempts),
+        notes=tuple(dict.fromkeys(notes)),
+        price=next((a.price for a in reversed(attempts) if a.price), None),
+    )
 
 
 def _lines(attempt: Attempt) -> Iterator[Line]:
@@ -99,12 +109,14 @@ def _rates(price: PriceRow | None, usage: Usage) -> Mapping[str, str]:
     return holding[-1] if holding else {}
 
 
-def _notes(attempt: Attempt) -> Iterator[str]:
+def _notes(attempt: Attempt, many: bool) -> Iterator[str]:
     if attempt.cost_pico is None:
-        yield f"The cost is unknown, not zero: {words.why_unknown(attempt.cost_reason)}."
+        which = f"The cost of attempt {attempt.attempt}" if many else "The cost"
+        yield f"{which} is unknown, not zero: {words.why_unknown(attempt.cost_reason)}."
     if attempt.usage_source == "estimated":
-        within = f", within {attempt.usage_error:.1%}" if attempt.usage_error is not None else ""
-        yield f"The provider did not report the usage; dd0c counted it{within}."
+        within = figures.percent(attempt.usage_error)
+        counted = f"dd0c counted it, within {within}" if within else "dd0c counted it"
+        yield f"The provider did not report the usage; {counted}."
     made, got = attempt.upstream_output_tokens, attempt.delivered_output_tokens
     if made is not None and got is not None and made > got:
         yield f"{got:,} of {figures.plural(made, 'output token')} reached the caller."

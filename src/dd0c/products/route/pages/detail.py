@@ -82,7 +82,7 @@ def _parse(text: str) -> uuid.UUID:
 
 def _shown(found: Bill) -> dict[str, Any]:
     """The bill as text: one number of decimal places for every amount, so that columns add up."""
-    total = None if found.total_pico is None else figures.dollars(found.total_pico)
+    total = None if found.known_pico is None else figures.dollars(found.known_pico)
     decimals = figures.places([total, *(line.usd for line in found.lines)], least=4)
     rate_decimals = figures.places([line.rate for line in found.lines])
     price = found.price
@@ -93,6 +93,7 @@ def _shown(found: Bill) -> dict[str, Any]:
     return {
         "lines": [_line(line, decimals, rate_decimals) for line in found.lines],
         "total": figures.exact(total, decimals),
+        "label": "Known of it" if total is not None and not found.whole else "Billed",
         "notes": found.notes,
         "source": source,
         "price_id": price.id if price else "",
@@ -130,9 +131,10 @@ def _row(attempt: Attempt, simulated: set[str]) -> dict[str, Any]:
 
 
 def _related(name: str, sums: Totals, query: dict[str, str]) -> dict[str, str]:
+    cost = "cost unknown" if sums.cost_pico is None else figures.short(sums.cost_pico)
     return {
         "name": name,
-        "text": f"{figures.plural(sums.requests, 'request')}, {figures.short(sums.cost_pico)}",
+        "text": f"{figures.plural(sums.requests, 'request')}, {cost}",
         "href": span.address(rows.PATH, {"range": Range.DAY, **query}),
     }
 

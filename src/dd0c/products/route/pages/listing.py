@@ -101,11 +101,14 @@ def _headline(sums: Totals, chosen: Filters) -> dict[str, str]:
     failed = f"{sums.failed:,} failed for callers" if sums.failed else "None failed for callers"
     unpriced = figures.plural(sums.unpriced, "attempt")
     hidden = f"; {unpriced} without a known cost, not in the sum" if sums.unpriced else ""
-    cost = f"{figures.short(sums.cost_pico)}, " if sums.requests else ""
+    if not sums.requests:
+        number = "No request matches" if chosen.narrowed else "No request"
+        return {"number": number, "words": f" in {chosen.span.words}", "lead": ""}
+    cost = "cost unknown" if sums.cost_pico is None else figures.short(sums.cost_pico)
     return {
-        "number": figures.plural(sums.requests, "request") if sums.requests else "No request",
-        "words": f", {cost}in {chosen.span.words}" if cost else f" in {chosen.span.words}",
-        "lead": f"{failed}{hidden}." if sums.requests else "",
+        "number": figures.plural(sums.requests, "request"),
+        "words": f", {cost}, in {chosen.span.words}",
+        "lead": f"{failed}{hidden}.",
     }
 
 

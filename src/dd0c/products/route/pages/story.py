@@ -60,9 +60,11 @@ def title(request: Request) -> str:
 
 def billed(request: Request) -> str:
     """What it cost, as the second half of the headline."""
-    if request.cost_pico is None:
+    found = [a.cost_pico for a in request.attempts if a.cost_pico is not None]
+    if not found:
         return ", cost unknown"
-    return f", billed ${figures.exact(request.cost_pico)}"
+    least = "at least" if len(found) < len(request.attempts) else "billed"
+    return f", {least} ${figures.exact(sum(found))}"
 
 
 def events(request: Request) -> Iterator[Event]:
@@ -81,7 +83,9 @@ def _attempt_events(attempt: Attempt, shift: int) -> Iterator[Event]:
     if attempt.attempt > 0:
         asked = attempt.sent_model
         why = f"route reason: {attempt.route_reason}"
-        sent = figures.duration(shift + attempt.queue_us)
+        sent = figures.DASH
+        if attempt.queue_us is not None:
+            sent = figures.duration(shift + attempt.queue_us)
         yield Event(sent, f"Sent to {attempt.provider} as {asked}", why)
     if attempt.first_byte_us is not None:
         yield Event(figures.duration(shift + attempt.first_byte_us), "First byte of the answer")
@@ -123,7 +127,7 @@ def _end_note(attempt: Attempt) -> str:
 
 def phases(attempt: Attempt) -> tuple[Phase, ...]:
     """How the time of an attempt divides; none when its end was not seen."""
-    if attempt.total_us is None:
+    if attempt.total_us is None or attempt.queue_us is None:
         return ()
     first = attempt.first_byte_us
     before = min(attempt.queue_us, attempt.total_us)
@@ -147,7 +151,7 @@ def facts(request: Request) -> Iterator[tuple[str, str]]:
     final = request.final
     what = _ENDPOINTS.get(request.endpoint, request.endpoint)
     served = final.served_model if final.served_model != final.requested_model else None
-    error = f", ± {final.usage_error:.1%}" if final.usage_error is not None else ""
+    error = f", ± {figures.percent(final.usage_error)}" if final.usage_error else ""
     passed = None
     if final.bytes_in is not None and final.bytes_out is not None:
         passed = f"{figures.size(final.bytes_in)} in, {figures.size(final.bytes_out)} out"

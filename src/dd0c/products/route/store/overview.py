@@ -29,12 +29,15 @@ _RATED = SQL(
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Requests and what they cost. `failed` counts those whose caller got no whole answer."""
+    """Requests and what they cost. `failed` counts those whose caller got no whole answer.
+
+    `cost_pico` is the sum of what is known; None when nothing is, though there were attempts.
+    """
 
     requests: int
     failed: int
     unpriced: int
-    cost_pico: int
+    cost_pico: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,14 @@ async def totals(tx: Transaction, wanted: Filter) -> Totals:
         "SELECT count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) FILTER (WHERE a.final AND a.end_reason = ANY(%(failed)s)) AS failed,"
         " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced,"
-        " coalesce(sum(r.cost_pico), 0) AS cost_pico {rated} WHERE {conditions}"
+        " CASE WHEN count(*) = 0 THEN 0 ELSE sum(r.cost_pico) END AS cost_pico"
+        " {rated} WHERE {conditions}"
     ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
     cursor = await tx.execute(query, {**values, "failed": FAILED})
     row = await cursor.fetchone()
     assert row is not None
-    return Totals(*map(int, row))
+    requests, failed, unpriced, cost_pico = row
+    return Totals(requests, failed, unpriced, None if cost_pico is None else int(cost_pico))
 
 
 async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -> list[Slot]:
@@ -88,7 +93,7 @@ async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -
     conditions, values = reading.matching(wanted)
     query = SQL(
         "WITH sums AS ("
-        "SELECT floor(extract(epoch FROM a.started_at) / %(step_s)s)::bigint AS slot,"
+        "SELECT floor(date_part('epoch', a.started_at) / %(step_s)s)::bigint AS slot,"
         " a.requested_model AS model, count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced, sum(r.cost_pico) AS cost_pico"
         " {rated} WHERE {conditions} GROUP BY 1, 2), dearest AS ("

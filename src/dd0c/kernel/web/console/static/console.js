@@ -36,7 +36,7 @@
   };
   paintTimes();
   setInterval(() => document.hidden || paintTimes(), 5000);
-  for (const label of all("text[data-time]")) {
+  for (const label of all("text[data-time]:not([data-time=''])")) {
     const at = new Date(label.dataset.time);
     label.textContent = `${two(at.getHours())}:${two(at.getMinutes())}`;
   }

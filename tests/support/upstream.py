@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -78,6 +79,10 @@ class Peer:
         """One HTTP chunk; an empty one ends the message."""
         await self.send(b"%x\r\n%b\r\n" % (len(data), data))
 
+    def gone(self) -> bool:
+        """Whether the gateway has left."""
+        return self.reader.at_eof() or self.writer.transport.is_closing()
+
     def reset(self) -> None:
         """Cut the connection."""
         self.writer.transport.abort()
@@ -102,6 +107,7 @@ class Upstream:
     open: int = 0
     accepted: int = 0
     peers: list[Peer] = field(default_factory=list)
+    small_buffers: bool = False
 
     @property
     def last(self) -> Received:
@@ -112,6 +118,10 @@ class Upstream:
         self.open += 1
         self.accepted += 1
         peer = Peer(reader, writer, self.accepted)
+        if self.small_buffers:  # else a test measures what our own kernel takes
+            writer.transport.set_write_buffer_limits(0)
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.peers.append(peer)
         try:
             while request := await _read(reader, peer.number):

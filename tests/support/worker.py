@@ -82,6 +82,11 @@ def snapshot(port: int, **changes: object) -> Snapshot:
     return msgspec.structs.replace(made, **changes)
 
 
+def price(**changes: object) -> Price:
+    """The test's price, changed."""
+    return msgspec.structs.replace(PRICE, **changes)
+
+
 @dataclass
 class Worker:
     """A running worker: tell it things, read what it says and what it wrote."""
@@ -129,6 +134,16 @@ class Worker:
         """A gauge as last told."""
         stats = [m for m in self.said if isinstance(m, WorkerStats)]
         return stats[-1].gauges[name] if stats else 0.0
+
+    def counter(self, name: str) -> float:
+        """A counter of route as last told, by its name with labels."""
+        stats = [m for m in self.said if isinstance(m, WorkerStats)]
+        return stats[-1].counters.get(f"dd0c_route_{name}", 0.0) if stats else 0.0
+
+    def rss_kb(self) -> int:
+        """Its resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS"))
 
     def _count_closed(self) -> int:
         return sum(isinstance(r, AttemptClosed) for r in self.records())

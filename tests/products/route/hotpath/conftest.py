@@ -31,6 +31,7 @@ def upstream(provider: Upstream) -> Upstream:
     """The provider with its default script and nothing remembered."""
     provider.script = answer_chat
     provider.received.clear()
+    provider.small_buffers = False
     return provider
 
 

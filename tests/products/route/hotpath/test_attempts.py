@@ -264,6 +264,6 @@ def test_connections_to_the_provider_are_kept(worker: Worker, upstream: Upstream
 
         upstream.script = talk_on
         caller.chat()
-        wait_for(upstream.peers[-1].writer.transport.is_closing)
+        wait_for(upstream.peers[-1].gone)
         upstream.script = answer_chat
         assert caller.chat().json == CHAT

@@ -42,9 +42,10 @@ class Plan(NamedTuple):
 def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
     """Why a request is refused for its head alone, or None; notes route and key in the request."""
     if request.hosts != 1 and not (request.old and request.hosts == 0):
-        return _invalid("Send exactly one Host header.")
+        return Refusal(400, "bad_host", "Send exactly one Host header.", close=True)
     if request.old and request.coding:
-        return _invalid("HTTP/1.0 has no transfer coding; send a Content-Length.")
+        told = "HTTP/1.0 has no transfer coding; send a Content-Length."
+        return Refusal(400, "bad_coding", told, close=True)
     route = ROUTES.get(request.path)
     if route is None:
         return Refusal(

@@ -1,0 +1,187 @@
+"""How a worker ends: drained, cut, orphaned, or killed at every named place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dd0c.products.route.hotpath.relay import CRASH_POINTS
+from dd0c.products.route.hotpath.snapshot import (
+    Drain,
+    KeysChanged,
+    PricesChanged,
+    ProvidersChanged,
+    SpoolFull,
+    Stale,
+)
+from dd0c.products.route.models import AttemptClosed, AttemptOpened
+from tests.products.route.hotpath.test_answers import OPENAI_STREAM
+from tests.support import worker as workers
+from tests.support.upstream import Peer, Received, Upstream
+from tests.support.wire import CHAT_BODY, Caller
+from tests.support.worker import PRICE, Worker, key_entry, running_worker, snapshot, wait_for
+
+STREAM_BODY = {**CHAT_BODY, "stream": True}
+
+
+async def slow_stream(peer: Peer, _: Received) -> None:
+    """A stream that takes 0.6 s."""
+    await peer.send_stream_head()
+    await peer.send_chunk(OPENAI_STREAM[0])
+    await asyncio.sleep(0.6)
+    await peer.send_chunk(b"".join(OPENAI_STREAM[1:]))
+    await peer.send_chunk(b"")
+
+
+async def endless_stream(peer: Peer, _: Received) -> None:
+    """A stream that never ends."""
+    await peer.send_stream_head()
+    await peer.send_chunk(OPENAI_STREAM[0])
+    await peer.reader.read()
+
+
+@pytest.mark.parametrize("how", ["message", "signal", "orphaned"])
+def test_a_drained_worker_finishes_what_is_open(
+    tmp_path: Path, upstream: Upstream, how: str
+) -> None:
+    """Idle connections close, the open stream ends well, and the worker exits by itself (K-6)."""
+    upstream.script = slow_stream
+    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
+        with Caller(worker.port) as idle, Caller(worker.port) as caller:
+            idle.send(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            idle.answer()
+            caller.post("/v1/chat/completions", STREAM_BODY)
+            caller.until(OPENAI_STREAM[0])
+            if how == "message":
+                worker.tell(Drain(5))
+            elif how == "signal":
+                worker.process.send_signal(signal.SIGTERM)
+            else:
+                worker.control.shutdown(2)
+            assert idle.rest() == b""
+            assert caller.rest().endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert worker.process.wait(5) == 0
+        assert [c.end_reason for c in worker.closed()] == ["complete"]
+
+
+@pytest.mark.parametrize("how", ["second signal", "deadline", "drain of nothing"])
+def test_a_cut_worker_books_what_was_open(tmp_path: Path, upstream: Upstream, how: str) -> None:
+    """Out of time, callers are told and every attempt has its close record (K-6, R-15)."""
+    upstream.script = endless_stream
+    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
+        with Caller(worker.port) as caller:
+            caller.post("/v1/chat/completions", STREAM_BODY)
+            caller.until(OPENAI_STREAM[0])
+            if how == "second signal":
+                worker.process.send_signal(signal.SIGTERM)
+                with pytest.raises(subprocess.TimeoutExpired):
+                    worker.process.wait(0.4)
+                worker.process.send_signal(signal.SIGTERM)
+            else:
+                worker.tell(Drain(0.3 if how == "deadline" else 0))
+            rest = caller.rest()
+            assert b'"code":"gateway_stopping"' in rest
+            assert rest.endswith(b"\r\n0\r\n\r\n")
+        assert worker.process.wait(5) == 0
+        (closed,) = worker.closed()
+        assert (closed.end_reason, closed.cost_pico) == ("lost", None)
+
+
+def test_the_parents_messages_take_effect(tmp_path: Path, upstream: Upstream) -> None:
+    """Keys, providers, prices, a full spool and doubt are obeyed from the next request on."""
+    with (
+        running_worker(tmp_path, [snapshot(upstream.port)]) as worker,
+        Caller(worker.port) as caller,
+    ):
+
+        def becomes(status: int) -> None:
+            wait_for(lambda: caller.chat().status == status)
+
+        becomes(200)
+        worker.tell(KeysChanged((), (key_entry().hash,)))
+        becomes(401)
+        worker.tell(Stale(True))
+        becomes(503)
+        worker.tell(Stale(False))
+        becomes(401)
+        worker.tell(KeysChanged((key_entry(expires_us=1),), ()))
+        wait_for(lambda: caller.chat().error["code"] == "expired_api_key")
+        worker.tell(KeysChanged((key_entry(),), ()))
+        becomes(200)
+        worker.tell(SpoolFull(True))
+        becomes(503)
+        assert caller.chat().error["code"] == "spool_full"
+        caller.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert caller.answer().status == 503
+        worker.tell(SpoolFull(False))
+        becomes(200)
+        dear = PRICE.tiers[0]
+        worker.tell(PricesChanged((workers.price(tiers=(dear, dear)),)))
+        worker.tell(ProvidersChanged(()))
+        becomes(404)
+        assert caller.chat().error["code"] == "no_provider"
+
+
+def test_a_worker_counts_and_is_small(tmp_path: Path, upstream: Upstream) -> None:
+    """Counters reach the parent each second; an idle worker takes less than 40 MB (K-4)."""
+    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
+        with Caller(worker.port) as caller:
+            caller.chat()
+            assert worker.gauge("dd0c_route_connections") in (0, 1)
+            wait_for(lambda: worker.counter('requests_total{endpoint="chat",status="200"}') == 1)
+        assert worker.counter('attempts_total{provider="openai",end_reason="complete"}') == 1
+        assert worker.counter('tokens_total{provider="openai",bucket="input"}') == 10
+        wait_for(lambda: worker.gauge("dd0c_route_connections") == 0)
+        assert worker.rss_kb() < 40 * 1024
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_killed_anywhere_no_attempt_is_lost_or_doubled(
+    tmp_path: Path, upstream: Upstream, point: str, stream: bool
+) -> None:
+    """At each crash point: nothing sent without an open record, no last byte without a close
+    record, and every record whole (R-15, proofs 4)."""
+
+    async def answer(peer: Peer, request: Received) -> None:
+        if stream:
+            await peer.send_stream_head()
+            await peer.send_chunk(b"".join(OPENAI_STREAM))
+            await peer.send_chunk(b"")
+        else:
+            await peer.send_json(json.loads(request.body))
+
+    upstream.script = answer
+    environ = {"DD0C_CRASH_AT": point}
+    with running_worker(tmp_path, [snapshot(upstream.port)], environ=environ) as worker:
+        with Caller(worker.port) as caller:
+            caller.post("/v1/chat/completions", STREAM_BODY if stream else CHAT_BODY)
+            try:
+                got = caller.rest()
+            except ConnectionError:
+                got = b""
+        assert worker.process.wait(5) == -signal.SIGKILL, f"{point} was not hit"
+        opened = [r for r in worker.records() if isinstance(r, AttemptOpened)]
+        closed = [r for r in worker.records() if isinstance(r, AttemptClosed)]
+    assert len(opened) == (0 if point == "before_open" else 1)
+    assert len(closed) == (1 if point in ("after_close_record", "after_last_byte") else 0)
+    assert len(upstream.received) <= len(opened)
+    if b"[DONE]" in got or b'"messages"' in got:
+        assert closed, "the caller has everything, so it is booked"
+
+
+def test_what_cannot_be_booked_is_not_served(tmp_path: Path, upstream: Upstream) -> None:
+    """A spool that takes no records refuses requests in the dialect; nothing is sent (R-15)."""
+    with running_worker(tmp_path / "missing", [snapshot(upstream.port)]) as worker:
+        with Caller(worker.port) as caller:
+            got = caller.chat()
+            assert (got.status, got.error["code"]) == (503, "spool_unavailable")
+            (tmp_path / "missing").mkdir()
+            assert caller.chat().status == 200
+        assert len(upstream.received) == 1
+        assert isinstance(worker, Worker)

@@ -27,6 +27,7 @@ from dd0c.kernel.db.embedded import EmbeddedPostgres
 from tests.house import tree
 
 TEMPLATE = "template_of_tests"
+MEMORY, MEMORY_BYTES_MIN = Path("/dev/shm"), 4 * 1024**3
 LOGIN, LOGIN_PASSWORD = "dd0c_login", "not-a-secret"
 
 
@@ -99,7 +100,7 @@ async def _open_to_roles(database: Database) -> None:
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """A server with the template, for the block."""
-    folder = Path(tempfile.mkdtemp(prefix="dd0c-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="dd0c-test-", dir=_fast_folder()))
     found = settings.load({"home": str(folder)}, {})
     place = home.create(found.home)
     server = EmbeddedPostgres(place, found, durable=False)
@@ -114,6 +115,13 @@ def running_cluster() -> Iterator[Cluster]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+def _fast_folder() -> str | None:
+    """Memory where there is room: a clone is 400 files, 25 ms there and 270 ms on a disk."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN:
+        return str(MEMORY)
+    return None
 
 
 def product_migrations() -> list[migrate.Source]:

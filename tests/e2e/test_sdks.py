@@ -178,7 +178,7 @@ def test_a_providers_error_is_the_sdks_own(
 @pytest.mark.parametrize(
     ("what", "error"), [("chat", "AuthenticationError"), ("messages", "AuthenticationError")]
 )
-@pytest.mark.parametrize("key", ["dd0c_sk_" + "A" * 43, "sk-not-ours", "x"])
+@pytest.mark.parametrize("key", ["dd0c_sk_" + "A" * 43, "sk-not-ours", "somebody-elses"])
 def test_an_unknown_key_is_the_sdks_authentication_error(
     product: Product, sdk: Ask, what: str, error: str, key: str
 ) -> None:

@@ -198,4 +198,5 @@ def _part(pid: int) -> str:
     argv = processes.argv(pid) or ["gone"]
     if "dd0c.cli.main" in argv:
         return argv[argv.index("dd0c.cli.main") + 1]
-    return Path(argv[0]).name.removesuffix("-server")
+    program, *_ = argv[0].split()  # valkey writes its address behind its name
+    return Path(program).name.removesuffix("-server")

@@ -1,0 +1,125 @@
+"""Every endpoint of the API by two organisations: the table has a row for each, or this fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.products.route import records
+from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
+from tests.support.control import Served, serving
+from tests.support.database import Cluster
+
+PUBLIC = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
+MODEL = "acmes-model"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One call. The owner gets `own` and sees a mark of theirs, unless nothing is shown (`blind`);
+    the stranger's same call gets `other` and no mark."""
+
+    path: str
+    own: int = 200
+    other: int = 200
+    body: dict[str, Any] | None = None
+    blind: bool = False
+
+
+# {…} in a path or body is filled with acme's ids. The last row for a path may destroy it.
+MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
+    ("get", "/api/v1/me"): (Row("/api/v1/me"),),
+    ("get", "/api/v1/orgs"): (Row("/api/v1/orgs", 403, 403, blind=True),),
+    ("post", "/api/v1/orgs"): (Row("/api/v1/orgs", 403, 403, {"name": "x"}, blind=True),),
+    ("get", "/api/v1/health"): (Row("/api/v1/health", 403, 403, blind=True),),
+    ("get", "/api/v1/keys"): (Row("/api/v1/keys?limit=500"),),
+    ("post", "/api/v1/keys"): (Row("/api/v1/keys", 201, 403, {"name": "x", "org": "acme"}),),
+    ("get", "/api/v1/route/requests"): (
+        Row("/api/v1/route/requests"),
+        Row(f"/api/v1/route/requests?model={MODEL}"),
+        Row("/api/v1/route/requests?key={key}"),
+        Row("/api/v1/route/requests?since=2020-01-01T00:00:00Z&end_reason=complete"),
+        Row("/api/v1/route/requests?limit=1&cursor={cursor}", 200, 400),
+    ),
+    ("get", "/api/v1/route/requests/{request_id}"): (
+        Row("/api/v1/route/requests/{request}", 200, 404),
+    ),
+    ("get", "/api/v1/route/usage"): tuple(
+        Row(f"/api/v1/route/usage?by={by}&format={form}", blind=by == "day")
+        for by in ("model", "key", "day")
+        for form in ("json", "csv")
+    ),
+    ("get", "/api/v1/route/providers"): (Row("/api/v1/route/providers", blind=True),),
+    ("delete", "/api/v1/keys/{key_id}"): (Row("/api/v1/keys/{victim}", 200, 404),),
+}
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Iterator[Served]:
+    """A control server of these tests' own."""
+    with serving(cluster) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def names(served: Served) -> dict[str, str]:
+    """Ids of what belongs to acme: two requests, the owner key, a key to revoke, a cursor."""
+    org, key = tenant_of(served, served.acme)
+    opened = [records.opened(org, key_id=key.bytes, requested_model=MODEL) for _ in range(2)]
+    ship(served, [rated(one) for one in opened])
+    with served.client(served.acme) as client:
+        made = client.post("/api/v1/keys", json={"name": "victim"}).json()
+        me = client.get("/api/v1/me").json()
+        page = client.get("/api/v1/route/requests?limit=1").json()
+    return {
+        "org": me["org_id"],
+        "key": me["key"]["id"],
+        "victim": made["id"],
+        "request": request_id(opened[0]),
+        "second": request_id(opened[1]),
+        "model": MODEL,
+        "cursor": page["next_cursor"],
+    }
+
+
+def acmes(served: Served) -> list[Any]:
+    """All that acme has."""
+    with served.client(served.acme) as client:
+        paths = ("/api/v1/keys?limit=500", "/api/v1/route/requests", "/api/v1/route/usage")
+        return [client.get(path).json() for path in paths]
+
+
+def test_every_endpoint_has_a_row(served: Served) -> None:
+    """The application's own list of operations and the table are the same (K-11)."""
+    with served.client() as client:
+        paths = client.get("/api/openapi.json").json()["paths"]
+    operations = {(method, path) for path, methods in paths.items() for method in methods}
+    assert operations - PUBLIC == set(MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("method", "row"),
+    [(method, row) for (method, _), rows in MATRIX.items() for row in rows],
+    ids=lambda value: value.path if isinstance(value, Row) else value,
+)
+def test_two_tenants(served: Served, names: dict[str, str], method: str, row: Row) -> None:
+    """The stranger learns and changes nothing; the owner's same call works (K-11)."""
+    path = row.path.format_map(names)
+    marks = {names[name] for name in ("org", "key", "victim", "request", "second", "model")}
+    marks -= {mark for mark in marks if mark in path}  # an echo of the question is no answer
+    before = acmes(served)
+    with served.client(served.globex) as client:
+        other = client.request(method, path, json=row.body)
+    assert other.status_code == row.other, other.text
+    assert not [mark for mark in marks if mark in other.text]
+    assert acmes(served) == before
+    with served.client(served.acme) as client:
+        own = client.request(method, path, json=row.body)
+    assert own.status_code == row.own, own.text
+    if not row.blind:
+        assert own.text != other.text
+        everything = {*names.values()} - {names["cursor"]}
+        assert [mark for mark in everything if mark in own.text]

@@ -8,6 +8,7 @@ milliseconds, version, 74 random bits.
 from __future__ import annotations
 
 import os
+import struct
 import time
 import uuid
 from enum import StrEnum
@@ -17,6 +18,8 @@ from dd0c.base.errors import InvalidInput
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = tuple(a + b for a in ALPHABET for b in ALPHABET)  # ten bits at a time
 _VALUES = {c: i for i, c in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
+_HALVES = struct.Struct(">QQ")
+_RANDOM = struct.Struct(">HQ")
 TEXT_LENGTH = 26
 
 
@@ -40,10 +43,8 @@ def new(now_ms: int | None = None) -> uuid.UUID:
 def new_bytes(now_ms: int | None = None) -> bytes:
     """Like `new`, as 16 bytes; the hot path uses this form."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    r = int.from_bytes(os.urandom(10), "big")
-    hi = (ms << 16) | 0x7000 | (r >> 68)
-    lo = (r & 0x3FFFFFFFFFFFFFFF) | 0x8000000000000000
-    return ((hi << 64) | lo).to_bytes(16, "big")
+    a, b = _RANDOM.unpack(os.urandom(10))
+    return _HALVES.pack(ms << 16 | 0x7000 | a >> 4, 0x8000000000000000 | b >> 2)
 
 
 def first_of(now_ms: int) -> uuid.UUID:
@@ -58,9 +59,14 @@ def time_ms(value: uuid.UUID) -> int:
 
 def text(kind: Kind, value: uuid.UUID | bytes) -> str:
     """The prefixed text form of an id."""
-    n = value.int if isinstance(value, uuid.UUID) else int.from_bytes(value, "big")
-    pairs = [_DIGITS[(n >> shift) & 0x3FF] for shift in range(120, -1, -10)]
-    return f"{kind}_{''.join(pairs)}"
+    hi, lo = _HALVES.unpack(value.bytes if isinstance(value, uuid.UUID) else value)
+    d = _DIGITS  # written out: a loop takes twice as long, and every request needs one
+    return (
+        f"{kind._value_}_{d[hi >> 56]}{d[hi >> 46 & 1023]}{d[hi >> 36 & 1023]}{d[hi >> 26 & 1023]}"
+        f"{d[hi >> 16 & 1023]}{d[hi >> 6 & 1023]}{d[(hi & 63) << 4 | lo >> 60]}"
+        f"{d[lo >> 50 & 1023]}{d[lo >> 40 & 1023]}{d[lo >> 30 & 1023]}{d[lo >> 20 & 1023]}"
+        f"{d[lo >> 10 & 1023]}{d[lo & 1023]}"
+    )
 
 
 def parse(kind: Kind, value: str) -> uuid.UUID:

@@ -111,7 +111,8 @@ class PriceTable:
         variants = [v for v in variants if v.price is not base and v.price.tiers]
         if not base.tiers and not variants:
             return None
-        return Price(provider, name, base.price_id, base.scale, base.tiers, tuple(variants))
+        dated = known.find_model(f"{name}-20990101", all_providers=snapshot.providers) is model
+        return Price(provider, name, base.price_id, base.scale, base.tiers, tuple(variants), dated)
 
     def _variants(
         self, provider: str, name: str, model: ModelInfo, service_tier: str

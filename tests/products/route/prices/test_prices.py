@@ -223,3 +223,13 @@ def test_the_table_forgets_names_rather_than_grow() -> None:
     table.find("openai", "one-more")
     assert len(table._found) < 100
     assert table.find("openai", "gpt-4o") is not None
+
+
+def test_a_name_with_a_date_has_a_price_at_once_where_the_library_says_so() -> None:
+    """The dated name a provider answers with needs no second look-up."""
+    listed = {p.model: p.dated for p in TABLE.prices("anthropic")}
+    assert listed["claude-sonnet-4-5"] is True
+    exact = TABLE.find("openai", "gpt-5-mini")
+    assert exact is not None
+    assert exact.dated is False
+    assert TABLE.find("openai", "gpt-5-mini-2099-01-01") is None

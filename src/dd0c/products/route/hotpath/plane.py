@@ -7,6 +7,7 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dd0c.products.route.hotpath.server import Caller
 
 SWEEP_S = 0.1
+_DATE = re.compile(r"-20\d\d-?\d\d-?\d\d$")
 PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
 
 
@@ -99,13 +101,18 @@ class DataPlane:
 
     def find_price(self, provider: str, model: str) -> Price | None:
         """The price of a model; one that is missing is asked for, once."""
-        price = self._prices.get((provider, model))
+        price = self._prices.get((provider, model)) or self._find_undated(provider, model)
         if price is None and model and len(self._wanted) < PRICES_WANTED_MAX:
             wanted = (provider, model)
             if wanted not in self._wanted:
                 self._wanted.add(wanted)
                 self._tell(PriceWanted(provider, model))
         return price
+
+    def _find_undated(self, provider: str, model: str) -> Price | None:
+        name = _DATE.sub("", model)
+        price = self._prices.get((provider, name)) if name != model else None
+        return price if price is not None and price.dated else None
 
     def sweep(self) -> None:
         """Expire what is past its deadline."""

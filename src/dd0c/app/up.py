@@ -13,79 +13,42 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 
-from dd0c.app import children, claims
+from dd0c.app import children, claims, parts
 from dd0c.app.children import Child, Say
+from dd0c.app.parts import Installation, Prepared
 from dd0c.app.signals import Signals
 from dd0c.base import home as homes
-from dd0c.base import process
-from dd0c.base.errors import SetupError, Unavailable
-from dd0c.base.home import Home
+from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
-from dd0c.kernel.cache.embedded import EmbeddedValkey
-from dd0c.kernel.db.embedded import EmbeddedPostgres
 
-PREPARE_DEADLINE_S = 300.0
 READY_DEADLINE_S = 60.0
 LOOK_S = 0.05
+LOGS_LOOK_S = 60.0
 BOOKING_S = 3.0  # after the last request ended its record is still to be shipped
 STORES_STOP_S = 20.0
-WITHHELD = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DD0C_DATABASE_ADMIN_URL", "DD0C_KEY"})
-"""What no serving child finds in its environment."""
 
 
 class Stopped(Exception):
     """A stop was asked for before everything was up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What the supervisor works with."""
-
-    settings: Settings
-    home: Home
-    simulator: socket.socket
-    lifeline: int
-
-    @property
-    def gateway_url(self) -> str:
-        return f"http://{self.settings.gateway_host}:{self.settings.gateway_port}"
-
-    @property
-    def console_url(self) -> str:
-        return f"http://{self.settings.console_host}:{self.settings.console_port}"
-
-    @property
-    def simulator_url(self) -> str:
-        host, port = self.simulator.getsockname()
-        return f"http://{host}:{port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What `prepare` found: the dialects real providers serve, and what deserves a warning."""
-
-    real: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
 def main(settings: Settings, say: Say) -> int:
     """Run until a stop is asked for; returns the exit status. SetupError when it cannot start."""
+    say = _to_whoever_listens(say)
     home = homes.create(settings.home)
     with claims.alone(home) as crashed, Signals() as signals, _lifeline() as lifeline:
+        if crashed:
+            say("the last dd0c here did not end by itself; waiting for what it left …")
         settings = claims.ports(settings, after_crash=crashed)
         with socket.create_server(("127.0.0.1", 0)) as simulator:
             here = Installation(settings, home, simulator, lifeline)
-            stores = _stores(here)
-            serving = _serving(here)
+            stores = parts.stores(here)
+            serving = parts.serving(here)
             try:
                 _start(here, stores, serving, signals, say)
                 _keep_alive((*stores, *serving), signals, say)
@@ -96,15 +59,26 @@ def main(settings: Settings, say: Say) -> int:
     return 0
 
 
+def _to_whoever_listens(say: Say) -> Say:
+    """A terminal that went away is no reason to stop serving."""
+
+    def careful(line: str) -> None:
+        with suppress(OSError):
+            say(line)
+
+    return careful
+
+
 def _start(
     here: Installation, stores: list[Child], serving: list[Child], signals: Signals, say: Say
 ) -> None:
+    homes.write_atomically(claims.facts_path(here.home), _facts(here))
     say("starting PostgreSQL and Valkey …")
     for store in stores:
         store.start()
         _go_on(signals)
     say("preparing the database …")
-    prepared = _prepare(here)
+    prepared = parts.prepare(here)
     for warning in prepared.warnings:
         say(f"warning: {warning}")
     _go_on(signals)
@@ -112,13 +86,6 @@ def _start(
     for child in serving:
         child.start()
     _await_ready(here, serving, signals)
-    facts = {
-        "pid": os.getpid(),
-        "gateway_url": here.gateway_url,
-        "console_url": here.console_url,
-        "sim_url": here.simulator_url,
-    }
-    homes.write_atomically(claims.facts_path(here.home), json.dumps(facts) + "\n")
     for line in _ready_lines(here, prepared):
         say(line)
 
@@ -128,7 +95,8 @@ def _keep_alive(everything: Sequence[Child], signals: Signals, say: Say) -> None
         now = time.monotonic()
         for child in everything:
             children.tend(child, now, say)
-        signals.wait(children.pause(everything, now))
+            children.bound_log(child.log)
+        signals.wait(min(LOGS_LOOK_S, children.pause(everything, now) or LOGS_LOOK_S))
 
 
 def _stop(
@@ -147,97 +115,6 @@ def _stop(
         say("stopped")
 
 
-def _stores(here: Installation) -> list[Child]:
-    """The embedded services, those that the settings do not place elsewhere."""
-    found = []
-    if not here.settings.database_url:
-        postgres = EmbeddedPostgres(here.home, here.settings)
-        found.append(_store(here, "postgres", postgres, signal.SIGINT))
-    if not here.settings.valkey_url:
-        valkey = EmbeddedValkey(here.home)
-        found.append(_store(here, "valkey", valkey, signal.SIGTERM))
-    return found
-
-
-def _store(
-    here: Installation, name: str, server: EmbeddedPostgres | EmbeddedValkey, ask: signal.Signals
-) -> Child:
-    def launch() -> subprocess.Popen[bytes]:
-        server.start()
-        assert server.child is not None
-        return server.child
-
-    return Child(name, here.home.log / f"{name}.log", launch, ask)
-
-
-def _serving(here: Installation) -> list[Child]:
-    found = [_python(here, name) for name in ("gateway", "control", "worker")]
-    listen = str(here.simulator.fileno())
-    return [_python(here, "sim", "--listen-fd", listen, fds=(int(listen),)), *found]
-
-
-def _python(here: Installation, verb: str, *flags: str, fds: tuple[int, ...] = ()) -> Child:
-    log = here.home.log / f"{verb}.log"
-
-    def launch() -> subprocess.Popen[bytes]:
-        output = children.open_log(log)
-        try:
-            return process.spawn(
-                [sys.executable, "-m", "dd0c.cli.main", verb, *flags],
-                death_signal=signal.SIGTERM,
-                env=_environment(here, WITHHELD),
-                pass_fds=(here.lifeline, *fds),
-                output=output,
-            )
-        finally:
-            os.close(output)
-
-    return Child(verb, log, launch)
-
-
-def _prepare(here: Installation) -> Prepared:
-    """Run the short child that alone may change roles, schema, keys and providers."""
-    log = here.home.log / "prepare.log"
-    reading, writing = os.pipe()
-    output = children.open_log(log)
-    try:
-        child = process.spawn(
-            [sys.executable, "-m", "dd0c.app.prepare", here.simulator_url, str(writing)],
-            death_signal=signal.SIGTERM,
-            env=_environment(here, frozenset()),
-            pass_fds=(here.lifeline, writing),
-            output=output,
-        )
-    finally:
-        os.close(writing)
-        os.close(output)
-    try:
-        status = child.wait(PREPARE_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-        raise SetupError(
-            f"preparing the database took more than {PREPARE_DEADLINE_S:.0f} s", hint=f"see {log}"
-        ) from None
-    with open(reading) as report:
-        if status != 0:
-            raise children.last_words(log)
-        found = json.load(report)
-    return Prepared(real=tuple(found["real"]), warnings=tuple(found["warnings"]))
-
-
-def _environment(here: Installation, withheld: frozenset[str]) -> dict[str, str]:
-    """Ours without what is withheld, with the settings that flags may have given."""
-    settings = here.settings
-    return {name: value for name, value in os.environ.items() if name not in withheld} | {
-        "DD0C_HOME": str(here.home.path),
-        "DD0C_GATEWAY_PORT": str(settings.gateway_port),
-        "DD0C_CONSOLE_PORT": str(settings.console_port),
-        "DD0C_WORKERS": str(settings.workers),
-        process.LIFELINE_FD: str(here.lifeline),
-    }
-
-
 def _await_ready(here: Installation, serving: list[Child], signals: Signals) -> None:
     settings = here.settings
     waiting = {
@@ -249,7 +126,7 @@ def _await_ready(here: Installation, serving: list[Child], signals: Signals) -> 
         _go_on(signals)
         for child in serving:
             if child.ended is not None:
-                raise children.last_words(child.log)
+                raise children.last_words(child)
         waiting = {name: at for name, at in waiting.items() if not _is_ready(*at)}
         if waiting and time.monotonic() > deadline:
             name = next(iter(waiting))
@@ -268,6 +145,17 @@ def _is_ready(host: str, port: int) -> bool:
             return b" 200 " in connection.recv(64)
     except OSError:
         return False
+
+
+def _facts(here: Installation) -> str:
+    """Who runs and where its parts listen, for the command line. A clean stop removes it."""
+    facts = {
+        "pid": os.getpid(),
+        "gateway_url": here.gateway_url,
+        "console_url": here.console_url,
+        "sim_url": here.simulator_url,
+    }
+    return json.dumps(facts) + "\n"
 
 
 def _ready_lines(here: Installation, prepared: Prepared) -> list[str]:

@@ -110,6 +110,24 @@ async def test_a_restart_between_open_and_close(
     assert spools.files(folder) == []
 
 
+async def test_a_restart_tells_shipped_closes_from_orphans(
+    shipper_pool: Pool, folder: Path, app_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """Reading again, a close whose attempt was shipped is nothing new; one never opened is kept."""
+    [first, second, third] = attempts(two_orgs.acme, 3)
+    old = Shipper(folder, shipper_pool, PriceTable(), SystemClock())
+    for written in ([first[0]], [second[0], first[1]]):
+        spools.write(folder, written, pid=spools.ALIVE)
+        await old.ship_once(lambda: {spools.ALIVE})
+    new = Shipper(folder, shipper_pool, PriceTable(), SystemClock())
+    spools.write(folder, [third[1], second[1]], pid=spools.ALIVE)
+    await new.ship_once(lambda: {spools.ALIVE})
+    expected = {first[0].request_id, second[0].request_id}
+    assert set(await in_ledger(app_pool, two_orgs.acme)) == expected
+    assert new.counts.rejected == 1
+    assert (folder / "orphans.bad").read_bytes() == spool.encode(third[1])
+
+
 async def test_what_a_dead_worker_left_open_is_lost(
     shipper: Shipper, folder: Path, app_pool: Pool, two_orgs: TwoOrgs
 ) -> None:
@@ -122,6 +140,30 @@ async def test_what_a_dead_worker_left_open_is_lost(
     assert (lost.usage, lost.total_us, lost.status) == (Usage(), None, None)
     assert lost.requested_model == "gpt-5-mini"
     assert shipper.counts.lost == 1
+
+
+async def test_a_worker_that_rotates_and_dies_while_we_look(
+    shipper: Shipper, folder: Path, app_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """A close in a file that was begun after we listed the files is found before its open is lost;
+    a worker that was started after that is not taken for a dead one."""
+    [(opened, closed), (other, _)] = attempts(two_orgs.acme, 2)
+    spools.write(folder, [opened])
+
+    asked: list[set[int]] = []
+
+    def living() -> set[int]:
+        if asked:
+            return {spools.ALIVE}
+        spools.write(folder, [closed], sequence=2)
+        spools.write(folder, [other], pid=spools.ALIVE)
+        asked.append(set())
+        return asked[0]
+
+    assert await shipper.ship_once(living) == 1
+    found = await in_ledger(app_pool, two_orgs.acme)
+    assert found[opened.request_id].end_reason == "complete"
+    assert len(found) == 1
 
 
 async def test_a_torn_last_record_is_counted(

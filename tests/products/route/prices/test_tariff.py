@@ -71,10 +71,10 @@ BY_HAND = [
         *("deepseek", "deepseek-v4-pro", Usage(input=1, cache_read=3, output=0), None),
         *(at(23, day=datetime(2026, 8, 16, tzinfo=UTC)), 445_875),
     ),
-    # from then on: 1 x 0.66 + 3 x 0.022
+    # from that midnight on: 1 x 0.66 + 3 x 0.022
     (
         *("deepseek", "deepseek-v4-pro", Usage(input=1, cache_read=3, output=0), None),
-        *(at(23, day=datetime(2026, 8, 17, tzinfo=UTC)), 726_000),
+        *(at(0, day=datetime(2026, 8, 17, tzinfo=UTC)), 726_000),
     ),
 ]
 

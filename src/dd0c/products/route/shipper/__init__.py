@@ -137,6 +137,8 @@ class Shipper:
                 folder.settle(batch)
                 self._count(folder, batch)
                 shipped += len(batch.pairs)
+                if not batch.full:  # that was all: what came meanwhile waits for company
+                    break
         except BaseException:
             folder.reset()  # what was collected is not shipped: read it again
             raise

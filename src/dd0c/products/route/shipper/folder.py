@@ -51,6 +51,11 @@ class Batch:
     def __bool__(self) -> bool:
         return bool(self.pairs or self.rejected or self.torn or self.ended)
 
+    @property
+    def full(self) -> bool:
+        """Whether there may be more to collect at once."""
+        return len(self.pairs) + len(self.rejected) >= BATCH_ROWS
+
 
 class Folder:
     """The spool files in one folder, read through `collect` and given up through `settle`."""
@@ -79,7 +84,7 @@ class Folder:
         for stem in stems:
             tail = self._tails[stem]
             dead = tail.pid not in alive
-            while len(batch.pairs) < BATCH_ROWS:
+            while not batch.full:
                 read = tail.read(dead=dead)
                 if read is None:
                     if dead:

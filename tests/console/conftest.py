@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from dd0c.kernel.web.requires import COOKIE
 from tests.console.ledger import Day, fill
 from tests.support import missing
 from tests.support.control import Served, serving
@@ -61,20 +62,20 @@ class Visitor(Protocol):
     ) -> Visit: ...
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with the organisations default, acme and globex."""
     with serving(cluster) as served:
         yield served
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def day(served: Served) -> Day:
     """A day of traffic of acme; globex has none."""
     return fill(served, served.acme)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(day: Day) -> Iterator[Browser]:
     """Chromium. It starts after the ledger is filled: its loop tolerates no other beside it."""
     found = os.environ.get("DD0C_CHROMIUM") or shutil.which("chromium")
@@ -109,11 +110,20 @@ def visitor(served: Served, browser: Browser) -> Iterator[Visitor]:
         context.close()
 
 
+@pytest.fixture(scope="package")
+def session(served: Served) -> str:
+    """A session of acme's owner."""
+    with served.client() as client:
+        client.post("/console/sign-in", data={"key": served.acme}, headers={"origin": served.url})
+        return client.cookies[COOKIE]
+
+
 @pytest.fixture
-def owner(visitor: Visitor, served: Served) -> Visit:
-    """acme's owner, signed in."""
+def owner(visitor: Visitor, session: str, served: Served) -> Visit:
+    """acme's owner, signed in, in front of the overview."""
     visit = visitor()
-    visit.sign_in(served.acme)
+    visit.page.context.add_cookies([{"name": COOKIE, "value": session, "url": served.url}])
+    visit.go("/console/")
     return visit
 
 

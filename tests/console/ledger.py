@@ -162,7 +162,7 @@ def _ordinary(day: Day) -> None:
         for _ in range(weight):
             opened = day.open(
                 "",
-                chance.randrange(60_000_000, 24 * HOUR_US),
+                chance.randrange(60_000_000, 23 * HOUR_US),
                 requested_model=model,
                 sent_model=model,
                 provider=provider,

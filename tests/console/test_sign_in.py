@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dd0c.kernel.web.requires import COOKIE
-from tests.console.conftest import Visit, Visitor
+from tests.console.conftest import Visitor
 from tests.support.control import Served
 
 pytestmark = pytest.mark.browser
@@ -78,12 +78,14 @@ def test_the_cookie_is_out_of_reach(served: Served) -> None:
     assert served.acme not in cookie
 
 
-def test_signing_out_ends_the_session_everywhere(owner: Visit, served: Served) -> None:
+def test_signing_out_ends_the_session_everywhere(visitor: Visitor, served: Served) -> None:
     """After signing out the old cookie opens nothing, not only here (K-21)."""
-    cookies = {c["name"]: c["value"] for c in owner.page.context.cookies() if "name" in c}
-    owner.page.locator(".who summary").click()
-    owner.page.get_by_role("button", name="Sign out").click()
-    owner.page.wait_for_url(f"{served.url}{FORM}")
+    visit = visitor()
+    visit.sign_in(served.acme)
+    cookies = {c["name"]: c["value"] for c in visit.page.context.cookies() if "name" in c}
+    visit.page.locator(".who summary").click()
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.wait_for_url(f"{served.url}{FORM}")
     with browsing(served) as client:
         client.cookies.set(COOKIE, cookies[COOKIE])
         answer = client.get("/console/")

@@ -61,6 +61,9 @@ def address(path: str, query: dict[str, str]) -> str:
 
 
 def slots(now: datetime, span: Span) -> range:
-    """The slots of `step_s` seconds since 1970 that cover the span up to now."""
-    last = int(now.timestamp()) // span.step_s
-    return range(last - int(span.length.total_seconds()) // span.step_s + 1, last + 1)
+    """The slots of `step_s` seconds since 1970 that the span up to now touches.
+
+    The first and the last are there in part: the sum over all is that of the span.
+    """
+    first, last = (int(at.timestamp()) // span.step_s for at in (now - span.length, now))
+    return range(first, last + 1)

@@ -1,0 +1,96 @@
+"""Bills: whatever the price and the usage, the lines add up to what was billed."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dd0c.products.route.models import PriceRow, Usage
+from dd0c.products.route.pages import bill
+from dd0c.products.route.store.reading import Attempt
+
+COUNTS = st.none() | st.integers(min_value=0, max_value=10**9)
+RATES = st.decimals(min_value=0, max_value=1000, places=7).map(lambda rate: format(rate, "f"))
+USAGES = st.builds(Usage, input=COUNTS, cache_read=COUNTS, output=COUNTS, reasoning=COUNTS)
+
+
+def attempt(usage: Usage, cost_pico: int | None, rates: dict[str, object] | None) -> Attempt:
+    """An attempt with this usage, this cost and a price of these rates."""
+    price = None
+    if rates is not None:
+        price = PriceRow("prc_1", "openai", "m", {"tiers": [{"above": 0, **rates}]}, "test", None)
+    plain: dict[str, Any] = dict.fromkeys(Attempt.__dataclass_fields__)
+    said: dict[str, Any] = {
+        "attempt": 1,
+        "final": True,
+        "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "end_reason": "complete",
+        "usage_source": "provider",
+        "usage": usage,
+        "cost_pico": cost_pico,
+        "price": price,
+        "tags": (),
+    }
+    return Attempt(**(plain | said))
+
+
+@settings(deadline=None)  # a busy machine is no finding
+@given(USAGES, st.fixed_dictionaries({"input": RATES, "cache_read": RATES, "output": RATES}))
+def test_lines_add_up_to_the_stored_cost(usage: Usage, rates: dict[str, object]) -> None:
+    """Also when the stored cost is rounded, or is not what this price makes of it (R-11)."""
+    for cost_pico in (0, 1, 145_500_000, 10**15):
+        found = bill.of([attempt(usage, cost_pico, rates)])
+        lines = sum((line.usd for line in found.lines if line.usd is not None), Decimal(0))
+        assert lines * 10**12 == cost_pico
+        assert found.known_pico == cost_pico
+
+
+def test_less_than_a_pico_dollar_is_rounding_and_more_is_not() -> None:
+    """A difference that the price does not explain is named, not hidden in a line."""
+    usage = Usage(input=1, output=0)
+    rates: dict[str, object] = {"input": "0.0000014", "output": "1"}  # 1.4 pico-dollars a token
+    assert [line.name for line in bill.of([attempt(usage, 1, rates)]).lines][-1] == "Rounding"
+    odd = bill.of([attempt(usage, 7, rates)]).lines[-1]
+    assert (odd.name, odd.note) == ("Difference", "not explained by this price")
+
+
+def test_a_long_prompt_pays_the_rates_of_its_tier() -> None:
+    """The last tier that the prompt exceeds holds for all of it; the border belongs below."""
+    price = {"tiers": [{"above": 0, "input": "1"}, {"above": 200_000, "input": "2"}]}
+    for tokens, rate in ((200_000, Decimal(1)), (200_001, Decimal(2))):
+        row = PriceRow("prc_1", "google", "m", price, "test", None)
+        one = dataclasses.replace(attempt(Usage(input=tokens), None, {}), price=row)
+        lines = bill.of([one]).lines
+        assert lines[0].rate == rate
+
+
+@pytest.mark.parametrize("rates", [None, {"input": "1"}])
+def test_an_unknown_cost_stays_unknown(rates: dict[str, object] | None) -> None:
+    """Lines without a rate have no amount, and nothing is summed to a zero."""
+    found = bill.of([attempt(Usage(input=10, output=5), None, rates)])
+    assert found.known_pico is None
+    assert not found.whole
+    assert found.lines[1].usd is None
+    assert found.notes[0].startswith("The cost is unknown, not zero")
+
+
+def test_calls_are_billed_by_the_thousand() -> None:
+    """A fee per call and server tools have their own unit: 1 x 5 and 2 x 10 dollars per 1,000."""
+    rates: dict[str, object] = {
+        "input": "0",
+        "output": "0",
+        "request_per_1000": "5",
+        "server_tools_per_1000": "10",
+    }
+    usage = Usage(input=1, output=1, server_tools=2)
+    found = bill.of([attempt(usage, 25_000_000_000, rates)])
+    assert [(line.name, line.usd) for line in found.lines if line.usd] == [
+        ("Server tools", Decimal("0.02")),
+        ("Per call", Decimal("0.005")),
+    ]

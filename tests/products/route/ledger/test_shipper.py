@@ -116,9 +116,10 @@ async def test_a_restart_tells_shipped_closes_from_orphans(
     """Reading again, a close whose attempt was shipped is nothing new; one never opened is kept."""
     [first, second, third] = attempts(two_orgs.acme, 3)
     old = Shipper(folder, shipper_pool, PriceTable(), SystemClock())
-    for written in ([first[0]], [second[0], first[1]]):
-        spools.write(folder, written, pid=spools.ALIVE)
-        await old.ship_once(lambda: {spools.ALIVE})
+    spools.write(folder, [first[0]], pid=spools.ALIVE)
+    await old.ship_once(lambda: {spools.ALIVE})
+    spools.write(folder, [second[0], first[1]], pid=spools.ALIVE)
+    await old.ship_once(lambda: {spools.ALIVE})
     new = Shipper(folder, shipper_pool, PriceTable(), SystemClock())
     spools.write(folder, [third[1], second[1]], pid=spools.ALIVE)
     await new.ship_once(lambda: {spools.ALIVE})

@@ -117,7 +117,7 @@ def test_token_limits_end_with_length(gpt: openai.OpenAI, limit: dict[str, int])
 def test_stop_sequences_end_the_text_before_them(gpt: openai.OpenAI) -> None:
     """The answer ends before the first stop sequence, and only that text is billed."""
     answer = gpt.chat.completions.create(
-        model="gpt-5-mini", messages=HELLO, stop=["nothing", " by one"]
+        model="gpt-5-mini", messages=HELLO, stop=[" number", "nothing", " by one"]
     )
     assert answer.choices[0].message.content == "The release went out at noon, and"
     assert answer.choices[0].finish_reason == "stop"

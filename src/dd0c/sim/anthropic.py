@@ -40,7 +40,7 @@ ERRORS: Final = {  # status -> type, message
     504: ("timeout_error", "The request timed out"),
     529: ("overloaded_error", "Overloaded"),
 }
-NO_KEY: Final = "x-api-key header is required"
+NO_KEY = "x-api-key header is required"
 NO_VERSION: Final = "anthropic-version: header is required"
 BAD_JSON: Final = "The request body is not valid JSON."
 

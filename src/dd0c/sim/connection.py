@@ -2,7 +2,8 @@
 
 Requests are served one at a time, in order; what a client pipelines waits. A script of steps is
 performed until it wants to wait, or until the client does not read (`pause_writing`). A client that
-ends its side while an answer is under way is gone, as with the proxies in front of real providers.
+ends its side while an answer is under way is gone, as with the proxies in front of real providers:
+asyncio closes the transport by itself at the end of what a client sends.
 """
 
 from __future__ import annotations
@@ -70,10 +71,6 @@ class Connection(asyncio.Protocol):
             self._refuse(b"400 Bad Request")
         if len(self._waiting) > WAITING_MAX:
             self._transport.pause_reading()
-
-    def eof_received(self) -> None:
-        if self._record is not None:
-            self._transport.abort()
 
     def pause_writing(self) -> None:
         self._unread = True

@@ -48,7 +48,7 @@ ERRORS: Final = {  # status -> type, code, message
     ),
     503: ("server_error", None, "The engine is currently overloaded, please try again later."),
 }
-NO_KEY: Final = (
+NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
     "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
 )

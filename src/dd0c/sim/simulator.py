@@ -23,17 +23,13 @@ REFUSED_KEYS: Final = "invalid"  # keys that begin so are not accepted
 class Dialect(Protocol):
     """What the modules openai and anthropic have in common."""
 
+    NO_KEY: str
+
     def list_models(self) -> Answer: ...
 
     def get_model(self, name: str) -> Answer: ...
 
     def refuse(self, refusal: Refusal, faults: Faults, request_id: str) -> Answer: ...
-
-    @property
-    def NO_KEY(self) -> str: ...  # noqa: N802 -- it is a constant of the modules
-
-    @property
-    def ERRORS(self) -> Any: ...  # noqa: N802
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -175,7 +175,8 @@ class Feed:
         if (change := self._configuration.set_stale(away)) is not None:
             self._tell(change)
         if away:
-            log.warning("PostgreSQL is away, serving with what is known: %s", error)
+            cause = str(error).partition("\n")[0]
+            log.warning("PostgreSQL is away, serving with what is known: %s", cause)
         else:
             log.info("following PostgreSQL", extra={"keys": self._configuration.key_count})
 

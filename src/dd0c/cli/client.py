@@ -23,7 +23,6 @@ from dd0c.base import errors, settings
 from dd0c.base.secrets import Secret
 
 DEADLINE_S = 30.0
-LOCAL_DEADLINE_S = 3.0
 PAGE = "100"
 _BY_STATUS = {
     kind.status: kind for kind in errors.Error.__subclasses__() if kind is not errors.SetupError
@@ -74,14 +73,6 @@ def call(
         answer = client.request(method, path, json=body, params=_given(query))
         _check(answer)
         return answer.json()
-
-
-def fetch(url: str) -> Any:
-    """The decoded JSON of a port of this machine that asks for no key."""
-    try:
-        return httpx.get(url, timeout=LOCAL_DEADLINE_S, trust_env=False).json()
-    except httpx.HTTPError as error:
-        raise errors.Unavailable(f"{url} does not answer: {error}") from None
 
 
 def list_all(path: str) -> list[Any]:

@@ -1,14 +1,12 @@
 """`dd0c doctor`: what is wrong, why, and what to do.
 
-Two rounds. On the host the home is looked at: modes, disk, spool, what runs and what takes its
-ports, and whether the environment would send the gateway to itself. Then the running dd0c is asked
-over its API to exercise its own dependencies. Each finding names a cause and a remedy; nothing is
-changed.
+Two rounds. On the host the home is looked at: modes, disk, what runs and what takes its ports, and
+whether the environment would send the gateway to itself. Then the running dd0c is asked over its
+API to exercise its own dependencies. Each finding names a cause and a remedy; nothing is changed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -29,7 +27,6 @@ from dd0c.cli import client, output
 
 DISK_PROBLEM_BYTES = 256 * 1024**2
 DISK_WARNING_BYTES = 2 * 1024**3
-SPOOL_WARNING_BYTES = 64 * 1024**2
 
 REMEDIES = {
     "database": "see log/postgres.log in the home; `dd0c up` starts it again by itself",
@@ -86,7 +83,6 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
             return
         yield from _look_at_home(home)
         yield from _look_at_disk(home)
-        yield from _look_at_spool(home)
         yield from _look_at_environment(here, environ)
         yield from _look_at_ports(here, home)
     yield from _ask_api()
@@ -121,23 +117,6 @@ def _look_at_disk(home: Home) -> Iterator[Finding]:
         state,
         f"{free // 1024**2} MB free under {home.path}",
         "" if state == "ok" else "make room: without it neither database nor ledger can write",
-    )
-
-
-def _look_at_spool(home: Home) -> Iterator[Finding]:
-    """What the gateway says is not in the ledger yet; while none runs, what its files hold."""
-    try:
-        facts = json.loads((home.run / "gateway.json").read_text())
-        answer = client.fetch(f"{facts['admin_url']}/readyz")
-        waiting = int(answer["spool"]["backlog_bytes"])
-    except (OSError, ValueError, KeyError, TypeError, Error):
-        waiting = sum(path.stat().st_size for path in home.spool.glob("*/*.spool"))
-    behind = waiting > SPOOL_WARNING_BYTES
-    yield Finding(
-        "spool",
-        "warning" if behind else "ok",
-        f"{waiting // 1024} kB of records wait for the ledger",
-        REMEDIES["spool"] if behind else "",
     )
 
 

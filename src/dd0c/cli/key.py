@@ -88,15 +88,15 @@ def list_keys(as_json: bool) -> None:
             one["id"],
             one["name"],
             one["prefix"] + "…",
-            ",".join(one["roles"]),
-            ",".join(one["scopes"]),
-            one["created_at"],
+            ", ".join(one["roles"]),
+            ", ".join(one["scopes"]),
+            one["created_at"][:10],
             "revoked" if one.get("revoked_at") else "valid",
         )
         for one in found
     ]
     columns = ("id", "name", "key", "roles", "scopes", "created", "state")
-    output.write_table(columns, rows, numeric=frozenset())
+    output.write_table(columns, rows, numeric=output.NONE, whole=frozenset({0, 2, 5}))
 
 
 @key.command()

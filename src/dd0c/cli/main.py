@@ -38,6 +38,8 @@ Start here:
 
 Verbs find a dd0c on this machine by themselves. Elsewhere set DD0C_URL (the console's address)
 and DD0C_KEY. Every verb has --help, and --json where it answers something.
+
+Completion in bash (zsh, fish alike): eval "$(_DD0C_COMPLETE=bash_source dd0c)"
 """
 
 

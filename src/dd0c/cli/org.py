@@ -44,5 +44,7 @@ def list_orgs(as_json: bool) -> None:
     if as_json:
         output.write_json({"items": found})
         return
-    rows = [(one["org"], one["id"], one["created_at"]) for one in found]
-    output.write_table(("organisation", "id", "created"), rows, numeric=frozenset())
+    rows = [(one["org"], one["id"], one["created_at"][:10]) for one in found]
+    output.write_table(
+        ("organisation", "id", "created"), rows, numeric=output.NONE, whole=frozenset({1, 2})
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.errors import InvalidInput
 from dd0c.cli import client, output
 
-COUNTS = ("requests", "input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+COLUMNS = ("requests", "input", "cached", "cache write", "output", "cost USD", "unpriced")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -26,8 +27,8 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: bool) -> None:
     """Requests, tokens and cost, exact to the ledger's last digit.
 
-    A request whose price is unknown is counted as unpriced; it is never taken as free. Reasoning
-    tokens are part of the cost and have a column of their own in --json and --csv.
+    A request whose price is unknown is counted as unpriced; it is never taken as free. --json and
+    --csv have every kind of token apart, reasoning and both kinds of cache writes too.
 
     \b
     Examples:
@@ -50,8 +51,7 @@ def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: 
         return
     rows = [_cells(str(row[by]), row) for row in found["rows"]]
     rows.append(_cells("total", found["total"]))
-    columns = (by, *(name.replace("_", " ") for name in COUNTS), "cost USD", "unpriced")
-    output.write_table(columns, rows, numeric=frozenset(range(1, len(columns))))
+    output.write_table((by, *COLUMNS), rows, numeric=frozenset(range(1, len(COLUMNS) + 1)))
 
 
 def moment(text: str | None, now: datetime) -> str | None:
@@ -71,10 +71,16 @@ def moment(text: str | None, now: datetime) -> str | None:
         ) from None
 
 
-def _cells(name: str, row: dict[str, object]) -> tuple[str, ...]:
-    counts = (_shown(row.get(count)) for count in COUNTS)
-    return (name, *counts, _shown(row.get("cost_usd")), _shown(row.get("unpriced_requests")))
-
-
-def _shown(value: object) -> str:
-    return "unknown" if value is None else str(value)
+def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    """A line of the table: `-` is a count that no provider reported, which is not 0."""
+    writes = [row[n] for n in ("cache_write_5m", "cache_write_1h") if row[n] is not None]
+    counts = (
+        row["requests"],
+        row["input"],
+        row["cache_read"],
+        sum(writes) if writes else None,
+        row["output"],
+    )
+    cost = "unknown" if row["cost_usd"] is None else row["cost_usd"]
+    shown = ("-" if count is None else str(count) for count in counts)
+    return (name, *shown, cost, str(row["unpriced_requests"]))

@@ -199,7 +199,9 @@ class Shipper:
         """The prices of these attempts that the ledger may not have yet."""
         found: dict[str, PriceRow] = {}
         for opened, closed, _, price_id, _ in rated:
-            if closed is None or price_id is None or price_id in self._kept_prices | found.keys():
+            if closed is None or price_id is None:
+                continue
+            if price_id in self._kept_prices or price_id in found:
                 continue
             self._prices.find(opened.price_provider, closed.served_model or opened.sent_model)
             if (row := self._prices.row(price_id)) is not None:

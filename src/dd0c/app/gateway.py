@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,8 @@ async def _serve(
             return Shipper(me.spool, pool, prices, SystemClock())
 
         gateway = Gateway(settings, configuration, fleet, feed, open_shipper)
-        _obey_signals(gateway, settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
         orphaned = asyncio.create_task(_end_without_supervisor(gateway))
         stack.callback(orphaned.cancel)
         facts = place.run / "gateway.json"
@@ -136,19 +137,6 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
         )
 
     return spawn
-
-
-def _obey_signals(gateway: Gateway, settings: Settings) -> None:
-    """The first SIGTERM or SIGINT drains, the next cuts."""
-    loop = asyncio.get_running_loop()
-    orders: list[Callable[[], None]] = [gateway.cut, lambda: gateway.drain(settings.drain_s)]
-
-    def obey() -> None:
-        order = orders.pop() if len(orders) > 1 else orders[0]
-        order()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, obey)
 
 
 async def _end_without_supervisor(gateway: Gateway) -> None:

@@ -83,8 +83,8 @@ class Fleet:
 
     @property
     def ready(self) -> bool:
-        """Whether every slot has a worker that serves."""
-        return all(slot.ready for slot in self.slots)
+        """Whether every slot has a worker that serves, and will go on."""
+        return not self._stopping.is_set() and all(slot.ready for slot in self.slots)
 
     @property
     def restarts(self) -> int:
@@ -171,6 +171,8 @@ class Fleet:
         for message in self._greet():
             link.send(encode(message))
         slot.link = link
+        if self._stopping.is_set():
+            link.cut()
         while not link.closed.done():
             await asyncio.wait([link.closed], timeout=self._check_every_s)
             slot.silent_checks += 1

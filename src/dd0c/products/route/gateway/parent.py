@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """One gateway. `run` serves until `drain`; `cut` ends it now."""
+    """One gateway. `run` serves until `stop` or `abandon`."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Gateway:
         self._open_shipper = open_shipper
         self._shipper: Shipper | None = None
         self._workers_gone = asyncio.Event()
+        self._asked_to_stop = False
         self._book_max_s = BOOK_MAX_S
 
     async def run(self, on_admin: Callable[[int], None]) -> None:
@@ -70,19 +71,22 @@ class Gateway:
             if task.done() and not task.cancelled():
                 task.result()
 
-    def drain(self, seconds: float) -> None:
-        """Take nothing new, give open requests `seconds`, then cut."""
-        self._fleet.drain(seconds)
-        asyncio.get_running_loop().call_later(seconds + CUT_AFTER_DRAIN_S, self._fleet.kill)
-
-    def cut(self) -> None:
-        """End all workers now."""
-        self._fleet.kill()
+    def stop(self) -> None:
+        """Take nothing new and give open requests `drain_s`; asked again, cut them."""
+        if self._asked_to_stop:
+            self._fleet.kill()
+        else:
+            self._asked_to_stop = True
+            self._drain(self._settings.drain_s)
 
     def abandon(self) -> None:
         """Our supervisor is gone: end within three seconds."""
         self._book_max_s = ORPHAN_BOOK_S
-        self.drain(ORPHAN_DRAIN_S)
+        self._drain(ORPHAN_DRAIN_S)
+
+    def _drain(self, seconds: float) -> None:
+        self._fleet.drain(seconds)
+        asyncio.get_running_loop().call_later(seconds + CUT_AFTER_DRAIN_S, self._fleet.kill)
 
     async def _work(self) -> None:
         """Follow, ship and watch the spool until the workers are gone and what they left is in."""

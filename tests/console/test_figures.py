@@ -57,8 +57,9 @@ def test_a_headline_keeps_three_digits(pico: int | None, text: str) -> None:
     ("us", "text"),
     [
         (None, "–"),
-        (0, "0.0 ms"),
-        (120, "0.1 ms"),
+        (0, "0 ms"),
+        (120, "120 µs"),
+        (1_240, "1.2 ms"),
         (612_300, "612 ms"),
         (2_140_000, "2.14 s"),
         (130_000_000, "2 min 10 s"),

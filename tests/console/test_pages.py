@@ -237,7 +237,9 @@ def test_the_first_visit_says_what_to_do(visitor: Visitor, served: Served) -> No
     for path in ("/console/", LIST):
         visit.go(path)
         assert visit.page.locator("[data-state=nothing]").count() == 1
-        assert "/v1/chat/completions" in visit.page.locator("[data-state=nothing] pre").inner_text()
+        told = visit.page.locator("[data-state=nothing] pre").all_inner_texts()
+        assert "/v1/chat/completions" in told[0]
+        assert told[1].startswith("export OPENAI_BASE_URL=http://")
 
 
 def test_a_key_that_may_not_is_told_so(visitor: Visitor, served: Served) -> None:

@@ -83,6 +83,8 @@ def duration(us: int | None) -> str:
     """Microseconds in the unit a reader would choose, three digits at most."""
     if us is None:
         return DASH
+    if us < 1000:
+        return f"{us} µs" if us else "0 ms"
     if us < 10_000:
         return f"{us / 1000:.1f} ms"
     if us < 1_000_000:

@@ -37,7 +37,7 @@ class Key:
 
     swatch: Markup
     name: str
-    total: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,10 @@ class Chart:
     table: tuple[Line, ...]
 
 
-def comparison(today: Totals, yesterday: Totals) -> str:
+def comparison(today: Totals, yesterday: Totals, providers: Sequence[Listed]) -> str:
     """How today stands against yesterday until the same time; nothing where there is no basis."""
+    if is_simulated(providers):
+        return ", simulated: nobody charges this"
     if today.cost_pico is None:
         return ", cost unknown"
     if not yesterday.cost_pico or not today.cost_pico or today.unpriced or yesterday.unpriced:
@@ -75,6 +77,12 @@ def comparison(today: Totals, yesterday: Totals) -> str:
     if change > 300:
         return f", {change / 100 + 1:.0f} times yesterday at this time"
     return f", {abs(change):.0f} % {'over' if change > 0 else 'under'} yesterday at this time"
+
+
+def is_simulated(providers: Sequence[Listed]) -> bool:
+    """Whether every provider in use is the simulator."""
+    used = [provider for provider in providers if provider.enabled]
+    return bool(used) and all(provider.simulated for provider in used)
 
 
 def lead(today: Totals) -> str:
@@ -90,7 +98,7 @@ def lead(today: Totals) -> str:
 
 
 def decisions(
-    unpriced: Sequence[Unpriced], failing: Iterable[Failing], providers: Iterable[Listed]
+    unpriced: Sequence[Unpriced], failing: Iterable[Failing], providers: Sequence[Listed]
 ) -> Iterator[Decision]:
     """What needs a person, the worst first."""
     for each in failing:
@@ -114,13 +122,13 @@ def decisions(
             "See them",
             span.address(rows.PATH, {"range": Range.DAY, "model": missing.model}),
         )
-    if any(provider.simulated and provider.enabled for provider in providers):
+    if is_simulated(providers):
         yield Decision(
             "info",
             "The simulated provider answers",
             "No provider key was in the environment at the start. Answers are made up, prices are "
             "real. Stop dd0c, set OPENAI_API_KEY or ANTHROPIC_API_KEY, start it again.",
-            "Providers",
+            "Providers, JSON",
             "/api/v1/route/providers",
         )
 
@@ -129,51 +137,65 @@ def chart(found: Sequence[Slot], now: datetime, over: Span) -> Chart:
     """Spend by time and model."""
     slots = span.slots(now, over)
     names = _ranked(found)
-    at = {(slot, name): 0 for slot in slots for name in names}
+    costs = _Costs()
     requests, unpriced = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
     for each in found:
-        slot = min(max(each.slot, slots[0]), slots[-1])
-        at[slot, each.model or _REST] += each.cost_pico
+        slot = min(max(each.slot, slots[0]), slots[-1])  # clocks of gateways differ a little
+        costs.add(slot, each.model or _REST, each.cost_pico)
         requests[slot] += each.requests
         unpriced[slot] += each.unpriced
-    series = [charts.Series(n, [at[s, n] for s in slots], n == _REST) for n in names]
-    sums = [sum(at[s, n] for n in names) for s in slots]
+    series = [charts.Series(n, [costs.of(s, n) or 0 for s in slots], n == _REST) for n in names]
+    sums = [sum(one.values[i] for one in series) for i in range(len(slots))]
     bins = [
-        charts.Bin(
-            _label(s, over),
-            _tooltip(s, over, {name: at[s, name] for name in names}, unpriced[s]),
-            unpriced[s],
-            _at(s, over),
-        )
-        for s in slots
+        charts.Bin(_label(s, over), _tooltip(s, over, series, i), unpriced[s], _at(s, over))
+        for i, s in enumerate(slots)
     ]
     title = f"Spend per {over.step_words}"
+    described = f"{title} by model; the same numbers are in the table below"
     hidden = sum(unpriced.values())
     return Chart(
         title=title,
-        svg=charts.stacked_bars(
-            f"{title} by model; the same numbers are in the table below",
-            bins,
-            series,
-            charts.money_axis(max(sums, default=0)),
-        ),
+        svg=charts.stacked_bars(described, bins, series, charts.money_axis(max(sums))),
         legend=tuple(
-            Key(charts.swatch(charts.colour(i, s)), s.name, sum(s.values))
-            for i, s in enumerate(series)
+            Key(charts.swatch(charts.colour(i, one)), one.name, costs.total(one.name))
+            for i, one in enumerate(series)
         ),
         total=sum(sums),
         unknown=f"{figures.plural(hidden, 'attempt')} without a cost" if hidden else "",
         table=tuple(
             Line(
                 f"{datetime.fromtimestamp(s * over.step_s, UTC):%Y-%m-%d %H:%M}",
-                tuple(figures.exact(at[s, n]) for n in names),
+                tuple(figures.exact(costs.of(s, n)) for n in names),
                 requests[s],
                 unpriced[s],
-                figures.exact(total),
+                figures.exact(total) if total or not unpriced[s] else figures.DASH,
             )
             for s, total in zip(slots, sums, strict=True)
         ),
     )
+
+
+class _Costs:
+    """Sums by slot and model. Nothing spent is 0; spent but not known is None."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], int] = {}
+        self._hidden: set[tuple[int, str]] = set()
+
+    def add(self, slot: int, name: str, cost_pico: int | None) -> None:
+        if cost_pico is None:
+            self._hidden.add((slot, name))
+        else:
+            self._known[slot, name] = self._known.get((slot, name), 0) + cost_pico
+
+    def of(self, slot: int, name: str) -> int | None:
+        if (slot, name) in self._hidden:
+            return self._known.get((slot, name))
+        return self._known.get((slot, name), 0)
+
+    def total(self, name: str) -> int | None:
+        known = [cost for (_, of), cost in self._known.items() if of == name]
+        return sum(known) if known else None
 
 
 def _ranked(found: Iterable[Slot]) -> list[str]:
@@ -184,7 +206,7 @@ def _ranked(found: Iterable[Slot]) -> list[str]:
         if each.model is None:
             rest = True
         else:
-            sums[each.model] = sums.get(each.model, 0) + each.cost_pico
+            sums[each.model] = sums.get(each.model, 0) + (each.cost_pico or 0)
     ranked = sorted(sums, key=lambda name: (-sums[name], name))
     return [*ranked, _REST] if rest else ranked
 
@@ -200,10 +222,8 @@ def _at(slot: int, over: Span) -> str:
     return datetime.fromtimestamp(slot * over.step_s, UTC).isoformat()
 
 
-def _tooltip(slot: int, over: Span, costs: dict[str, int], unpriced: int) -> str:
+def _tooltip(slot: int, over: Span, series: Sequence[charts.Series], index: int) -> str:
     begins = datetime.fromtimestamp(slot * over.step_s, UTC)
-    lines = [f"{begins:%b %d, %H:%M} UTC: {figures.short(sum(costs.values()))}"]
-    lines += [f"{name} {figures.short(cost)}" for name, cost in costs.items() if cost]
-    if unpriced:
-        lines.append(f"{figures.plural(unpriced, 'attempt')} without a cost")
-    return "\n".join(lines)
+    costs = [(one.name, one.values[index]) for one in series if one.values[index]]
+    head = f"{begins:%b %d, %H:%M} UTC: {figures.short(sum(cost for _, cost in costs))}"
+    return "\n".join([head, *(f"{name} {figures.short(cost)}" for name, cost in costs)])

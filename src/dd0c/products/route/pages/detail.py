@@ -57,6 +57,7 @@ async def show(
         billed=story.billed(found),
         started_at=found.started_at,
         key=rows.key_name(found),
+        simulated=found.final.provider in simulated,
         cost=_shown(bill.of(found.attempts)),
         phases=[(charts.swatch(p.colour), p) for p in phases],
         strip=story.strip(phases) if phases else "",

@@ -82,7 +82,7 @@ async def show(
         rows=shown,
         decimals=rows.decimals(shown),
         empty=empty,
-        first_use=commands.first_request(use.settings) if not shown and empty is None else "",
+        first_use=commands.first_steps(use.settings) if not shown and empty is None else "",
         paging={
             "words": f"{figures.plural(len(shown), 'request')}, newest first",
             "first": span.address(rows.PATH, query) if cursor else "",

@@ -56,7 +56,7 @@ async def show(
         headline={
             "number": figures.short(today.cost_pico),
             "exact": figures.exact(today.cost_pico),
-            "words": board.comparison(today, before),
+            "words": board.comparison(today, before, known),
             "lead": board.lead(today),
         },
         decisions=list(board.decisions(unpriced, failing, known)),
@@ -64,7 +64,7 @@ async def show(
         chart=board.chart(spent, now, over) if spent else None,
         over=over,
         as_of=now,
-        first_use="" if shown else commands.first_request(use.settings),
+        first_use="" if shown else commands.first_steps(use.settings),
         rows=shown,
         decimals=rows.decimals(shown),
         twin={"json": twin, "curl": commands.as_json(request, twin)},

@@ -42,13 +42,16 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one model cost in one slot of time; `model` None is every model but the dearest."""
+    """What one model cost in one slot of time; `model` None is every model but the dearest.
+
+    `cost_pico` is the sum of what is known; None when nothing is.
+    """
 
     slot: int
     model: str | None
     requests: int
     unpriced: int
-    cost_pico: int
+    cost_pico: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,15 @@ async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -
         " {rated} WHERE {conditions} GROUP BY 1, 2), dearest AS ("
         "SELECT model AS name FROM sums GROUP BY 1"
         " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
-        " SELECT slot, name, sum(requests), sum(unpriced), coalesce(sum(cost_pico), 0)"
+        " SELECT slot, name, sum(requests), sum(unpriced), sum(cost_pico)"
         " FROM sums LEFT JOIN dearest ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
     ).format(rated=_RATED, conditions=SQL(" AND ").join(conditions))
     cursor = await tx.execute(query, {**values, "step_s": step_s, "models_max": models_max})
     rows = await cursor.fetchall()
-    return [Slot(slot, model, *map(int, sums)) for slot, model, *sums in rows]
+    return [
+        Slot(slot, model, int(requests), int(unpriced), None if cost is None else int(cost))
+        for slot, model, requests, unpriced, cost in rows
+    ]
 
 
 async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unpriced]:

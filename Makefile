@@ -12,6 +12,7 @@ help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
 	@echo 'make check   style, types, imports, house rules'
+	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make lock    pin the requirements again'
@@ -27,6 +28,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -q tests/house
 	$(BIN)/python docs/generate.py --check
 
@@ -36,6 +38,9 @@ fmt: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+
+docs: $(VENV)/dev.stamp
+	@$(BIN)/python docs/generate.py
 
 # The lock files hold no address: they install from whatever index pip is set up for.
 lock: $(VENV)/created.stamp

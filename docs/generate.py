@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+os.environ["COLUMNS"] = "100"  # help is wrapped by the width of the terminal
+
+import click
+from fastapi import FastAPI
+
+from dd0c.app.control import MANIFESTS
 from dd0c.base.settings import Settings
+from dd0c.cli.main import dd0c
+from dd0c.kernel.web import app as web
+from dd0c.kernel.web import openapi
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -32,22 +43,72 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings}
+def command_line() -> str:
+    """Every verb's own help."""
+    lines = ["# Command line", ""]
+    for name, help_text in _verbs("dd0c", dd0c, None):
+        lines += [f"## {name}", "", "```text", help_text.rstrip(), "```", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _verbs(
+    name: str, command: click.Command, parent: click.Context | None
+) -> Iterator[tuple[str, str]]:
+    context = click.Context(
+        command, info_name=name.split()[-1], parent=parent, **command.context_settings
+    )
+    yield name, command.get_help(context)
+    if isinstance(command, click.Group):
+        for verb in command.list_commands(context):
+            found = command.get_command(context, verb)
+            assert found is not None
+            yield from _verbs(f"{name} {verb}", found, context)
+
+
+def api() -> str:
+    """The operations of the API; the whole document is served at /api/openapi.json."""
+    app = FastAPI()
+    web.include_api(app, [manifest.api for manifest in MANIFESTS])
+    document = openapi.describe(app)
+    lines = [
+        "# API",
+        "",
+        "The whole document, OpenAPI 3.1, is served at `/api/openapi.json` on the console port.",
+        "",
+        "| method | path | permission | what |",
+        "|---|---|---|---|",
+    ]
+    for path, operations in sorted(document["paths"].items()):
+        for method, operation in operations.items():
+            needed = _needed(operation)
+            lines.append(f"| {method.upper()} | `{path}` | {needed} | {operation['summary']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _needed(operation: dict[str, Any]) -> str:
+    if not operation["security"]:
+        return "public"
+    permission = operation.get("x-dd0c-permission")
+    return f"`{permission}`" if permission else "any key"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "cli.md": command_line,
+    "api.md": api,
+}
 
 
 def main() -> int:
     """Write or check every page; the exit status is 1 when `--check` finds a difference."""
-    stale = [
-        name
-        for name, make in PAGES.items()
-        if not (REFERENCE / name).exists() or (REFERENCE / name).read_text() != make()
-    ]
+    made = {REFERENCE / name: make() for name, make in PAGES.items()}
+    stale = [p for p, text in made.items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv:
-        for name in stale:
-            print(f"docs/reference/{name} is not what the code says: run `make docs`")
+        for path in stale:
+            print(f"docs/reference/{path.name} is not what the code says: run `make docs`")
         return 1 if stale else 0
-    for name, make in PAGES.items():
-        (REFERENCE / name).write_text(make())
+    for path in stale:
+        path.write_text(made[path])
     return 0
 
 

@@ -46,8 +46,7 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
     app.state.health = Health([database, *parts.probes], resources.clock, HEALTH_SHARED_S)
     app.state.console = frame.Console(parts.sections)
     app.state.problem_page = errors.render
-    for router in (status.router, identity.router, keys.router, *parts.api):
-        app.include_router(router, dependencies=[Depends(query.refuse_unknown)])
+    include_api(app, parts.api)
     app.state.query_names = query.names(app.routes)
     for router in (routes.router, *parts.pages):
         app.include_router(router, include_in_schema=False)
@@ -55,3 +54,9 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
     problems.install(app)
     app.add_middleware(Edge, metrics=metrics, header_bytes_max=resources.settings.header_bytes_max)
     return app
+
+
+def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
+    """Every endpoint that the API document describes: the kernel's own and the products'."""
+    for router in (status.router, identity.router, keys.router, *products):
+        app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

@@ -36,12 +36,14 @@ def test_messages_answer_with_counted_usage(claude: anthropic.Anthropic) -> None
 
 def test_system_prompts_count(claude: anthropic.Anthropic) -> None:
     """The system prompt is part of the input, given as text or as blocks."""
-    for system in ("You are brief.", [{"type": "text", "text": "You are brief."}]):
+    block: anthropic.types.TextBlockParam = {"type": "text", "text": "You are brief."}
+    given: tuple[str | list[anthropic.types.TextBlockParam], ...] = ("You are brief.", [block])
+    for system in given:
         answer = claude.messages.create(
             model=MODEL,
             max_tokens=100,
             messages=HELLO,
-            system=system,  # type: ignore[arg-type]
+            system=system,
         )
         assert answer.usage.input_tokens == 8 + 3 + 4
 

@@ -41,10 +41,9 @@ def message(client: anthropic.Anthropic, fault: str, **more: Any) -> Any:
 
 def received(events: Iterable[Any]) -> tuple[list[Any], BaseException | None]:
     """The events that came, and what ended them before their time."""
-    got = []
+    got: list[Any] = []
     try:
-        for event in events:
-            got.append(event)  # noqa: PERF402 -- what came before the failure counts
+        got.extend(events)  # what came before the failure stays
     except (openai.OpenAIError, anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
         return got, error
     return got, None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,10 +22,12 @@ START = "from dd0c.sim import server; raise SystemExit(server.main('127.0.0.1', 
 MEMORY_BYTES_MAX = 80 * 1024 * 1024
 
 
-def started(more: str = "", **options: object) -> subprocess.Popen[str]:
+def started(
+    more: str = "", env: dict[str, str] | None = None, pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[str]:
     """A simulator that has said where it listens."""
     command = [sys.executable, "-c", START.format(more=more)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, pass_fds=pass_fds)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

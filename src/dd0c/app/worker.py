@@ -14,6 +14,7 @@ from dd0c.kernel.db import address, roles
 from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job
 from dd0c.products.route import jobs as route
+from dd0c.products.route.store import access as route_access
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
 
@@ -29,7 +30,9 @@ def main(settings: Settings) -> int:
 async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     conninfo = address.conninfo(settings, roles.JOBS)
-    work = asyncio.create_task(runner.serve(settings, conninfo, JOBS, SystemClock()))
+    work = asyncio.create_task(
+        runner.serve(settings, conninfo, JOBS, SystemClock(), access=[route_access.ACCESS])
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
     orphaned = asyncio.create_task(process.supervisor_gone())

@@ -12,6 +12,7 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.secrets import Secret
 from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job, Work
+from dd0c.products.route.store.access import ACCESS
 
 PACE = runner.Pace(heartbeat_every_s=0.2, stalled_after_s=1.0)
 NAME = "test.wait"
@@ -32,7 +33,7 @@ def main(home: str, began: str) -> None:
     conninfo = Secret(sys.stdin.readline().strip())
     found = settings.load({"home": home}, {})
     jobs = [waiting_job(Path(began), 60)]
-    asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE))
+    asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE, access=[ACCESS]))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ import psycopg
 from procrastinate import exceptions
 
 from dd0c.base.clock import Clock
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, SetupError
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
-from dd0c.kernel.db import roles
+from dd0c.kernel.db import checks, roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.db.roles import Access
 from dd0c.kernel.jobs import queue
 from dd0c.kernel.jobs.job import Job, Work
 
@@ -41,18 +42,34 @@ async def serve(
     jobs: Sequence[Job],
     clock: Clock,
     pace: Pace | None = None,
+    *,
+    access: Sequence[Access],
 ) -> None:
-    """Run jobs. Cancelled once, running jobs get `drain_s` to finish; twice, and they are cut."""
+    """Run jobs. Cancelled once, running jobs get `drain_s` to finish; twice, and they are cut.
+
+    SetupError when the database is more open than the kernel's table and `access` say.
+    """
     away = False
     while True:
         try:
+            await _refuse_unsafe(conninfo, access)
             await _serve_once(settings, conninfo, jobs, clock, pace or Pace())
             away = False
+        except SetupError:
+            raise
         except (psycopg.Error, exceptions.ProcrastinateException, OSError, Error) as error:
             if not away:
                 log.warning("jobs wait for PostgreSQL: %s", error)
             away = True
         await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _refuse_unsafe(conninfo: Secret, access: Sequence[Access]) -> None:
+    pool = await open_pool(conninfo, roles.JOBS, 1)
+    try:
+        await checks.refuse_unsafe(pool, access)
+    finally:
+        await pool.close()
 
 
 async def _serve_once(

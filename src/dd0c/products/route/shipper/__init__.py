@@ -43,6 +43,7 @@ CRASH_POINTS = (
 LOOK_EVERY_S = 0.05
 INSERT_MAX_S = 30.0
 REFUSED_MAX = 8
+_DAY_MS = 86_400_000
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
 
@@ -156,9 +157,9 @@ class Shipper:
         if not rows:
             return
         prices = self._new_prices(rated)
-        months = {_month(pair.opened.request_id) for pair, _ in rows}
+        days = {int.from_bytes(pair.opened.request_id[:6], "big") // _DAY_MS for pair, _ in rows}
         async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
-            for month in sorted(months):
+            for month in sorted({_month(day) for day in days}):
                 await ledger.ensure_partitions(tx, month, month)
             await ledger.add_prices(tx, prices)
         self._kept_prices |= {price.id for price in prices}
@@ -227,9 +228,8 @@ def _left_behind(own: Path) -> list[Path]:
     return [path for path in folders if any(path.glob("*.spool"))]
 
 
-def _month(request_id: bytes) -> datetime:
-    moment = datetime.fromtimestamp(int.from_bytes(request_id[:6], "big") / 1000, UTC)
-    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
+def _month(day: int) -> datetime:
+    return datetime.fromtimestamp(day * _DAY_MS / 1000, UTC).replace(day=1)
 
 
 def _unfit(pair: Pair, reason: str) -> Rejected:

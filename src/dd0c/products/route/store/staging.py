@@ -27,7 +27,8 @@ TEXT_MAX = 256  # characters; an index entry holds at most 2,704 bytes
 RAW_BYTES_MAX = 16_384
 _BIGINT = 1 << 63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_YEARS = range(2020, 2200)  # what route.ensure_partitions makes partitions for
+# 2020 to 2200: what route.ensure_partitions makes partitions for.
+_MILLISECONDS = range(1_577_836_800_000, 7_258_118_400_000)
 
 
 class Unfit(ValueError):
@@ -79,23 +80,15 @@ def _id(value: bytes) -> str:
 
 
 def _request_id(value: bytes) -> str:
-    text = _id(value)
-    _moment(int(text[:12], 16) * 1000)  # the time in it names its partition
-    return text
+    if int.from_bytes(value[:6], "big") not in _MILLISECONDS:  # the time in it has no partition
+        raise Unfit(f"the request id {value.hex()}")
+    return _id(value)
 
 
 def _moment(us: int) -> datetime:
-    try:
-        moment = _EPOCH + timedelta(microseconds=us)
-    except OverflowError as error:
-        raise Unfit(f"the time {us}") from error
-    if moment.year not in _YEARS:
-        raise Unfit(f"the time {moment}")
-    return moment
-
-
-def _as_is(value: Any) -> Any:
-    return value
+    if us // 1000 not in _MILLISECONDS:
+        raise Unfit(f"the time {us}")
+    return _EPOCH + timedelta(microseconds=us)
 
 
 # The columns in the order of a row. Texts and numbers are named like their fields.
@@ -125,6 +118,9 @@ USAGE = {
     "image_tokens": "image",
     "server_tools": "server_tools",
 }
+# What fits as it is, with its type.
+_OPENED_PLAIN = {"stream": "boolean", "prefix_hash": "bytea", "trace_id": "bytea"}
+_CLOSED_PLAIN = {"final": "boolean", "usage_error": "double precision"}
 # The others, with type, field and what makes a value fit.
 _OPENED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "request_id": ("uuid", "request_id", _request_id),
@@ -133,19 +129,16 @@ _OPENED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "key_id": ("uuid", "key_id", _id),
     "parent_request": ("uuid", "parent_request", _id),
     "credential_id": ("uuid", "credential_id", _id),
-    "stream": ("boolean", "stream", _as_is),
     "started_at": ("timestamptz", "started_us", _moment),
-    "prefix_hash": ("bytea", "prefix_hash", _as_is),
-    "trace_id": ("bytea", "trace_id", _as_is),
 }
 _CLOSED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    "final": ("boolean", "final", _as_is),
-    "usage_error": ("double precision", "usage_error", _as_is),
     "usage_raw": ("json", "usage_raw", clean_json),
 }
 _TYPES_OF_ATTEMPT = {
     **dict.fromkeys((*_OPENED_TEXTS, *_CLOSED_TEXTS), "text"),
     **dict.fromkeys((*_OPENED_NUMBERS, *_CLOSED_NUMBERS, *USAGE), "bigint"),
+    **_OPENED_PLAIN,
+    **_CLOSED_PLAIN,
     **{name: kind for name, (kind, _, _) in (_OPENED_OTHERS | _CLOSED_OTHERS).items()},
 }
 ATTEMPT_COLUMNS = tuple(_TYPES_OF_ATTEMPT)
@@ -160,6 +153,7 @@ TYPES = {
 _opened_texts, _closed_texts = attrgetter(*_OPENED_TEXTS), attrgetter(*_CLOSED_TEXTS)
 _opened_numbers, _closed_numbers = attrgetter(*_OPENED_NUMBERS), attrgetter(*_CLOSED_NUMBERS)
 _usage = attrgetter(*USAGE.values())
+_opened_plain, _closed_plain = attrgetter(*_OPENED_PLAIN), attrgetter(*_CLOSED_PLAIN)
 _opened_others = [(attrgetter(field), fit) for _, field, fit in _OPENED_OTHERS.values()]
 _closed_others = [(attrgetter(field), fit) for _, field, fit in _CLOSED_OTHERS.values()]
 
@@ -167,6 +161,7 @@ _closed_others = [(attrgetter(field), fit) for _, field, fit in _CLOSED_OTHERS.v
 _LOST = {"end_reason": EndReason.LOST, "usage_source": UsageSource.NONE, "final": True}
 _lost_texts = tuple(_LOST.get(name) for name in _CLOSED_TEXTS)
 _lost_numbers = (None,) * len(_CLOSED_NUMBERS)
+_lost_plain = tuple(_LOST.get(name) for name in _CLOSED_PLAIN)
 _lost_others = [_LOST.get(name) for name in _CLOSED_OTHERS]
 
 
@@ -179,6 +174,8 @@ def row(attempt: Rated) -> list[Any]:
         *_texts(_opened_texts(opened) + (_closed_texts(closed) if closed else _lost_texts)),
         *_numbers(_opened_numbers(opened) + (_closed_numbers(closed) if closed else _lost_numbers)),
         *counts,
+        *_opened_plain(opened),
+        *(_closed_plain(closed) if closed else _lost_plain),
         *_others(_opened_others, opened),
         *(_others(_closed_others, closed) if closed else _lost_others),
     ]

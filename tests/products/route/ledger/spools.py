@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dd0c.products.route.hotpath import spool
@@ -27,3 +28,9 @@ def write(
 def files(folder: Path) -> list[str]:
     """The spool files that are left."""
     return sorted(path.name for path in folder.glob("*.spool"))
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """Wait for what another task does."""
+    while not done():  # noqa: ASYNC110 - it is no event of ours
+        await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,12 +104,6 @@ async def test_a_kill_at_any_step_neither_loses_nor_doubles(
     assert not list(path.glob("*.bad"))
 
 
-async def until(done: Callable[[], bool]) -> None:
-    """Wait for what another task does."""
-    while not done():  # noqa: ASYNC110 - it is no event of ours
-        await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Settings]]:
     """A PostgreSQL of this test's own, migrated, that it may kill."""
@@ -140,16 +134,16 @@ def test_the_database_is_killed_and_comes_back(
         stop = asyncio.Event()
         running = asyncio.create_task(shipper.run(lambda: {spools.ALIVE}, stop))
         async with asyncio.timeout(60):
-            await until(lambda: shipper.counts.rows > 0)
+            await spools.until(lambda: shipper.counts.rows > 0)
             assert postgres.child is not None
             postgres.child.kill()
             for opened in crowd:
                 spools.write(path, [opened, records.closed(opened)], pid=spools.ALIVE)
-            await until(lambda: shipper.counts.failures > 0)
+            await spools.until(lambda: shipper.counts.failures > 0)
             assert shipper.backlog_bytes() > 0
             postgres.stop()
             postgres.start()
-            await until(lambda: shipper.backlog_bytes() == 0)
+            await spools.until(lambda: shipper.backlog_bytes() == 0)
         stop.set()
         await running
         await pool.close()

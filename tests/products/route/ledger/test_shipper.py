@@ -409,8 +409,7 @@ async def test_it_runs_until_it_is_told(
         tasks.create_task(shipper.run(lambda: {spools.ALIVE}, stop))
         spools.write(folder, first, pid=spools.ALIVE)
         async with asyncio.timeout(5):
-            while not await in_ledger(app_pool, two_orgs.acme):  # noqa: ASYNC110 - a database
-                await asyncio.sleep(0.02)
+            await spools.until(lambda: shipper.counts.rows > 0)
         spools.write(folder, second, pid=spools.ALIVE)
         stop.set()
     assert len(await in_ledger(app_pool, two_orgs.acme)) == 2

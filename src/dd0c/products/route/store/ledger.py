@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from dd0c.kernel.db.pool import Transaction
@@ -21,11 +22,9 @@ _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged ({}) ON COMMIT DELETE ROWS
     ", ".join(f"{name} {kind}" for name, kind in staging.TYPES.items())
 )
 _COPY = f"COPY staged ({', '.join(staging.TYPES)}) FROM STDIN"
-_COLUMNS = ", ".join(staging.ATTEMPT_COLUMNS)
-_ATTEMPTS = (
-    f"INSERT INTO route.attempts ({_COLUMNS}) SELECT {_COLUMNS} FROM staged"  # noqa: S608
-    " ON CONFLICT DO NOTHING"
-)
+_ATTEMPTS = SQL(
+    "INSERT INTO route.attempts ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING"
+).format(columns=SQL(", ").join(map(Identifier, staging.ATTEMPT_COLUMNS)))
 _RATINGS = """
 INSERT INTO route.ratings
     (request_id, attempt, revision, org, price_id, cost_pico, reason, rated_at)

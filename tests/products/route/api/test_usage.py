@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dd0c.products.route.api.usage import neutral
+from dd0c.kernel.web.csvlines import neutral
 from dd0c.products.route.models import Usage
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, ship, tenant_of

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -18,15 +16,13 @@ from starlette.responses import Response, StreamingResponse
 from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import csvlines, resources
 from dd0c.kernel.web.fields import Moment
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import reading
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Sums(BaseModel):
@@ -101,21 +97,9 @@ async def show_usage(
 def csv_lines(report: reading.UsageReport) -> Iterator[str]:
     """The report as CSV, head first; without the total, which would count twice in a sheet."""
     group = ("key", "key_id") if report.by == "key" else (report.by,)
-    yield _line([*group, *Sums.model_fields])
+    yield csvlines.line([*group, *Sums.model_fields])
     for row in report.rows:
-        cells = _group(report.by, row) | _sums(row)
-        yield _line(["" if cell is None else neutral(str(cell)) for cell in cells.values()])
-
-
-def neutral(cell: str) -> str:
-    """The text so that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
-def _line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
+        yield csvlines.line((_group(report.by, row) | _sums(row)).values())
 
 
 def _group(by: reading.By, row: reading.UsageRow) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +15,7 @@ from dd0c.kernel.auth import keys
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import csvlines, resources
 from dd0c.kernel.web.console import figures, frame
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
@@ -155,18 +153,18 @@ _COLUMNS = (
 
 
 async def _csv(use: Resources, who: Principal, wanted: Filter) -> AsyncIterator[str]:
-    yield _line(_COLUMNS)
+    yield csvlines.line(_COLUMNS)
     before = None
     for _ in range(CSV_ROWS_MAX // CSV_PAGE_ROWS):
         async with tenancy.tenant(use.pool, who.org) as tx:
             page = await reading.list_requests(
                 tx, replace(wanted, before=before), limit=CSV_PAGE_ROWS
             )
-        yield "".join(_line(_cells(rows.of(each, ()))) for each in page.requests)
+        yield "".join(csvlines.line(_cells(rows.of(each, ()))) for each in page.requests)
         before = page.next_before
         if before is None:
             return
-    yield _line(("# cut: more rows match", f"only the newest {CSV_ROWS_MAX:,} are here"))
+    yield csvlines.line(("# cut: more rows match", f"only the newest {CSV_ROWS_MAX:,} are here"))
 
 
 def _cells(row: rows.Row) -> tuple[Any, ...]:
@@ -176,14 +174,3 @@ def _cells(row: rows.Row) -> tuple[Any, ...]:
         *(row.end.word, row.input, row.cached, row.output, row.first_byte_us, row.total_us),
         *(cost, row.cost_reason),
     )
-
-
-def _line(cells: tuple[Any, ...]) -> str:
-    """One line, with nothing in it that a spreadsheet would take for a formula."""
-    text = io.StringIO()
-    csv.writer(text).writerow("" if cell is None else _plain(str(cell)) for cell in cells)
-    return text.getvalue()
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

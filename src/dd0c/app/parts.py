@@ -66,10 +66,10 @@ def stores(here: Installation) -> list[Child]:
     found = []
     if not here.settings.database_url:
         postgres = EmbeddedPostgres(here.home, here.settings)
-        found.append(_store(here, "postgres", postgres, signal.SIGINT))
+        found.append(_store(here, "PostgreSQL", postgres, signal.SIGINT))
     if not here.settings.valkey_url:
         valkey = EmbeddedValkey(here.home)
-        found.append(_store(here, "valkey", valkey, signal.SIGTERM))
+        found.append(_store(here, "Valkey", valkey, signal.SIGTERM))
     return found
 
 
@@ -81,7 +81,7 @@ def _store(
         assert server.child is not None
         return server.child
 
-    return Child(name, here.home.log / f"{name}.log", launch, ask)
+    return Child(name, here.home.log / f"{name.lower()}.log", launch, ask)
 
 
 def serving(here: Installation) -> list[Child]:

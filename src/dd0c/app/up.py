@@ -73,7 +73,8 @@ def _start(
     here: Installation, stores: list[Child], serving: list[Child], signals: Signals, say: Say
 ) -> None:
     homes.write_atomically(claims.facts_path(here.home), _facts(here))
-    say("starting PostgreSQL and Valkey …")
+    if stores:
+        say(f"starting {' and '.join(store.name for store in stores)} …")
     for store in stores:
         store.start()
         _go_on(signals)

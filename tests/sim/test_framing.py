@@ -81,9 +81,10 @@ def test_pipelined_requests_are_answered_in_order(sim: Simulator) -> None:
 
 
 def test_a_thousand_pipelined_streams(sim: Simulator) -> None:
-    """However much is pipelined, nothing nests too deep and nothing is lost."""
+    """However much is pipelined behind a slow answer, nothing nests too deep or is lost."""
+    slow = request(STREAM, b"x-sim-fault: tokens=1;latency=50")
     with connected(sim) as sock, sock.makefile("rb") as stream:
-        sock.sendall(request(STREAM, b"x-sim-fault: tokens=1") * 1200)
+        sock.sendall(slow + request(STREAM, b"x-sim-fault: tokens=1") * 1199)
         bodies = {answer(stream)[2] for _ in range(1200)}
     assert len(bodies) == 1
 

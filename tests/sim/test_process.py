@@ -94,12 +94,13 @@ def test_standing_faults_hold_for_all_who_ask_for_none() -> None:
 
 
 def test_memory_stays_bounded() -> None:
-    """After bodies of a hundred megabytes in all, the process is as small as a tokenizer allows."""
+    """After bodies of 140 MB in all, the process is as small as a tokenizer allows."""
     with running_simulator() as sim:
         body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"x":"%d%b"}'
-        for number in range(200):
+        for number in range(500):
+            size = 60_000 if number % 2 else 500_000  # held, and too large to be held
             request = urllib.request.Request(
-                f"{sim.url}/v1/chat/completions", body % (number, b"x" * 500_000)
+                f"{sim.url}/v1/chat/completions", body % (number, b"x" * size)
             )
             request.add_header("Authorization", "Bearer k")
             with urllib.request.urlopen(request, timeout=5) as answer:

@@ -85,7 +85,6 @@ class Connection(asyncio.Protocol):
             self._simulator.connections -= 1
         self._waiting.clear()
         self._end_exchange(aborted=True)
-        del self._parser  # it refers to us: a cycle that would keep all this until a collection
 
     # httptools
 
@@ -132,7 +131,7 @@ class Connection(asyncio.Protocol):
             chunks=chunks,
         )
         self._waiting.append((request, b"".join(self._body)))
-        self._start_request()  # lets go of the parts, which an idle connection would hold
+        self._start_request()  # lets go of the parts: a closed connection waits for the collector
         self._serve()
 
     # one exchange

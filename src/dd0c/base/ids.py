@@ -40,10 +40,10 @@ def new(now_ms: int | None = None) -> uuid.UUID:
     return uuid.UUID(bytes=new_bytes(now_ms))
 
 
-def new_bytes(now_ms: int | None = None) -> bytes:
-    """Like `new`, as 16 bytes; the hot path uses this form."""
+def new_bytes(now_ms: int | None = None, chance: bytes | None = None) -> bytes:
+    """Like `new`, as 16 bytes; the hot path uses this form, with 10 random bytes drawn ahead."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    a, b = _RANDOM.unpack(os.urandom(10))
+    a, b = _RANDOM.unpack(os.urandom(10) if chance is None else chance)
     return _HALVES.pack(ms << 16 | 0x7000 | a >> 4, 0x8000000000000000 | b >> 2)
 
 

@@ -218,7 +218,7 @@ def test_keys_come_expire_and_go() -> None:
 )
 def test_a_malformed_trace_starts_a_new_one(given: bytes | None) -> None:
     """No or a broken traceparent gives a fresh trace (R-34)."""
-    begun = trace.begin(given)
+    begun = trace.begin(given, b"\x07" * trace.CHANCE_BYTES)
     assert not begun.continued
     assert begun.trace_id != b"\xaa" * 16
     assert begun.traceparent.startswith(b"00-" + begun.trace_id.hex().encode())
@@ -227,7 +227,7 @@ def test_a_malformed_trace_starts_a_new_one(given: bytes | None) -> None:
 @pytest.mark.parametrize("given", [b"00-%b-%b-01", b"cc-%b-%b-01-what-comes-later"])
 def test_a_trace_is_continued_with_our_span(given: bytes) -> None:
     """The caller's trace goes on, and the provider's parent is our span (R-34)."""
-    begun = trace.begin(given % (b"a" * 32, b"b" * 16))
+    begun = trace.begin(given % (b"a" * 32, b"b" * 16), b"\x07" * trace.CHANCE_BYTES)
     version, trace_id, span, flags = begun.traceparent.split(b"-")
     assert (version, trace_id, flags) == (b"00", b"a" * 32, b"01")
     assert span != b"b" * 16

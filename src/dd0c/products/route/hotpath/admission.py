@@ -7,13 +7,11 @@ few keys that matter are found, and the changes are splices (R-3).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from dd0c.products.route.hotpath import dialects, jsonspan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
-from dd0c.products.route.hotpath.jsonspan import Malformed, Span, Splice
+from dd0c.products.route.hotpath.jsonspan import Malformed, Splice
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import Request
@@ -26,7 +24,7 @@ _INCLUDE = b'"include_usage":true'
 _text = msgspec.json.Decoder(str)
 
 
-class Plan(NamedTuple):
+class Plan(msgspec.Struct, frozen=True):
     """What is sent to whom. `strip_usage`: the usage chunk exists only because we asked for it."""
 
     target: Target
@@ -62,7 +60,7 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
             ((b"allow", route.method.encode()),),
         )
     if route.endpoint is Endpoint.MODELS:
-        route = dialects.models_for(request.passed)
+        route = dialects.models_in(request.dialect())
     request.route = route
     entry = keys.check(request.given_keys, now_us)
     if isinstance(entry, Refusal):
@@ -123,39 +121,38 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     return Plan(choice.target, model, choice.model, choice.reason, stream, strip, pieces, length)
 
 
-def _model(body: bytes, span: Span | None) -> str:
+def _model(body: bytes, span: tuple[int, int] | None) -> str:
     """The model's name; empty when it is absent or no text."""
-    if span is None or body[span.start] != ord('"'):
+    if span is None or body[span[0]] != ord('"'):
         return ""
-    return _text.decode(body[span.start : span.end])
+    return _text.decode(body[span[0] : span[1]])
 
 
 def _streaming(
-    body: bytes, found: dict[str, Span], endpoint: Endpoint
+    body: bytes, found: dict[str, tuple[int, int]], endpoint: Endpoint
 ) -> tuple[list[Splice], bool]:
     """The change that makes an OpenAI stream tell its usage, and whether a stream is asked for."""
     span = found.get("stream")
-    stream = span is not None and body[span.start : span.end] == b"true"
-    if span is None or not stream or endpoint is not Endpoint.CHAT:
-        return [], stream
+    if span is None or body[span[0] : span[1]] != b"true":
+        return [], False
+    if endpoint is not Endpoint.CHAT:
+        return [], True
     options = found.get("stream_options")
     if options is None:
-        return [Splice(span.end, span.end, b',"stream_options":{%b}' % _INCLUDE)], True
-    text = body[options.start : options.end]
+        return [Splice(span[1], span[1], b',"stream_options":{%b}' % _INCLUDE)], True
+    start, end = options
+    text = body[start:end]
     if text == b"null":
-        return [Splice(*options, b"{%b}" % _INCLUDE)], True
+        return [Splice(start, end, b"{%b}" % _INCLUDE)], True
     if not text.startswith(b"{"):
         return [], True  # the provider says best what is wrong with it
     inner = jsonspan.spans(text)
     given = inner.get("include_usage")
     if given is None:
-        comma = b"," if inner else b""
-        at = options.start + 1
-        return [Splice(at, at, _INCLUDE + comma)], True
-    if text[given.start : given.end] == b"true":
+        return [Splice(start + 1, start + 1, _INCLUDE + (b"," if inner else b""))], True
+    if text[given[0] : given[1]] == b"true":
         return [], True
-    at = options.start
-    return [Splice(at + given.start, at + given.end, b"true")], True
+    return [Splice(start + given[0], start + given[1], b"true")], True
 
 
 def _invalid(message: str, code: str = "invalid_request") -> Refusal:

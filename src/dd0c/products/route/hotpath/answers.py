@@ -8,8 +8,6 @@ byte passes as it came. Most chunks hold nothing of interest and are not even sp
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from dd0c.products.route.hotpath import sse, usage
@@ -22,18 +20,15 @@ _OPENAI_MARKS = (b'"usage"', b"[DONE]", b'"error"')
 _ANTHROPIC_MARKS = (b"message_", b'"error"', b"event: error")
 
 
-class Reading:
+class Reading(msgspec.Struct):
     """What an answer said about itself. `final`: the last word on usage was heard."""
 
-    __slots__ = ("_dialect", "_endpoint", "final", "model", "service_tier", "usage_raw")
-
-    def __init__(self, dialect: Dialect, endpoint: str):
-        self._dialect = dialect
-        self._endpoint = endpoint
-        self.model: str | None = None
-        self.service_tier: str | None = None
-        self.usage_raw: bytes | None = None
-        self.final = False
+    dialect: Dialect
+    endpoint: str
+    model: str | None = None
+    service_tier: str | None = None
+    usage_raw: bytes | None = None
+    final: bool = False
 
     def whole(self, body: bytes) -> None:
         """Read an answer that is complete."""
@@ -45,7 +40,7 @@ class Reading:
 
     def event(self, found: Said) -> None:
         """Read one event of a stream."""
-        if self._dialect is Dialect.ANTHROPIC:
+        if self.dialect is Dialect.ANTHROPIC:
             self._take(found.message or found, final=found.type == "message_delta")
         else:
             told = usage.present(found.usage) is not None
@@ -55,9 +50,9 @@ class Reading:
         """The tokens used, as far as the answer said it."""
         if self.usage_raw is None:
             return NO_USAGE
-        if self._dialect is Dialect.ANTHROPIC:
+        if self.dialect is Dialect.ANTHROPIC:
             return usage.of_anthropic(self.usage_raw)[0]
-        return usage.of_openai(self.usage_raw, self._endpoint)
+        return usage.of_openai(self.usage_raw, self.endpoint)
 
     def _take(self, found: Said | None, *, final: bool) -> None:
         if found is None:
@@ -69,7 +64,7 @@ class Reading:
         raw = usage.present(found.usage)
         if raw is None:
             return
-        if self._dialect is Dialect.ANTHROPIC:
+        if self.dialect is Dialect.ANTHROPIC:
             try:
                 raw = usage.merge_anthropic(self.usage_raw, raw, final=final)
             except msgspec.DecodeError:
@@ -79,7 +74,7 @@ class Reading:
         self.final = final
 
 
-class Passage(NamedTuple):
+class Passage(msgspec.Struct, frozen=True, gc=False):
     """What a chunk lets pass. `held` (from the terminal event on) waits for the close record."""
 
     forward: bytes

@@ -91,18 +91,9 @@ def error_event(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
     return b"data: " + body + b"\n\n"
 
 
-def models_for(headers: list[tuple[bytes, bytes]]) -> Route:
-    """The list of models in the caller's dialect: both SDKs ask for the same path."""
-    anthropic = any(name == b"anthropic-version" for name, _ in headers)
-    return _ANTHROPIC_MODELS if anthropic else _MODELS
-
-
-def guess(path: bytes, headers: list[tuple[bytes, bytes]]) -> Dialect:
-    """Whose dialect a caller probably speaks who asks for a path that we do not have."""
-    if path.startswith((b"/v1/messages", b"/v1/complete")):
-        return Dialect.ANTHROPIC
-    anthropic = any(name in (b"anthropic-version", b"x-api-key") for name, _ in headers)
-    return Dialect.ANTHROPIC if anthropic else Dialect.OPENAI
+def models_in(dialect: Dialect) -> Route:
+    """The list of models: both SDKs ask for it under the same path."""
+    return _ANTHROPIC_MODELS if dialect is Dialect.ANTHROPIC else _MODELS
 
 
 def _kind(status: int) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from dd0c.products.route.hotpath.request import Request
-from dd0c.products.route.hotpath.routes import Target
 from dd0c.products.route.hotpath.trace import Trace
+
+if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.routes import Target
 
 Header = tuple[bytes, bytes]
 
@@ -37,7 +40,7 @@ def to_provider(request: Request, target: Target, trace: Trace, length: int) -> 
     """The head of a request: the caller's headers, the provider's key, our trace."""
     route = request.route
     assert route is not None
-    lines = [b"%b: %b\r\n" % header for header in request.passed]
+    lines = request.lines.copy()
     if trace.continued and request.tracestate:
         lines.append(b"tracestate: %b\r\n" % request.tracestate)
     if request.method == "POST":
@@ -62,13 +65,8 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b""))
 
 
-def to_caller(status: int, headers: Iterable[Header], ours: bytes) -> bytes:
+def to_caller(status: int, lines: list[bytes], ours: bytes) -> bytes:
     """The head of an answer that came from a provider; `ours` are whole lines of our own."""
-    lines = [
-        b"%b: %b\r\n" % header
-        for header in headers
-        if header[0] not in STOPPED and not header[0].startswith(b"x-dd0c-")
-    ]
     return b"%b%b%b\r\n" % (status_line(status), b"".join(lines), ours)
 
 
@@ -81,25 +79,6 @@ def own(status: int, body: bytes, headers: Iterable[Header], extra: bytes) -> by
         lines,
         extra,
     )
-
-
-def content_of(headers: Iterable[Header]) -> tuple[bytes, bytes]:
-    """Media type and coding of a body, in lower case."""
-    kind = coding = b""
-    for name, value in headers:
-        if name == b"content-type":
-            kind = value.lower()
-        elif name == b"content-encoding":
-            coding = value.lower()
-    return kind, coding
-
-
-def request_id_of(headers: Iterable[Header]) -> str | None:
-    """The provider's own id of the request."""
-    for name, value in headers:
-        if name in (b"x-request-id", b"request-id"):
-            return value[:200].decode("latin-1")
-    return None
 
 
 def quoted(text: str) -> bytes:

@@ -7,10 +7,11 @@ checks the whole syntax and gives each top-level value as the bytes it was writt
 its place, and of two equal keys only the last. We then walk the top level ourselves, which is a
 handful of keys, and step over each value by its length.
 
-Why a duplicate cannot slip through: the walk is in step as long as the bytes at our place are the
-value that msgspec reported for that key. Without duplicates that always holds. With one, either the
-same key comes up twice while in step, or the bytes differ; both are refused. Keys are compared as
-decoded text without case: `mod\\u0065l` is `model`, and some providers' parsers accept `Model`.
+Why a duplicate cannot slip through: the walk is in step as long as key and value at our place are
+what msgspec reported next. Without duplicates that always holds, as it keeps the order. With one,
+either a key is missing at its second place, or a value differs at its first; both are refused.
+Keys are compared as decoded text: `mod\\u0065l` is `model`. And since some providers' parsers
+ignore case, a key that only looks like one of ours (`Model`) is refused too.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from typing import NamedTuple
 
 import msgspec
 
-KEYS_MAX = 1000  # top-level keys; real requests have fewer than 50
+WANTED = frozenset(("model", "stream", "stream_options"))
 
-_KEY = re.compile(rb'[ \t\n\r]*("(?:[^"\\]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
-_END = re.compile(rb"[ \t\n\r]*([,}])")
+_NEXT = re.compile(rb'[ \t\n\r]*[{,][ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_END = re.compile(rb"[ \t\n\r]*}[ \t\n\r]*")
 _objects: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
 )
@@ -34,13 +35,6 @@ class Malformed(ValueError):
     """Not a JSON object that everybody reads the same way; the text says why, for the caller."""
 
 
-class Span(NamedTuple):
-    """The half-open range of bytes of a value."""
-
-    start: int
-    end: int
-
-
 class Splice(NamedTuple):
     """Put `text` in place of the bytes from `start` to `end`."""
 
@@ -49,33 +43,24 @@ class Splice(NamedTuple):
     text: bytes
 
 
-def spans(body: bytes) -> dict[str, Span]:
-    """The span of each top-level value by key, in order; raises Malformed."""
+def spans(body: bytes) -> dict[str, tuple[int, int]]:
+    """Start and end of each top-level value by key, in order; raises Malformed."""
     values = _decode(body)
-    found: dict[str, Span] = {}
-    if not values:
-        return found
-    if len(values) > KEYS_MAX:
-        raise Malformed(f"the object has more than {KEYS_MAX} keys")
-    seen: set[str] = set()
-    at = body.index(b"{") + 1
-    while True:
-        match = _KEY.match(body, at)
-        if match is None:
+    found: dict[str, tuple[int, int]] = {}
+    at = 0
+    for key, raw in values.items():
+        if key not in WANTED and key.lower() in WANTED:
+            raise Malformed(f"write the key {key!r} as {key.lower()!r}")
+        match = _NEXT.match(body, at)
+        value = bytes(raw)
+        if match is None or not _spells(match[1], key) or not body.startswith(value, match.end()):
             raise Malformed("a key is given twice")
-        key = _text.decode(match[1])
         start = match.end()
-        value = bytes(values[key])
-        end = start + len(value)
-        closing = _END.match(body, end)
-        folded = key.lower()
-        if folded in seen or closing is None or not body.startswith(value, start):
-            raise Malformed(f"the key {key[:60]!r} is given twice")
-        seen.add(folded)
-        found[key] = Span(start, end)
-        if closing[1] == b"}":
-            return found
-        at = closing.end()
+        at = start + len(value)
+        found[key] = (start, at)
+    if values and _END.fullmatch(body, at) is None:
+        raise Malformed("a key is given twice")
+    return found
 
 
 def splice(body: bytes, changes: list[Splice]) -> list[bytes | memoryview]:
@@ -90,6 +75,10 @@ def splice(body: bytes, changes: list[Splice]) -> list[bytes | memoryview]:
         at = change.end
     pieces.append(view[at:])
     return pieces
+
+
+def _spells(written: bytes, key: str) -> bool:
+    return written == key.encode() or _text.decode(b'"%b"' % written) == key
 
 
 def _decode(body: bytes) -> dict[str, msgspec.Raw]:

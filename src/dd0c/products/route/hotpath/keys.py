@@ -65,12 +65,17 @@ class Keys:
 
     def check(self, given: list[tuple[bytes, bytes]], now_us: int) -> KeyEntry | Refusal:
         """The key in the `authorization` and `x-api-key` headers given, or why it is refused."""
-        texts = {text for name, value in given if (text := _text(name, value))}
-        ours = {text for text in texts if text.startswith(b"dd0c_")}
-        texts = ours or texts  # some callers send a provider's key beside ours
-        if len(texts) != 1:
-            return TWO if texts else MISSING
-        text = texts.pop()
+        if len(given) == 1:
+            text = _text(*given[0])
+        else:
+            texts = {text for header in given if (text := _text(*header))}
+            ours = {text for text in texts if text.startswith(b"dd0c_")}
+            texts = ours or texts  # some callers send a provider's key beside ours
+            if len(texts) > 1:
+                return TWO
+            text = texts.pop() if texts else b""
+        if not text:
+            return MISSING
         if len(text) > KEY_BYTES_MAX:
             return UNKNOWN
         digest = hashlib.blake2b(text, key=self._pepper, digest_size=32).digest()
@@ -85,5 +90,7 @@ class Keys:
 def _text(name: bytes, value: bytes) -> bytes:
     if name == b"x-api-key":
         return value.strip()
+    if value.startswith(b"Bearer "):
+        return value[7:].strip()
     scheme, _, text = value.strip().partition(b" ")
     return text.strip() if scheme.lower() == b"bearer" else b""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+
+import msgspec
 
 from dd0c.base.clock import Clock
 from dd0c.products.route.hotpath import tariff
@@ -25,26 +26,12 @@ from dd0c.products.route.models import (
 FREE = Rating(0, None, None)  # listing models uses no tokens and no provider charges for it
 
 
-class Bill(NamedTuple):
+class Bill(msgspec.Struct, frozen=True):
     """Usage of an attempt and what it costs; the cost is None with the reason when unknown."""
 
     usage: Usage
     source: UsageSource
     rating: Rating
-
-
-class Outcome(NamedTuple):
-    """How an attempt ended. `status` is what the caller got, None when that was nothing."""
-
-    end: EndReason
-    final: bool
-    status: int | None
-    upstream_status: int | None
-    upstream_request_id: str | None
-    error_code: str | None
-    delivered_any: bool
-    bytes_in: int
-    bytes_out: int
 
 
 class Meter:
@@ -109,34 +96,49 @@ class Meter:
         rating = tariff.rate(price, usage, reading.service_tier, self.started_us)
         return Bill(usage, UsageSource.PROVIDER, rating)
 
-    def closed(self, outcome: Outcome, reading: Reading, bill: Bill) -> AttemptClosed:
-        """The record that is written before the last byte goes to the caller."""
-        complete = outcome.end is EndReason.COMPLETE
+    def closed(
+        self,
+        reading: Reading,
+        bill: Bill,
+        end: EndReason,
+        *,
+        final: bool,
+        status: int | None,
+        upstream_status: int | None,
+        upstream_request_id: str | None,
+        error_code: str | None,
+        delivered_any: bool,
+        bytes_in: int,
+        bytes_out: int,
+    ) -> AttemptClosed:
+        """The record that is written before the last byte goes to the caller. `status` is what the
+        caller gets, None when that is nothing."""
+        complete = end is EndReason.COMPLETE
         produced = _output_tokens(bill.usage) if complete or reading.final else None
-        delivered = produced if complete else None
+        rating = bill.rating
         return AttemptClosed(
-            request_id=self.request_id,
-            attempt=self.attempt,
-            final=outcome.final,
-            total_us=self.elapsed_us(),
-            first_byte_us=self.first_byte_us,
-            status=outcome.status,
-            upstream_status=outcome.upstream_status,
-            end_reason=outcome.end,
-            served_model=reading.model,
-            usage=bill.usage,
-            usage_source=bill.source,
-            usage_raw=reading.usage_raw,
-            delivered_output_tokens=delivered if outcome.delivered_any or complete else 0,
-            upstream_output_tokens=produced,
-            cost_pico=bill.rating.cost_pico,
-            price_id=bill.rating.price_id,
-            cost_reason=bill.rating.reason,
-            upstream_request_id=outcome.upstream_request_id,
-            service_tier=reading.service_tier,
-            error_code=outcome.error_code,
-            bytes_in=outcome.bytes_in,
-            bytes_out=outcome.bytes_out,
+            self.request_id,
+            self.attempt,
+            final,
+            self.elapsed_us(),
+            self.first_byte_us,
+            status,
+            upstream_status,
+            end,
+            reading.model,
+            bill.usage,
+            bill.source,
+            reading.usage_raw,
+            produced if complete else None if delivered_any else 0,
+            produced,
+            rating.cost_pico,
+            rating.price_id,
+            rating.reason,
+            upstream_request_id,
+            reading.service_tier,
+            error_code,
+            bytes_in,
+            bytes_out,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+
 from dd0c.products.route.hotpath.tariff import BUCKETS
 from dd0c.products.route.models import NO_USAGE, EndReason, Usage
 
@@ -26,8 +28,7 @@ class Metrics:
         self._attempts[provider, end] += 1
         if usage is NO_USAGE:
             return
-        for bucket in BUCKETS:
-            count = getattr(usage, bucket)
+        for bucket, count in zip(BUCKETS, msgspec.structs.astuple(usage), strict=True):
             if count:
                 self._tokens[provider, bucket] += count
 

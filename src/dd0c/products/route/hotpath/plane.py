@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
+from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.metrics import Metrics
@@ -59,6 +60,7 @@ class DataPlane:
         self.keys = Keys()
         self.routes = Routes()
         self.metrics = Metrics()
+        self.entropy = Entropy()
         self.pool = Pool(limits, loop)
         self.callers: set[Caller] = set()
         self.loaded = False

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dd0c.base import ids
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import crash_point
 from dd0c.products.route.hotpath import dialects, exchange, heads, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
-from dd0c.products.route.hotpath.dialects import Refusal, Route
+from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
-from dd0c.products.route.hotpath.meter import Bill, Meter, Outcome
+from dd0c.products.route.hotpath.meter import Bill, Meter
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.models import EndReason
 
@@ -49,20 +51,18 @@ UNBOOKABLE = Refusal(
 )
 
 
-class _Received:
+class _Received(msgspec.Struct):
     """What has come of an attempt's answer."""
 
-    __slots__ = ("body", "headers", "held", "held_bytes", "last", "reading", "status", "stream")
-
-    def __init__(self, route: Route):
-        self.status = 0
-        self.headers: list[heads.Header] = []
-        self.reading = Reading(route.dialect, route.endpoint)
-        self.stream: Stream | None = None
-        self.held: list[bytes] = []
-        self.held_bytes = 0
-        self.body = b""
-        self.last = b""  # what waits for the close record
+    reading: Reading
+    status: int = 0
+    lines: list[bytes] = []
+    said: dict[bytes, bytes] = {}
+    stream: Stream | None = None
+    held: list[bytes] = []
+    held_bytes: int = 0
+    body: bytes = b""
+    last: bytes = b""  # what waits for the close record
 
 
 class Relay:
@@ -75,10 +75,11 @@ class Relay:
         self._request = request
         self._plan = plan
         self._route = request.route
-        self._id = ids.new_bytes()
+        chance = plane.entropy.take(10 + trace.CHANCE_BYTES)
+        self._id = ids.new_bytes(None, chance[:10])
         self.request_id = ids.text(ids.Kind.REQUEST, self._id)
-        self._trace = trace.begin(request.traceparent)
-        self._got = _Received(request.route)
+        self._trace = trace.begin(request.traceparent, chance[10:])
+        self._got = _Received(Reading(self._route.dialect, self._route.endpoint))
         self._bill: Bill | None = None
         self._state = State.CONNECTING
         self._end: EndReason | None = None
@@ -139,17 +140,18 @@ class Relay:
         """No connection could be made."""
         self._on(Event.SILENT if timeout else Event.NOT_CONNECTED)
 
-    def head(self, status: int, headers: list[heads.Header]) -> None:
+    def head(self, status: int, lines: list[bytes], said: dict[bytes, bytes]) -> None:
         """The head of the answer: a stream of events is relayed, all else is held."""
         self._meter.first_byte_us = self._meter.elapsed_us()
-        self._got.status, self._got.headers = status, headers
-        kind, coding = heads.content_of(headers)
-        if status != 200 or not kind.startswith(b"text/event-stream"):
+        got = self._got
+        got.status, got.lines, got.said = status, lines, said
+        kind = said.get(b"content-type", b"")
+        if status != 200 or not kind.lower().startswith(b"text/event-stream"):
             self._on(Event.HEAD_TO_HOLD)
             return
-        if coding in (b"", b"identity"):
+        if said.get(b"content-encoding", b"identity") == b"identity":
             strip = self._plan.strip_usage
-            self._got.stream = Stream(self._route.dialect, self._got.reading, strip_usage=strip)
+            got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
         self._on(Event.HEAD_TO_RELAY)
 
     def data(self, chunk: bytes) -> None:
@@ -235,26 +237,29 @@ class Relay:
 
     def _book(self, event: Event) -> None:
         assert self._end is not None
+        got = self._got
         refusal = None if self.head_sent else exchange.REFUSALS.get(event)
-        status = refusal.status if refusal is not None else self._got.status
+        status = refusal.status if refusal is not None else got.status
         if event is Event.CLIENT_GONE and not self.head_sent:
             status = 0
         provider = self._plan.target.provider
-        model = self._got.reading.model or self._plan.sent_model
+        model = got.reading.model or self._plan.sent_model
         price = self._plane.find_price(provider.price_provider, model)
-        self._bill = self._meter.bill(self._got.reading, self._end, self._route.endpoint, price)
-        outcome = Outcome(
-            end=self._end,
+        self._bill = self._meter.bill(got.reading, self._end, self._route.endpoint, price)
+        own_id = got.said.get(b"x-request-id") or got.said.get(b"request-id")
+        record = self._meter.closed(
+            got.reading,
+            self._bill,
+            self._end,
             final=event is not Event.STALE,
             status=status or None,
-            upstream_status=self._got.status or None,
-            upstream_request_id=heads.request_id_of(self._got.headers),
+            upstream_status=got.status or None,
+            upstream_request_id=own_id[:200].decode("latin-1") if own_id else None,
             error_code=refusal.code if refusal is not None else None,
             delivered_any=self.head_sent,
             bytes_in=self._request.body_bytes,
-            bytes_out=self._bytes_out or len(self._got.body),
+            bytes_out=self._bytes_out or len(got.body),
         )
-        record = self._meter.closed(outcome, self._got.reading, self._bill)
         crash_point("before_close_record")
         self._plane.spool.write(record, durable=True)
         crash_point("after_close_record")
@@ -262,7 +267,7 @@ class Relay:
 
     def _retry(self, _: Event) -> None:
         self._attempt += 1
-        self._got = _Received(self._route)
+        self._got = _Received(Reading(self._route.dialect, self._route.endpoint))
         self._meter = Meter(self._id, self._attempt, self._trace.trace_id, self._plane.clock)
         self._begin()
 
@@ -348,25 +353,19 @@ class Relay:
     def _head(self, framing: bytes) -> bytes:
         self.head_sent = True
         self._chunked = framing.startswith(b"transfer-encoding")
-        plan = self._plan
-        ours = [
+        plan, got = self._plan, self._got
+        ours = b"%b%bx-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n%b" % (
             framing,
             self._caller.connection_line(self._request),
-            b"x-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-provider: %b\r\n"
-            b"x-dd0c-route-reason: %b\r\n"
-            % (
-                self.request_id.encode(),
-                heads.quoted(plan.sent_model),
-                heads.quoted(plan.target.provider.name),
-                plan.reason.encode(),
-            ),
-        ]
+            self.request_id.encode(),
+            heads.quoted(plan.sent_model),
+            plan.reason.encode(),
+            plan.target.line,
+        )
         if self._bill is not None and self._bill.rating.cost_pico is not None:
             shown = heads.dollars(self._bill.rating.cost_pico)
-            ours.append(b"x-dd0c-cost-usd: %b\r\n" % shown.encode())
-        return plan.target.scrub(
-            heads.to_caller(self._got.status, self._got.headers, b"".join(ours))
-        )
+            ours += b"x-dd0c-cost-usd: %b\r\n" % shown.encode()
+        return plan.target.scrub(heads.to_caller(got.status, got.lines, ours))
 
 
 _EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {

@@ -13,6 +13,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
+from dd0c.products.route.hotpath.heads import quoted
 from dd0c.products.route.hotpath.snapshot import Provider
 from dd0c.products.route.models import Dialect
 
@@ -30,7 +33,7 @@ class Origin(NamedTuple):
 class Target:
     """A provider with all that is the same for each request to it; its repr holds no secret."""
 
-    __slots__ = ("auth", "host", "origin", "prefix", "provider", "secrets")
+    __slots__ = ("auth", "host", "line", "origin", "prefix", "provider", "secrets")
 
     def __init__(self, provider: Provider):
         self.provider = provider
@@ -40,6 +43,7 @@ class Target:
         default = {"http": 80, "https": 443}.get(provider.scheme)
         self.host = (name if provider.port == default else f"{name}:{provider.port}").encode()
         self.auth = _auth(provider)
+        self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
 
     def __repr__(self) -> str:
@@ -53,7 +57,7 @@ class Target:
         return data
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """The provider for a request, the model's name there, and why."""
 
     target: Target

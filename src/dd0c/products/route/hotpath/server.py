@@ -25,7 +25,7 @@ from dd0c.products.route.hotpath import admission, dialects, heads
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
-from dd0c.products.route.hotpath.request import Request
+from dd0c.products.route.hotpath.request import NOTED, OWN, Request
 
 PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is not read
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -68,7 +68,10 @@ class Caller(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._parsing: Request | None = None
         self._in_body = False
+        self._fed = 0  # bytes of the last read
+        self._pipelined = False  # the last read brought the end of a request before
         self._raw_bytes = 0  # of the head, then of the body with its framing
+        self._timed = False  # whether the unfinished part has its deadline
         self._chunks = 0
         self._waiting: deque[Request] = deque()
         self._serving: Request | None = None
@@ -77,6 +80,7 @@ class Caller(asyncio.Protocol):
         self._lingering = False
         self._ended = False  # the caller sends no more
         self._full = False  # the caller reads slowly
+        self._paused = False  # we read no more for now
         self._probes = 0
 
     # -- the transport
@@ -94,8 +98,10 @@ class Caller(asyncio.Protocol):
         if self._deaf:
             self._discard(len(data))
             return
+        self._fed = len(data)
+        self._pipelined = False
         if self._parsing is not None:
-            self._raw_bytes += len(data)
+            self._raw_bytes += self._fed
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -103,8 +109,8 @@ class Caller(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._reject(Refusal(400, "bad_http", f"This is not HTTP that we accept: {error}."))
             return
-        if (request := self._parsing) is not None and not self._deaf:
-            self._bound_unfinished(request, len(data))
+        if self._parsing is not None:
+            self._bound_unfinished(self._parsing)
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -147,9 +153,9 @@ class Caller(asyncio.Protocol):
             return
         self._parsing = Request()
         self._in_body = False
-        self._raw_bytes = self._chunks = 0
-        if self._serving is None:
-            self.deadline = self._plane.now() + self._plane.limits.head_timeout_s
+        self._raw_bytes = 0 if self._pipelined else self._fed
+        self._chunks = 0
+        self._timed = False
 
     def on_url(self, url: bytes) -> None:
         if self._parsing is not None:
@@ -158,19 +164,21 @@ class Caller(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._parsing
         if request is not None and not self._in_body:  # else it is a trailer
-            request.head_bytes += len(name) + len(value) + 4
-            request.headers.append((name.lower(), value))
+            name = name.lower()
+            if name in NOTED or name[:7] == OWN:
+                request.noted.append((name, value))
+            else:
+                request.lines.append(b"%b: %b\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
         request = self._parsing
         if request is None:
             return
         self._in_body = True
-        self._raw_bytes = 0
+        self._timed = False
         request.understand(self._parser.get_method().decode(), self._parser.get_http_version())
         request.refusal = self._refusal_of_head(request)
-        if self._serving is None:
-            self.deadline = self._plane.now() + self._plane.limits.body_timeout_s
+        self._raw_bytes = 0
         if request.refusal is None:
             if request.expects and not request.old:
                 self._transport.write(_CONTINUE)
@@ -195,6 +203,7 @@ class Caller(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         request, self._parsing = self._parsing, None
+        self._pipelined = True
         if request is not None:
             request.keep_alive = self._parser.should_keep_alive()
             self._arrived(request)
@@ -214,11 +223,7 @@ class Caller(asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, request: Request, request_id: str) -> None:
         """Answer with an error of our own in the caller's dialect."""
-        if request.route is not None:
-            dialect = request.route.dialect
-        else:
-            dialect = dialects.guess(request.path, request.headers)
-        body = dialects.error_body(dialect, refusal, request_id)
+        body = dialects.error_body(request.dialect(), refusal, request_id)
         if refusal.close:
             request.keep_alive = False
         shown = b"x-dd0c-request-id: %b\r\n" % request_id.encode()
@@ -276,7 +281,8 @@ class Caller(asyncio.Protocol):
 
     def _refusal_of_head(self, request: Request) -> Refusal | None:
         limits = self._plane.limits
-        if request.head_bytes + len(request.url) > limits.header_bytes_max:
+        fed = self._raw_bytes + self._fed  # at least the head; counting exactly is rarely needed
+        if fed > limits.header_bytes_max and request.head_bytes() > limits.header_bytes_max:
             return self._too_long_head()
         if request.method == "CONNECT" or self._parser.should_upgrade():
             return _NO_UPGRADE
@@ -298,14 +304,21 @@ class Caller(asyncio.Protocol):
         told = f"Request line and headers are longer than {most} bytes. Send fewer or shorter ones."
         return Refusal(431, "headers_too_large", told, close=True)
 
-    def _bound_unfinished(self, request: Request, received: int) -> None:
-        if not self._in_body:
-            self._raw_bytes = max(self._raw_bytes, received)
-            if self._raw_bytes > self._plane.limits.header_bytes_max:
-                self._reject(self._too_long_head())
-        elif self._raw_bytes - request.body_bytes > FRAMING_BYTES_MAX + 32 * self._chunks:
-            told = "The body's chunks have too long extensions or trailers."
-            self._reject(Refusal(400, "bad_chunks", told))
+    def _bound_unfinished(self, request: Request) -> None:
+        """Bound a request of which more is to come, in time and in size."""
+        limits = self._plane.limits
+        if not self._timed and self._serving is None:
+            self._timed = True
+            wait_s = limits.body_timeout_s if self._in_body else limits.head_timeout_s
+            self.deadline = self._plane.now() + wait_s
+        if self._in_body:
+            if self._raw_bytes - request.body_bytes > FRAMING_BYTES_MAX + 32 * self._chunks:
+                told = "The body's chunks have too long extensions or trailers."
+                self._reject(Refusal(400, "bad_chunks", told))
+            return
+        self._raw_bytes = max(self._raw_bytes, request.head_bytes())
+        if self._raw_bytes > limits.header_bytes_max:
+            self._reject(self._too_long_head())
 
     def _is_long(self, request: Request) -> bool:
         return request.length > KEEP_BODY_BYTES
@@ -313,8 +326,6 @@ class Caller(asyncio.Protocol):
     def _reject(self, refusal: Refusal) -> None:
         """Answer what cannot be read on, after all that came before it."""
         request = self._parsing or Request()
-        if not request.understood:
-            request.understand("", "1.1")
         request.refusal = refusal
         self._turn_away(request)
 
@@ -331,6 +342,7 @@ class Caller(asyncio.Protocol):
             return
         self._waiting.append(request)
         if not self._deaf:
+            self._paused = True
             self._transport.pause_reading()
 
     def _next(self) -> None:
@@ -341,10 +353,13 @@ class Caller(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Wait for the next request, or for the rest of it."""
-        self._transport.resume_reading()
-        limits = self._plane.limits
-        wait_s = limits.idle_timeout_s if self._parsing is None else limits.body_timeout_s
-        self.deadline = self._plane.now() + wait_s
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        if self._parsing is not None:
+            self._bound_unfinished(self._parsing)
+        else:
+            self.deadline = self._plane.now() + self._plane.limits.idle_timeout_s
 
     def _serve(self, request: Request) -> None:
         self._serving = request

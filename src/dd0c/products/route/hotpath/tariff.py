@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import astuple
+
 from dd0c.products.route.hotpath.snapshot import Price, Tier
 from dd0c.products.route.models import Usage
 
@@ -63,8 +65,7 @@ def cost(price: Price, usage: Usage) -> tuple[int | None, str | None]:
         return None, "cached_kind_unknown"  # cached text and cached audio have different rates
     tier = _tier(price, usage)
     exact = tier.request or 0
-    for bucket in BUCKETS:
-        count = getattr(usage, bucket)
+    for bucket, count in zip(BUCKETS, astuple(usage), strict=True):
         if not count:
             continue
         if count < 0:
@@ -77,8 +78,10 @@ def cost(price: Price, usage: Usage) -> tuple[int | None, str | None]:
 
 
 def _tier(price: Price, usage: Usage) -> Tier:
-    prompt = sum(getattr(usage, bucket) or 0 for bucket in _PROMPT)
     chosen = price.tiers[0]
+    if len(price.tiers) == 1:
+        return chosen
+    prompt = sum(getattr(usage, bucket) or 0 for bucket in _PROMPT)
     for tier in price.tiers[1:]:
         if prompt > tier.above:
             chosen = tier

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import NamedTuple
+
+import msgspec
+
+CHANCE_BYTES = 24
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NOTHING = (b"0" * 32, b"0" * 16)
 
 
-class Trace(NamedTuple):
-    """The trace of one attempt: its id (16 bytes), the header for the provider, whether we continue
+class Trace(msgspec.Struct, frozen=True):
+    """The trace of one request: its id (16 bytes), the header for the provider, whether we continue
     the caller's trace (then its `tracestate` travels on too)."""
 
     trace_id: bytes
@@ -19,18 +21,18 @@ class Trace(NamedTuple):
     continued: bool
 
 
-def begin(given: bytes | None) -> Trace:
+def begin(given: bytes | None, chance: bytes) -> Trace:
     """A new span under the caller's `traceparent`; a new trace when there is none or it is broken.
 
-    We do not sample: a new trace is marked so (00), a continued one keeps the caller's flags.
+    `chance` are CHANCE_BYTES random bytes. We do not sample: a new trace is marked so (00), a
+    continued one keeps the caller's flags.
     """
-    span = os.urandom(8).hex().encode()
-    match = _TRACEPARENT.fullmatch(given) if given is not None else None
-    if match is not None and _valid(match):
+    fresh = chance.hex().encode()
+    span = fresh[32:]
+    if given is not None and (match := _TRACEPARENT.fullmatch(given)) and _valid(match):
         trace, flags = match[2], match[4]
         return Trace(bytes.fromhex(trace.decode()), b"00-%b-%b-%b" % (trace, span, flags), True)
-    trace_id = os.urandom(16)
-    return Trace(trace_id, b"00-%b-%b-00" % (trace_id.hex().encode(), span), False)
+    return Trace(chance[:16], b"00-%b-%b-00" % (fresh[:32], span), False)
 
 
 def _valid(match: re.Match[bytes]) -> bool:

@@ -18,13 +18,18 @@ from typing import Protocol, cast
 
 import httptools
 
+from dd0c.products.route.hotpath.heads import STOPPED
 from dd0c.products.route.hotpath.limits import Limits
+from dd0c.products.route.hotpath.request import OWN
 from dd0c.products.route.hotpath.routes import Origin
 
 RECEIVE_BYTES = 128 * 1024
 HEAD_BYTES_MAX = 128 * 1024
 IDLE_S = 30.0
 LINGER_S = 2.0
+
+_LENGTHS = (b"content-length", b"transfer-encoding")
+_SAID = frozenset((b"content-type", b"content-encoding", b"x-request-id", b"request-id"))
 
 
 class Attempt(Protocol):
@@ -36,8 +41,8 @@ class Attempt(Protocol):
     def not_connected(self, *, timeout: bool) -> None:
         """No connection could be made."""
 
-    def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The head of the answer."""
+    def head(self, status: int, lines: list[bytes], said: dict[bytes, bytes]) -> None:
+        """The head of the answer: the header lines that travel on, and what some of them say."""
 
     def data(self, chunk: bytes) -> None:
         """A run of the answer's body."""
@@ -59,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.deadline = math.inf
         self.used = False  # it has carried a request before
+        self._paused = False
         self._pool = pool
         self._attempt: Attempt | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -76,12 +82,13 @@ class Connection(asyncio.Protocol):
         self._attempt = attempt
         self._answered = self._complete = self._reusable = False
         self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
+        self._lines: list[bytes] = []
+        self._said: dict[bytes, bytes] = {}
         self._delimited = False
         self._body: list[bytes] = []
         self._total_deadline = now + limits.total_timeout_s
-        self.deadline = now + min(limits.first_byte_timeout_s, limits.total_timeout_s)
+        self.deadline = min(now + limits.first_byte_timeout_s, self._total_deadline)
         if len(body) == 1:
             self.transport.write(head + body[0])
         else:
@@ -90,12 +97,14 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Read no more until `resume`: the caller is slow, which is not the provider's silence."""
         if not self.transport.is_closing():
+            self._paused = True
             self.transport.pause_reading()
             self.deadline = self._total_deadline
 
     def resume(self) -> None:
         """Read on."""
         if not self.transport.is_closing():
+            self._paused = False
             self.transport.resume_reading()
             self._expect_more()
 
@@ -122,29 +131,37 @@ class Connection(asyncio.Protocol):
             self.transport.abort()  # nobody asked
             return
         self._answered = True
+        if not self._status:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(attempt)
             return
-        self._expect_more()
         if self._body and self._attempt is not None:
             body = self._body
             self._body = []
             attempt.data(body[0] if len(body) == 1 else b"".join(body))
-        if self._complete and self._attempt is not None:
+        if self._attempt is None:
+            return
+        if self._complete:
             self._release(attempt)
-        elif self._head_bytes > HEAD_BYTES_MAX and self._attempt is not None:
+        elif self._head_bytes > HEAD_BYTES_MAX and not self._status:
             self._fail(attempt)
+        elif not self._paused:
+            self._expect_more()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._status:
             return  # a trailer
-        lower = name.lower()
-        if lower == b"content-length" or lower == b"transfer-encoding":
-            self._delimited = True
-        self._head_bytes += len(name) + len(value)
-        self._headers.append((lower, value))
+        name = name.lower()
+        if name in STOPPED:
+            if name in _LENGTHS:
+                self._delimited = True
+        elif name[:7] != OWN:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+            if name in _SAID:
+                self._said[name] = value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -152,15 +169,14 @@ class Connection(asyncio.Protocol):
             return  # 100 and 103: the real head follows
         self._status = status
         if self._attempt is not None:
-            self._attempt.head(status, self._headers)
+            self._attempt.head(status, self._lines, self._said)
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if not self._status:
-            self._headers = []
-            self._delimited = False
+        if not self._status:  # interim
+            self._lines, self._said, self._delimited = [], {}, False
             return
         self._complete = True
         self._reusable = self._parser.should_keep_alive()
@@ -185,7 +201,9 @@ class Connection(asyncio.Protocol):
 
     def _release(self, attempt: Attempt) -> None:
         self._attempt = None
-        self.transport.resume_reading()  # it may end while its caller is slow
+        if self._paused:  # it may end while its caller is slow
+            self._paused = False
+            self.transport.resume_reading()
         if self._reusable and not self.transport.get_write_buffer_size():
             self.used = True
             self._pool.give(self)

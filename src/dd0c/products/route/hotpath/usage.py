@@ -128,28 +128,23 @@ def of_openai(raw: bytes, endpoint: str) -> Usage:
         given = _openai.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NO_USAGE
-    prompt = given.prompt_tokens_details or _PromptDetails()
-    completion = given.completion_tokens_details or _CompletionDetails()
-    return _believed(
-        Usage(
-            input=_without(
-                given.prompt_tokens,
-                prompt.cached_tokens,
-                prompt.cache_creation_input_tokens,
-                prompt.audio_tokens,
-            ),
-            cache_read=prompt.cached_tokens,
-            cache_write_5m=prompt.cache_creation_input_tokens,
-            output=None
-            if endpoint == Endpoint.EMBEDDINGS
-            else _without(
-                given.completion_tokens, completion.reasoning_tokens, completion.audio_tokens
-            ),
-            reasoning=completion.reasoning_tokens,
-            audio_input=prompt.audio_tokens,
-            audio_output=completion.audio_tokens,
-        )
-    )
+    cached = written = audio_in = reasoning = audio_out = None
+    if given.prompt_tokens_details is not None:
+        prompt = given.prompt_tokens_details
+        cached, audio_in = prompt.cached_tokens, prompt.audio_tokens
+        written = prompt.cache_creation_input_tokens
+    if given.completion_tokens_details is not None:
+        completion = given.completion_tokens_details
+        reasoning, audio_out = completion.reasoning_tokens, completion.audio_tokens
+    sent, produced = given.prompt_tokens, given.completion_tokens
+    if sent is not None:
+        sent -= (cached or 0) + (written or 0) + (audio_in or 0)
+    if endpoint == Endpoint.EMBEDDINGS:
+        produced = None
+    elif produced is not None:
+        produced -= (reasoning or 0) + (audio_out or 0)
+    usage = Usage(sent, cached, written, None, produced, reasoning, audio_in, audio_out)
+    return _believed(usage)
 
 
 def of_anthropic(raw: bytes) -> tuple[Usage, str | None]:
@@ -187,14 +182,8 @@ def merge_anthropic(first: bytes | None, then: bytes, *, final: bool) -> bytes:
     return _anthropic_encoder.encode(merged)
 
 
-def _without(total: int | None, *parts: int | None) -> int | None:
-    if total is None:
-        return None
-    return total - sum(part for part in parts if part is not None)
-
-
 def _believed(usage: Usage) -> Usage:
-    for count in msgspec.structs.astuple(usage):
-        if count is not None and not 0 <= count <= TOKENS_MAX:
-            return NO_USAGE
+    counts = [count for count in msgspec.structs.astuple(usage) if count]
+    if counts and (min(counts) < 0 or max(counts) > TOKENS_MAX):
+        return NO_USAGE
     return usage

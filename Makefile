@@ -14,7 +14,6 @@ help:
 	@echo 'make check   style, types, imports, house rules'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
-	@echo 'make docs    write docs/reference from the code'
 	@echo 'make lock    pin the requirements again'
 
 up: $(VENV)/runtime.stamp
@@ -30,14 +29,10 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -q tests/house
-	$(BIN)/python docs/generate.py --check
 
 fmt: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-
-docs: $(VENV)/dev.stamp
-	$(BIN)/python docs/generate.py
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python docs/generate.py

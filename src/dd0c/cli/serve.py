@@ -110,7 +110,17 @@ def worker(**flags: Any) -> int:
     return app.main(settings.load(flags))
 
 
-@click.command()
+class WithFaults(click.Command):
+    """Ends its help with the table of faults."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from dd0c.sim import faults
+
+        with formatter.section("Faults"):
+            formatter.write(faults.table() + "\n")
+
+
+@click.command(cls=WithFaults)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8090, show_default=True, help="0 picks a free one.")
 @click.option("--faults", default="", help="For all requests, such as 'slow_first_token=200'.")
@@ -118,7 +128,7 @@ def worker(**flags: Any) -> int:
 def sim(host: str, port: int, faults: str, listen_fd: int | None) -> int:
     """Run simulated OpenAI and Anthropic providers, with faults on request.
 
-    A request asks for its own faults in the header x-sim-fault; GET /_sim/faults lists them all.
+    A request asks for its own faults in the header x-sim-fault: `name=value`, several with `;`.
 
     \b
     Examples:

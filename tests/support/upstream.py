@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -145,7 +146,7 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Received | Non
 
 
 @contextmanager
-def running_upstream() -> Iterator[Upstream]:
+def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
     """Starts a scripted provider on a free loopback port, and ends it."""
     loop = asyncio.new_event_loop()
     upstream = Upstream(loop)
@@ -153,7 +154,7 @@ def running_upstream() -> Iterator[Upstream]:
     ready = threading.Event()
 
     async def run() -> None:
-        server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0, limit=2**20)
+        server = await asyncio.start_server(upstream._serve, "127.0.0.1", 0, limit=2**20, ssl=tls)
         upstream.port = server.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ from dd0c.products.route.hotpath.snapshot import Drain, Snapshot, ToWorker, Work
 from dd0c.products.route.hotpath.spool import SpoolWriter
 
 ORPHAN_DRAIN_S = 3.0  # what an installation may outlive its supervisor
+FLUSH_S = 0.5
 STATS_S = 1.0
 BACKLOG = 1024
 TCP_NOTSENT_LOWAT = (
@@ -51,6 +53,7 @@ class Worker:
         self._plane = DataPlane(limits, SystemClock(), spool, loop, self._control.tell)
         self._server: asyncio.Server | None = None
         self._deadline: float | None = None
+        self._cut = False
         self._stopped = asyncio.Event()
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,8 +69,6 @@ class Worker:
         syncing = self._loop.create_task(spool.keep_synced())
         ticking = self._loop.create_task(self._tick())
         await self._stopped.wait()
-        self._plane.cut()
-        await asyncio.sleep(0.05)  # lets the last bytes reach the sockets
         self._control.tell(self._plane.stats())
         syncing.cancel()
         ticking.cancel()
@@ -94,14 +95,15 @@ class Worker:
         if self._deadline is None:
             self._drain(self._limits.drain_s)
         else:
-            self._stopped.set()
+            self._drain(0)
 
     def _on_orphaned(self) -> None:
         self._drain(ORPHAN_DRAIN_S)
 
     def _drain(self, seconds: float) -> None:
         deadline = self._loop.time() + seconds
-        self._deadline = min(self._deadline or deadline, deadline)
+        if self._deadline is None or deadline < self._deadline:
+            self._deadline = deadline
         if self._server is not None:
             self._server.close()
         self._plane.drain()
@@ -115,8 +117,18 @@ class Worker:
             if now - told >= STATS_S:
                 told = now
                 self._control.tell(self._plane.stats())
-            if self._deadline is not None and (now >= self._deadline or not self._plane.callers):
-                self._stopped.set()
+            if self._deadline is not None:
+                self._end(now)
+
+    def _end(self, now: float) -> None:
+        """Stop once nobody is left; cut those who are when their time is over."""
+        assert self._deadline is not None
+        if not self._plane.callers or (self._cut and now >= self._deadline):
+            self._stopped.set()
+        elif now >= self._deadline:
+            self._cut = True
+            self._deadline = now + FLUSH_S  # for the last bytes to reach their sockets
+            self._plane.cut()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _arguments(argv)
     log.configure(f"worker-{given.slot}")
     limits = msgspec.json.decode(given.limits, type=Limits)
+    _allow_descriptors()
     control = socket.socket(fileno=given.control_fd)
     listener = socket.socket(fileno=given.listen_fd)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -137,6 +150,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     uvloop.run(serve())
     return 0
+
+
+def _allow_descriptors() -> None:
+    """Take all descriptors the system grants: each request takes two, and 1024 is a usual start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

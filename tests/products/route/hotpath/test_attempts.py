@@ -5,13 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.products.route.hotpath.test_answers import ANTHROPIC_STREAM, OPENAI_STREAM
-from tests.support.upstream import CHAT, Peer, Received, Upstream, answer_chat
+from tests.support.upstream import (
+    CHAT,
+    Peer,
+    Received,
+    Upstream,
+    answer_chat,
+    running_upstream,
+)
 from tests.support.wire import CHAT_BODY, Caller
 from tests.support.worker import Worker, provider, running_worker, snapshot, wait_for
 
@@ -267,3 +281,59 @@ def test_connections_to_the_provider_are_kept(worker: Worker, upstream: Upstream
         wait_for(upstream.peers[-1].gone)
         upstream.script = answer_chat
         assert caller.chat().json == CHAT
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for `localhost`, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    path.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "status"),
+    [("localhost", True, 200), ("localhost", False, 502), ("127.0.0.1", True, 502)],
+)
+def test_providers_are_reached_over_tls(
+    tmp_path: Path, authority: Path, host: str, trusted: bool, status: int
+) -> None:
+    """TLS with a certificate of a trusted authority for this very host, or no request at all."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    bounds = {"ca_bundle": str(authority) if trusted else ""}
+    with running_upstream(context) as upstream:
+        secure = provider(upstream.port, scheme="https", host=host)
+        greeting = snapshot(upstream.port, providers=(secure,))
+        with running_worker(tmp_path, [greeting], bounds) as worker, Caller(worker.port) as caller:
+            assert caller.chat().status == status
+            assert caller.chat().status == status
+            assert len(upstream.received) == (2 if status == 200 else 0)
+            if status == 200:
+                assert upstream.accepted == 1, "the connection is kept"
+                upstream.script = stream_all
+                assert caller.chat(STREAM_BODY).body.endswith(OPENAI_STREAM[-1])
+
+
+async def stream_all(peer: Peer, _: Received) -> None:
+    """A whole OpenAI stream."""
+    await peer.send_stream_head()
+    await peer.send_chunk(b"".join(OPENAI_STREAM))
+    await peer.send_chunk(b"")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.upstream import CHAT, Peer, Received, Upstream
-from tests.support.wire import CHAT_BODY, Caller
+from tests.support.wire import CHAT_BODY, Caller, request
 from tests.support.worker import KEY, Worker, wait_for
 
 PROGRAM = Path(__file__).with_name("caller_process.py")
@@ -125,6 +125,23 @@ def test_a_half_closed_caller_that_then_leaves_is_noticed(
         time.sleep(0.7)
     wait_for(upstream.peers[-1].gone, 2.5)
     assert worker.closed(1)[0].end_reason == "client_gone"
+
+
+def test_a_caller_with_waiting_requests_that_leaves_is_noticed(
+    worker: Worker, upstream: Upstream
+) -> None:
+    """While requests wait we do not read, but the end of their caller is seen all the same."""
+    upstream.script = answer_late
+    for how in ("close", "reset"):
+        worker.forget()
+        with Caller(worker.port) as caller:
+            caller.send(request("/v1/chat/completions", STREAM_BODY) * 3)
+            wait_for(lambda: len(worker.opened()) == 1)
+            if how == "reset":
+                caller.reset()
+        assert worker.closed(1, 2.0)[0].end_reason == "client_gone"
+        assert upstream.peers[-1].gone()
+        assert len(worker.opened()) == 1, "the waiting ones were not begun"
 
 
 def test_leaving_after_the_terminal_event_is_no_early_leave(

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from dd0c.base.secrets import Secret
 from dd0c.products.route.hotpath.heads import quoted
 from dd0c.products.route.hotpath.snapshot import Provider
 from dd0c.products.route.models import Dialect
@@ -33,7 +34,7 @@ class Origin(NamedTuple):
 class Target:
     """A provider with all that is the same for each request to it; its repr holds no secret."""
 
-    __slots__ = ("auth", "host", "line", "origin", "prefix", "provider", "secrets")
+    __slots__ = ("_masked", "auth", "host", "line", "origin", "prefix", "provider", "secrets")
 
     def __init__(self, provider: Provider):
         self.provider = provider
@@ -45,6 +46,7 @@ class Target:
         self.auth = _auth(provider)
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
+        self._masked = Secret(provider.secret)  # while it lives, the log masks it
 
     def __repr__(self) -> str:
         return f"Target({self.provider!r})"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import sys
 from collections import deque
 from typing import cast
 
@@ -38,7 +39,7 @@ DISCARD_BYTES_MAX = 64 * 1024 * 1024
 PROBE_AFTER_S = 0.3
 PROBE_EVERY_S = 1.0
 PROBES_MAX = 4  # interim responses; a client need not take any number of them
-TCP_CLOSE = 7  # tcpi_state in linux/tcp.h
+TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8  # tcpi_state in linux/tcp.h
 
 LOCAL = (b"/livez", b"/readyz")
 
@@ -82,6 +83,7 @@ class Caller(asyncio.Protocol):
         self._full = False  # the caller reads slowly
         self._paused = False  # we read no more for now
         self._probes = 0
+        self._unsent = sys.maxsize  # when a slow caller was last looked at
 
     # -- the transport
 
@@ -89,9 +91,11 @@ class Caller(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self.deadline = self._plane.now() + self._plane.limits.idle_timeout_s
-        crowded = len(self._plane.callers) >= self._plane.limits.connections_max
+        others, most = len(self._plane.callers), self._plane.limits.connections_max
         self._plane.callers.add(self)
-        if crowded:
+        if others >= 2 * most:
+            self._transport.abort()  # even saying so takes a descriptor
+        elif others >= most:
             self._reject(Refusal(503, "too_many_connections", "Too many connections. Try again."))
 
     def data_received(self, data: bytes) -> None:
@@ -106,6 +110,8 @@ class Caller(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             return  # refused when its head was complete
+        except httptools.HttpParserCallbackError:
+            raise  # a mistake of ours: logged, and this connection ends
         except httptools.HttpParserError as error:
             self._reject(Refusal(400, "bad_http", f"This is not HTTP that we accept: {error}."))
             return
@@ -128,7 +134,8 @@ class Caller(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._full = False
         if self.relay is not None:
-            self.deadline = self._plane.now() + PROBE_EVERY_S if self._ended else math.inf
+            watched = self._ended or self._paused
+            self.deadline = self._plane.now() + PROBE_AFTER_S if watched else math.inf
             self.relay.resume()
         elif not self._lingering:
             self._next()
@@ -257,7 +264,7 @@ class Caller(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """The deadline has passed."""
         if self._lingering or self._full:
-            self._transport.abort()
+            self._stop_unless_progress(now)
         elif self._serving is not None:
             self._check_peer(now)
         elif self._parsing is not None:
@@ -344,6 +351,7 @@ class Caller(asyncio.Protocol):
         if not self._deaf:
             self._paused = True
             self._transport.pause_reading()
+            self.deadline = self._plane.now() + PROBE_AFTER_S  # its end would not be heard
 
     def _next(self) -> None:
         if self._waiting:
@@ -363,7 +371,8 @@ class Caller(asyncio.Protocol):
 
     def _serve(self, request: Request) -> None:
         self._serving = request
-        self.deadline = self._plane.now() + PROBE_EVERY_S if self._ended else math.inf
+        watched = self._ended or self._paused
+        self.deadline = self._plane.now() + PROBE_AFTER_S if watched else math.inf
         if request.refusal is not None:
             self.refuse(request.refusal, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
         elif request.path in LOCAL:
@@ -402,6 +411,14 @@ class Caller(asyncio.Protocol):
         self._transport.resume_reading()
         self.deadline = self._plane.now() + LINGER_S
 
+    def _stop_unless_progress(self, now: float) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self.deadline = now + LINGER_S
+        else:
+            self._transport.abort()
+
     def _discard(self, size: int) -> None:
         self._discarded += size
         if self._discarded > DISCARD_BYTES_MAX:
@@ -415,7 +432,7 @@ class Caller(asyncio.Protocol):
             self._transport.abort()
             return
         self.deadline = now + PROBE_EVERY_S
-        if self.relay is not None and self._probes < PROBES_MAX:
+        if state == TCP_CLOSE_WAIT and self.relay is not None and self._probes < PROBES_MAX:
             probe = self.relay.probe()
             if probe:
                 self.write(probe)

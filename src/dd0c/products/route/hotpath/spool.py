@@ -13,6 +13,7 @@ in the middle. Files are named `<slot>-<pid>-<seq>.spool`; a new one is begun at
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import zlib
@@ -28,6 +29,7 @@ MAGIC = 0xD0
 HEADER_BYTES = 8
 ROTATE_BYTES = 64 * 1024 * 1024
 
+_log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[SpoolRecord] = msgspec.msgpack.Decoder(SpoolRecord)
 
@@ -116,6 +118,8 @@ class SpoolWriter:
                 fd = os.dup(self._fd)  # a rotation may close ours meanwhile
                 try:
                     await loop.run_in_executor(None, os.fdatasync, fd)
+                except OSError:
+                    _log.exception("the spool cannot be synced")
                 finally:
                     os.close(fd)
 

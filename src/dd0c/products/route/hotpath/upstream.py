@@ -135,6 +135,8 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise  # a mistake of ours: logged, and this connection ends
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(attempt)
             return

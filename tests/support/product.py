@@ -92,7 +92,19 @@ class Product:
         name = f"org-{os.getpid()}-{next(_numbers)}"
         answer = self.api("POST", "/orgs", json={"name": name})
         assert answer.status_code == 201, answer.text
-        return name, str(answer.json()["owner_key"])
+        key = str(answer.json()["owner_key"])
+        until(lambda: self.is_known(key), "every worker knows the new key", within_s=2.0)
+        return name, key
+
+    def is_known(self, key: str) -> bool:
+        """Whether fresh connections, spread over all workers, get past the key check.
+
+        They ask for nothing, which is a 400 without a row in the ledger.
+        """
+        url = f"{self.gateway_url}/v1/chat/completions"
+        headers = {"Authorization": f"Bearer {key}"}
+        asked = (httpx.post(url, headers=headers, content="{}").status_code for _ in range(12))
+        return all(status == 400 for status in asked)
 
     def parts(self) -> dict[str, int]:
         """Process ids: the supervisor's children by name, gateway workers as `gateway_worker-N`."""

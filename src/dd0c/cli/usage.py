@@ -49,7 +49,7 @@ def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: 
     if as_json:
         output.write_json(found)
         return
-    rows = [_cells(str(row[by]), row) for row in found["rows"]]
+    rows = [_cells(row[by] or "(none)", row) for row in found["rows"]]
     rows.append(_cells("total", found["total"]))
     output.write_table((by, *COLUMNS), rows, numeric=frozenset(range(1, len(COLUMNS) + 1)))
 

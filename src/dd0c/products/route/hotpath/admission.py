@@ -116,9 +116,11 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     strip = bool(changes)
     if choice.model != model:
         changes.append(Splice(*found["model"], msgspec.json.encode(choice.model)))
+    target, sent, reason = choice.target, choice.model, choice.reason
+    if not changes:
+        return Plan(target, model, sent, reason, stream, strip, [body], len(body))
     pieces = jsonspan.splice(body, changes)
-    length = len(body) if not changes else sum(map(len, pieces))
-    return Plan(choice.target, model, choice.model, choice.reason, stream, strip, pieces, length)
+    return Plan(target, model, sent, reason, stream, strip, pieces, sum(map(len, pieces)))
 
 
 def _model(body: bytes, span: tuple[int, int] | None) -> str:

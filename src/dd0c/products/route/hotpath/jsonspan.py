@@ -24,7 +24,7 @@ import msgspec
 WANTED = frozenset(("model", "stream", "stream_options"))
 
 _NEXT = re.compile(rb'[ \t\n\r]*[{,][ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
-_END = re.compile(rb"[ \t\n\r]*}[ \t\n\r]*")
+_SPACE = b" \t\n\r"
 _objects: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
 )
@@ -45,20 +45,20 @@ class Splice(NamedTuple):
 
 def spans(body: bytes) -> dict[str, tuple[int, int]]:
     """Start and end of each top-level value by key, in order; raises Malformed."""
-    values = _decode(body)
     found: dict[str, tuple[int, int]] = {}
-    at = 0
-    for key, raw in values.items():
+    at = 0  # at a bracket or comma, perhaps with space before it
+    for key, raw in _decode(body).items():
         if key not in WANTED and key.lower() in WANTED:
             raise Malformed(f"write the key {key!r} as {key.lower()!r}")
-        match = _NEXT.match(body, at)
-        value = bytes(raw)
-        if match is None or not _spells(match[1], key) or not body.startswith(value, match.end()):
-            raise Malformed("a key is given twice")
-        start = match.end()
+        written, value = b'"%b":' % key.encode(), bytes(raw)
+        start = at + 1 + len(written)  # if it is compact, as SDKs write it
+        if not (body.startswith(written, at + 1) and body.startswith(value, start)):
+            start = _after_key(body, at, key)
+            if not body.startswith(value, start):
+                raise Malformed("a key is given twice")
         at = start + len(value)
         found[key] = (start, at)
-    if values and _END.fullmatch(body, at) is None:
+    if found and body[at:].strip(_SPACE) != b"}":
         raise Malformed("a key is given twice")
     return found
 
@@ -77,8 +77,11 @@ def splice(body: bytes, changes: list[Splice]) -> list[bytes | memoryview]:
     return pieces
 
 
-def _spells(written: bytes, key: str) -> bool:
-    return written == key.encode() or _text.decode(b'"%b"' % written) == key
+def _after_key(body: bytes, at: int, key: str) -> int:
+    match = _NEXT.match(body, at)
+    if match is None or _text.decode(b'"%b"' % match[1]) != key:
+        raise Malformed("a key is given twice")
+    return match.end()
 
 
 def _decode(body: bytes) -> dict[str, msgspec.Raw]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import struct
 import time
 import zlib
 from pathlib import Path
@@ -29,6 +30,7 @@ MAGIC = 0xD0
 HEADER_BYTES = 8
 ROTATE_BYTES = 64 * 1024 * 1024
 
+_HEADER = struct.Struct(">II")
 _log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[SpoolRecord] = msgspec.msgpack.Decoder(SpoolRecord)
@@ -48,8 +50,7 @@ class Decoded(NamedTuple):
 def encode(record: SpoolRecord) -> bytes:
     """The frame of a record."""
     payload = _encoder.encode(record)
-    head = (MAGIC << 24 | len(payload)).to_bytes(4, "big")
-    return head + zlib.crc32(payload).to_bytes(4, "big") + payload
+    return _HEADER.pack(MAGIC << 24 | len(payload), zlib.crc32(payload)) + payload
 
 
 def decode(buffer: bytes | memoryview) -> Decoded:

@@ -143,8 +143,9 @@ def of_openai(raw: bytes, endpoint: str) -> Usage:
         produced = None
     elif produced is not None:
         produced -= (reasoning or 0) + (audio_out or 0)
-    usage = Usage(sent, cached, written, None, produced, reasoning, audio_in, audio_out)
-    return _believed(usage)
+    if not _believable(sent, cached, written, produced, reasoning, audio_in, audio_out):
+        return NO_USAGE
+    return Usage(sent, cached, written, None, produced, reasoning, audio_in, audio_out)
 
 
 def of_anthropic(raw: bytes) -> tuple[Usage, str | None]:
@@ -166,7 +167,8 @@ def of_anthropic(raw: bytes) -> tuple[Usage, str | None]:
         output=given.output_tokens,
         server_tools=tools.web_search_requests if tools else None,
     )
-    return _believed(usage), given.service_tier
+    believable = _believable(*msgspec.structs.astuple(usage))
+    return usage if believable else NO_USAGE, given.service_tier
 
 
 def merge_anthropic(first: bytes | None, then: bytes, *, final: bool) -> bytes:
@@ -182,8 +184,6 @@ def merge_anthropic(first: bytes | None, then: bytes, *, final: bool) -> bytes:
     return _anthropic_encoder.encode(merged)
 
 
-def _believed(usage: Usage) -> Usage:
-    counts = [count for count in msgspec.structs.astuple(usage) if count]
-    if counts and (min(counts) < 0 or max(counts) > TOKENS_MAX):
-        return NO_USAGE
-    return usage
+def _believable(*counts: int | None) -> bool:
+    given = [count for count in counts if count]
+    return not given or (min(given) > 0 and max(given) <= TOKENS_MAX)

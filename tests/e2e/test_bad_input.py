@@ -168,6 +168,7 @@ def test_an_unknown_path_says_what_there_is(product: Product) -> None:
     """R-4: a path that is none is a 404 that names what there is."""
     answer = exchange(product, head("/v1/nope", product.owner_key, len(GOOD)) + GOOD)
     assert answer.status == 404
+    assert "There is no /v1/nope here" in answer.text
     assert CHAT in answer.text
 
 

@@ -87,7 +87,8 @@ class Request(msgspec.Struct):
         if self.route is not None and self.route.endpoint is not Endpoint.MODELS:
             return self.route.dialect
         told = any(line.startswith(b"anthropic-version:") for line in self.lines)
-        anthropic = told or self.path.startswith((b"/v1/messages", b"/v1/complete"))
+        path = self.path or self.url  # a head that breaks off was never understood
+        anthropic = told or path.startswith((b"/v1/messages", b"/v1/complete"))
         return Dialect.ANTHROPIC if anthropic else Dialect.OPENAI
 
     def head_bytes(self) -> int:

@@ -49,7 +49,7 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
         return Refusal(
             404,
             "unknown_path",
-            f"There is no {request.path[:100]!r:.120} here. This gateway serves "
+            f"There is no {request.path[:100].decode(errors='replace')} here. This gateway serves "
             f"{', '.join(path.decode() for path in ROUTES)}.",
         )
     if request.method != route.method:

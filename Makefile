@@ -20,7 +20,7 @@ up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
 test: $(VENV)/dev.stamp
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest -n 2 $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check

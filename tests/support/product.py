@@ -9,10 +9,12 @@ own (`product.new_org()`) where counts matter. Tests that kill take `running()` 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,8 @@ from tests.support import processes
 START_WITHIN_S = 90.0
 DEADLINE_S = 20.0
 _numbers = itertools.count(1)
+_SESSION = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = iter(range(20_000 + 1000 * _SESSION, 21_000 + 1000 * _SESSION))
 
 
 @dataclass(slots=True)
@@ -154,14 +158,7 @@ def running(home: Path | None = None, **env: str) -> Iterator[Product]:
 
 def start(home: Path, **env: str) -> Product:
     """`dd0c up` on this home; returns when it says that it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dd0c.cli.main", "up"],
-        env=_environment(home) | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = _up(home, env)
     one = Product(home, process)
     ready = threading.Event()
     threading.Thread(target=_read, args=(one, ready), daemon=True).start()
@@ -175,6 +172,15 @@ def start(home: Path, **env: str) -> Product:
     return one
 
 
+def kill_at(home: Path, step: str) -> None:
+    """`dd0c up` on this home, killed when it says that it begins the step."""
+    with _up(home, {}) as process:
+        assert process.stdout is not None
+        said = next((line for line in process.stdout if line.startswith(step)), None)
+        process.kill()
+    assert said is not None
+
+
 def until(true: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) -> float:
     """Wait until `true()`; returns the seconds it took, fails after `within_s`."""
     begun = time.monotonic()
@@ -183,6 +189,17 @@ def until(true: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) 
             raise AssertionError(f"not within {within_s} s: {what}")
         time.sleep(0.02)
     return time.monotonic() - begun
+
+
+def _up(home: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dd0c.cli.main", "up"],
+        env=_environment(home) | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _read(one: Product, ready: threading.Event) -> None:
@@ -200,10 +217,22 @@ def _environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {
         "DD0C_HOME": str(home),
-        "DD0C_GATEWAY_PORT": "0",
-        "DD0C_CONSOLE_PORT": "0",
+        "DD0C_GATEWAY_PORT": str(_free_port()),
+        "DD0C_CONSOLE_PORT": str(_free_port()),
         "DD0C_WORKERS": "2",
     }
+
+
+def _free_port() -> int:
+    """A port that neither another process of this session nor an outgoing connection may take.
+
+    Port 0 would be drawn from the range of outgoing connections: between the look and the listen
+    of a start (or of a restarted part) something else could take it.
+    """
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no free port is left to this process")
 
 
 def _part(pid: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.chaos.traffic import Traffic, check_complete
 from tests.support import processes
-from tests.support.product import Product, running, start, until
+from tests.support.product import Product, kill_at, running, start, until
 
 pytestmark = pytest.mark.chaos
 
@@ -85,6 +86,25 @@ def test_a_start_right_after_the_kill_works(victim: Product) -> None:
     with Traffic(victim, key) as later:
         later.goes_on()
     check_complete(victim, key, traffic.answered + later.answered)
+
+
+@pytest.mark.parametrize("step", ["starting PostgreSQL", "preparing", "starting gateway"])
+def test_a_supervisor_killed_while_it_starts_leaves_no_trouble(unborn: Path, step: str) -> None:
+    """K-6: whichever step of a first start a kill -9 interrupts, the next start just works."""
+    kill_at(unborn, step)
+    later = start(unborn)
+    try:
+        assert later.chat().status_code == 200
+    finally:
+        assert later.stop() == 0
+
+
+@pytest.fixture
+def unborn() -> Iterator[Path]:
+    """A home that is not there yet, in a folder that the database's account may pass."""
+    with tempfile.TemporaryDirectory(prefix="dd0c-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)
+        yield Path(folder) / "home"
 
 
 def test_postgres_standing_still_harms_no_known_key(victim: Product) -> None:

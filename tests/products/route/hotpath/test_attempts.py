@@ -170,6 +170,26 @@ def test_a_cut_stream_ends_with_an_error_event(
     assert (closed.cost_pico, closed.upstream_output_tokens) == (None, None)
 
 
+def test_running_usage_of_a_cut_stream_is_no_bill(worker: Worker, upstream: Upstream) -> None:
+    """Counts told along the way are kept, but what was cut has no cost (R-13)."""
+
+    async def cut(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        await peer.send_chunk(
+            b'data: {"model":"gpt-5-mini","choices":[{"finish_reason":null}],'
+            b'"usage":{"prompt_tokens":9,"completion_tokens":3}}\n\n'
+        )
+        await asyncio.sleep(0.05)
+        peer.reset()
+
+    upstream.script = cut
+    with Caller(worker.port) as caller:
+        caller.chat(STREAM_BODY)
+    (closed,) = worker.closed(1)
+    assert (closed.usage.input, closed.usage.output) == (9, 3)
+    assert (closed.cost_pico, closed.cost_reason) == (None, "usage_incomplete")
+
+
 def test_a_stalled_stream_ends_with_an_error_event(hasty: Worker, upstream: Upstream) -> None:
     """Silence inside a stream is a timeout that the caller hears of (R-30)."""
 
@@ -187,7 +207,7 @@ def test_a_stalled_stream_ends_with_an_error_event(hasty: Worker, upstream: Upst
     assert (closed.end_reason, closed.served_model) == ("timeout", "gpt-5-mini-2025-08-07")
 
 
-def test_the_terminal_event_is_enough(hasty: Worker, upstream: Upstream) -> None:
+def test_the_terminal_event_is_enough(worker: Worker, upstream: Upstream) -> None:
     """After [DONE] the answer is complete, even if the provider never ends its message (R-13)."""
 
     async def never_end(peer: Peer, _: Received) -> None:
@@ -196,13 +216,12 @@ def test_the_terminal_event_is_enough(hasty: Worker, upstream: Upstream) -> None
         await peer.reader.read()
 
     upstream.script = never_end
-    hasty.forget()
-    with Caller(hasty.port) as caller:
+    with Caller(worker.port) as caller:
         got = caller.chat(STREAM_BODY)
         assert got.body.endswith(b"data: [DONE]\n\n")
         upstream.script = answer_chat
         assert caller.chat().status == 200
-    assert [c.end_reason for c in hasty.closed(2)] == ["complete", "complete"]
+    assert [c.end_reason for c in worker.closed(2)] == ["complete", "complete"]
 
 
 def test_an_error_event_of_the_provider_passes(worker: Worker, upstream: Upstream) -> None:

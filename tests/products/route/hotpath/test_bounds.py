@@ -202,7 +202,7 @@ def test_a_chunked_body_is_a_body(worker: Worker, upstream: Upstream) -> None:
         for at in range(0, len(BODY), 7):
             piece = BODY[at : at + 7]
             caller.send(b"%x;ext=1\r\n%b\r\n" % (len(piece), piece))
-        caller.send(b"0\r\nauthorization: Bearer forged\r\nhost: forged\r\n\r\n")
+        caller.send(b"0\r\nauthorization: Bearer forged\r\nhost: forged\r\nx-a: forged\r\n\r\n")
         assert caller.answer().status == 200
     assert upstream.last.body == BODY
     assert "forged" not in upstream.last.head.decode()

@@ -191,6 +191,29 @@ def test_a_slow_reader_makes_the_provider_wait(worker: Worker, upstream: Upstrea
     assert worker.closed(1)[0].end_reason == "complete"
 
 
+@pytest.mark.parametrize("size", range(100_000, 1_300_000, 150_000))
+def test_a_connection_that_ended_while_its_caller_was_slow_is_good(
+    worker: Worker, upstream: Upstream, size: int
+) -> None:
+    """Wherever the answer ends within the buffers, the provider's connection serves the next."""
+
+    async def answer(peer: Peer, request: Received) -> None:
+        if b'"stream"' not in request.body:
+            await peer.send_json(CHAT)
+            return
+        await peer.send_stream_head()
+        await peer.send_chunk(b'data: {"model":"m","x":"%b"}\n\n' % (b"x" * size) + LAST)
+        await peer.send_chunk(b"")
+
+    upstream.script = answer
+    with Caller(worker.port, receive_bytes=4096) as slow, Caller(worker.port) as other:
+        slow.post("/v1/chat/completions", STREAM_BODY)
+        wait_for(lambda: len(worker.closed()) == 1 or size > 300_000)
+        time.sleep(0.1)
+        assert slow.answer().body.endswith(b"data: [DONE]\n\n")
+        assert other.chat().status == 200
+
+
 def test_a_stopped_caller_is_only_slow(worker: Worker, upstream: Upstream) -> None:
     """SIGSTOP is no farewell; others are served meanwhile (R-13)."""
     event = b'data: {"model":"m","x":"%b"}\n\n' % (b"x" * 10_000)

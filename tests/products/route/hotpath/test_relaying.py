@@ -303,3 +303,28 @@ def test_an_old_caller_gets_no_chunks(worker: Worker, upstream: Upstream) -> Non
         for _ in range(2):
             caller.send(b"GET /livez HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
             assert caller.answer().headers["connection"] == "keep-alive"
+
+
+def test_many_streams_at_once_lose_nothing(worker: Worker, upstream: Upstream) -> None:
+    """A hundred streams side by side each get all their events in order (R-42)."""
+    events = [b'data: {"model":"gpt-5-mini","n":%d}\n\n' % number for number in range(30)]
+
+    async def answer(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        for event in events:
+            await peer.send_chunk(event)
+            await asyncio.sleep(0.005)
+        await peer.send_chunk(OPENAI_STREAM[2].replace(b"-2025-08-07", b"") + OPENAI_STREAM[3])
+        await peer.send_chunk(b"")
+
+    upstream.script = answer
+    callers = [Caller(worker.port) for _ in range(100)]
+    try:
+        for caller in callers:
+            caller.post("/v1/chat/completions", {**CHAT_BODY, "stream": True})
+        for caller in callers:
+            assert caller.answer().body.startswith(b"".join(events) + b": dd0c cost")
+    finally:
+        for caller in callers:
+            caller.socket.close()
+    assert {c.end_reason for c in worker.closed(100)} == {"complete"}

@@ -27,6 +27,7 @@ RECEIVE_BYTES = 128 * 1024
 HEAD_BYTES_MAX = 128 * 1024
 IDLE_S = 30.0
 LINGER_S = 2.0
+COPIED_BYTES_MAX = 64 * 1024  # up to this one copy is cheaper than a second buffer to write
 
 _LENGTHS = (b"content-length", b"transfer-encoding")
 _SAID = frozenset((b"content-type", b"content-encoding", b"x-request-id", b"request-id"))
@@ -89,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._total_deadline = now + limits.total_timeout_s
         self.deadline = min(now + limits.first_byte_timeout_s, self._total_deadline)
-        if len(body) == 1:
+        if len(body) == 1 and len(body[0]) <= COPIED_BYTES_MAX:
             self.transport.write(head + body[0])
         else:
             self.transport.writelines([head, *body])
@@ -140,6 +141,8 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(attempt)
             return
+        if not (self._complete or self._paused):
+            self._expect_more()  # before the attempt hears of it: it may know better
         if self._body and self._attempt is not None:
             body = self._body
             self._body = []
@@ -150,8 +153,6 @@ class Connection(asyncio.Protocol):
             self._release(attempt)
         elif self._head_bytes > HEAD_BYTES_MAX and not self._status:
             self._fail(attempt)
-        elif not self._paused:
-            self._expect_more()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._status:

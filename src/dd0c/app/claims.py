@@ -68,6 +68,6 @@ def _free(host: str, port: int, name: str, patience_s: float) -> int:
                 time.sleep(LOOK_S)
                 continue
             raise SetupError(
-                f"the {name} cannot listen on {host} port {port}: {error.strerror}",
+                f"the {name} cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}",
                 hint=f"stop what listens there, or choose another with --{name}-port",
             ) from None

@@ -58,7 +58,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise SetupError(
-            f"the console cannot listen on {host}:{port}: {error.strerror}",
+            f"the console cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
             hint="choose another port with --console-port or DD0C_CONSOLE_PORT",
         ) from error
 

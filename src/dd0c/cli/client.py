@@ -125,11 +125,10 @@ def _check(answer: httpx.Response) -> None:
         problem = answer.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         problem = None
-    if not isinstance(problem, dict):
+    if not isinstance(problem, dict) or "detail" not in problem:
         problem = {"detail": f"HTTP {answer.status_code} from {answer.url}: is that a dd0c?"}
     kind = _BY_STATUS.get(answer.status_code, errors.Internal)
-    detail = problem.get("detail") or problem.get("title") or ""
-    raise kind(str(detail), hint=str(problem.get("hint") or ""))
+    raise kind(str(problem["detail"]), hint=str(problem.get("hint") or ""))
 
 
 def _given(query: Mapping[str, str | None] | None) -> dict[str, str]:

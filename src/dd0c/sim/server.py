@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import socket
@@ -48,7 +49,7 @@ def _listen(host: str, port: int, listen_fd: int | None) -> socket.socket:
             listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise SetupError(
-                f"the simulator cannot listen on {host}:{port}: {error.strerror}",
+                f"the simulator cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
                 hint="choose another port, or 0 for a free one",
             ) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

@@ -134,6 +134,7 @@ def test_organisations_are_the_platforms(served: Served) -> None:
         ("keys", {"name": "x", "models": ["a\nb"]}, "body.models.0"),
         ("keys", {"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "in the past"),
         ("keys", {"name": "x", "expires_at": "2030-01-01T00:00:00"}, "body.expires_at"),
+        ("keys", {"name": "x", "expires_at": "9999-12-31T23:59:59-23:59"}, "1970 and 9998"),
         ("keys", [], "body"),
         ("keys", "x", "body"),
     ],

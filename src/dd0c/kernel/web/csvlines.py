@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # wide ones too
 
 
 def line(cells: Iterable[object]) -> str:

@@ -21,13 +21,14 @@ def _printable(value: str) -> str:
 
 
 def _possible(value: datetime) -> datetime:
-    """A moment that an id can hold."""
-    if value < EARLIEST:
-        raise ValueError("must not be before 1970")
+    """A moment that an id and the database can hold, in any time zone."""
+    if not EARLIEST <= value < LATEST:
+        raise ValueError("must lie between the years 1970 and 9998")
     return value
 
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
@@ -18,7 +18,7 @@ from dd0c.kernel.auth.permissions import Grants, Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.requires import Requires
 
@@ -42,7 +42,7 @@ class KeyWanted(Body):
     models: list[Text] | None = Field(
         None, min_length=1, max_length=100, description="Models it may call; default all."
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends; default never.")
+    expires_at: Moment | None = Field(None, description="When it ends; default never.")
     org: Name | None = Field(
         None, description=f"Name of another organisation; needs `{PLATFORM_ORGS}`."
     )

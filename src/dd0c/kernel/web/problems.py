@@ -79,7 +79,10 @@ def refuse(request: Request, status: int, headers: dict[str, str] | None = None)
 
 def explain(errors: Sequence[Any]) -> str:
     """What is wrong with which field, without what was sent."""
-    lines = [f"{_place(e['loc'])}: {e['msg']}" for e in errors[:SHOWN_ERRORS_MAX]]
+    lines = [
+        f"{_place(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+        for e in errors[:SHOWN_ERRORS_MAX]
+    ]
     if len(errors) > SHOWN_ERRORS_MAX:
         lines.append(f"and {len(errors) - SHOWN_ERRORS_MAX} more")
     return "; ".join(lines)

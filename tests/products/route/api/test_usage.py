@@ -115,7 +115,7 @@ def test_csv_is_the_same_numbers(filled: Served, by: str) -> None:
         assert f"'{FORMULA}" in [line["model"] for line in found]
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＠x"])
 def test_formula_cells_are_neutralised(cell: str) -> None:
     """Every beginning that a spreadsheet takes for a formula is quoted; other text is not."""
     assert neutral(cell) == f"'{cell}"

@@ -134,13 +134,13 @@ class Connection(asyncio.Protocol):
         self._answered = True
         if not self._status:
             self._head_bytes += len(data)
+        broken = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
             raise  # a mistake of ours: logged, and this connection ends
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(attempt)
-            return
+            broken = True  # what came before it counts
         if not (self._complete or self._paused):
             self._expect_more()  # before the attempt hears of it: it may know better
         if self._body and self._attempt is not None:
@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             return
         if self._complete:
             self._release(attempt)
-        elif self._head_bytes > HEAD_BYTES_MAX and not self._status:
+        elif broken or (self._head_bytes > HEAD_BYTES_MAX and not self._status):
             self._fail(attempt)
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -53,6 +53,7 @@ class Worker:
         self._plane = DataPlane(limits, SystemClock(), spool, loop, self._control.tell)
         self._server: asyncio.Server | None = None
         self._deadline: float | None = None
+        self._orphaned = False
         self._cut = False
         self._stopped = asyncio.Event()
         self._listener: socket.socket | None = None
@@ -92,12 +93,12 @@ class Worker:
         self._control.tell(WorkerReady(os.getpid()))
 
     def _on_signal(self) -> None:
-        if self._deadline is None:
-            self._drain(self._limits.drain_s)
-        else:
-            self._drain(0)
+        if self._orphaned:
+            return  # the signal of the parent's death: its end was seen, and has its own deadline
+        self._drain(self._limits.drain_s if self._deadline is None else 0)
 
     def _on_orphaned(self) -> None:
+        self._orphaned = True
         self._drain(ORPHAN_DRAIN_S)
 
     def _drain(self, seconds: float) -> None:

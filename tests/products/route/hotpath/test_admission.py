@@ -11,13 +11,14 @@ from dd0c.products.route.hotpath import admission, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.heads import dollars, quoted
-from dd0c.products.route.hotpath.keys import Keys
+from dd0c.products.route.hotpath.keys import UNHEARD_OF, Keys
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Routes, Target
 from dd0c.products.route.hotpath.snapshot import KeyEntry
 from tests.support.worker import KEY, ORG, PEPPER, SECRET, key_entry, provider
 
 OTHER_ORG = b"x" * 16
+OTHER = [(b"x-api-key", b"dd0c_sk_" + b"o" * 43)]
 
 
 def plan(body: bytes, path: bytes = b"/v1/chat/completions", **changes: Any) -> Plan | Refusal:
@@ -193,10 +194,13 @@ def test_keys_come_expire_and_go() -> None:
     gone = table.check(header, 99)
     assert isinstance(gone, Refusal)
     assert gone.status == 401
+    assert gone is not UNHEARD_OF
+    assert table.check(OTHER, 99) is UNHEARD_OF
     table.stale = True
-    unsure = table.check(header, 99)
+    unsure = table.check(OTHER, 99)
     assert isinstance(unsure, Refusal)
     assert unsure.status == 503
+    assert table.check(header, 99) == gone
     table.change([entry], [])
     assert table.check(header, 99) == entry
 

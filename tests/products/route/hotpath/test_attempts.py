@@ -356,3 +356,20 @@ async def stream_all(peer: Peer, _: Received) -> None:
     await peer.send_stream_head()
     await peer.send_chunk(b"".join(OPENAI_STREAM))
     await peer.send_chunk(b"")
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "307 Temporary Redirect"])
+def test_a_redirect_is_followed_by_nobody(worker: Worker, upstream: Upstream, status: str) -> None:
+    """A prompt goes where the operator said: neither we nor the SDK send it elsewhere (R-30)."""
+
+    async def redirect(peer: Peer, _: Received) -> None:
+        await peer.send_json({}, status, "location: http://127.0.0.1:9/v1\r\n")
+
+    upstream.script = redirect
+    with Caller(worker.port) as caller:
+        answer = caller.chat()
+    assert answer.status == 502
+    assert answer.error["code"] == "upstream_redirect"
+    assert "location" not in answer.headers
+    [record] = worker.closed(1)
+    assert (record.end_reason, record.upstream_status) == ("upstream_error", int(status[:3]))

@@ -53,6 +53,8 @@ def head(*lines: bytes, method: bytes = b"POST", path: bytes = PATH) -> bytes:
         (head(b"content-length: 2", b"transfer-encoding: chunked") + b"0\r\n\r\n", 400),
         (head(b"transfer-encoding: chunked, identity") + b"0\r\n\r\n", 400),
         (head(b"transfer-encoding: xchunked") + b"0\r\n\r\n", 400),
+        (head(b"transfer-encoding: gzip, chunked") + b"0\r\n\r\n", 400),
+        (head(b"transfer-encoding: chunked", b"transfer-encoding: chunked") + b"0\r\n\r\n", 400),
         (head(b"content-length: -1"), 400),
         (head(b"content-length: 99999999999999999999999"), 400),
         (head(b"content-length : 2") + b"{}", 400),
@@ -369,3 +371,26 @@ def test_encoded_bodies_get_415(worker: Worker) -> None:
     """A compressed body is refused with the reason."""
     with Caller(worker.port) as caller:
         assert caller.chat(content_encoding="gzip").status == 415
+
+
+def test_left_bodies_are_given_back(worker: Worker) -> None:
+    """Callers that leave large bodies unfinished cost memory only while they are there (R-33)."""
+    begun = head(b"content-length: 8000000")
+    for _ in range(6):
+        callers = [Caller(worker.port) for _ in range(4)]
+        for caller in callers:
+            caller.send(begun + b"x" * 5_000_000)
+        for caller in callers:
+            caller.socket.close()
+    wait_for(lambda: worker.gauge("dd0c_route_connections") == 0)
+    wait_for(lambda: worker.rss_kb() < 100 * 1024)
+
+
+def test_a_body_in_tiny_chunks_costs_its_own_size(worker: Worker, upstream: Upstream) -> None:
+    """A body of many small pieces is gathered, and arrives as it was (R-33)."""
+    body = json.dumps({**CHAT_BODY, "pad": "y" * 40_000}).encode()
+    chunks = b"".join(b"2\r\n%b\r\n" % body[i : i + 2].ljust(2) for i in range(0, len(body), 2))
+    with Caller(worker.port) as caller:
+        caller.send(head(b"transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
+        assert caller.answer().status == 200
+    assert upstream.last.body.rstrip() == body

@@ -105,10 +105,11 @@ def test_the_parents_messages_take_effect(tmp_path: Path, upstream: Upstream) ->
         becomes(200)
         worker.tell(KeysChanged((), (key_entry().hash,)))
         becomes(401)
+        stranger = {"authorization": "Bearer dd0c_sk_" + "s" * 43}
         worker.tell(Stale(True))
-        becomes(503)
+        wait_for(lambda: caller.chat(**stranger).status == 503)
         worker.tell(Stale(False))
-        becomes(401)
+        wait_for(lambda: caller.chat(**stranger).status == 401)
         worker.tell(KeysChanged((key_entry(expires_us=1),), ()))
         wait_for(lambda: caller.chat().error["code"] == "expired_api_key")
         worker.tell(KeysChanged((key_entry(),), ()))

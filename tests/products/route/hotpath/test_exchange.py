@@ -18,6 +18,7 @@ IMPOSSIBLE = {
         Event.END,
         Event.ERROR_END,
         Event.BROKEN_OFF,
+        Event.REDIRECTED,
     },
     State.WAITING: {
         Event.CONNECTED,  # it is
@@ -36,6 +37,7 @@ IMPOSSIBLE = {
         Event.HEAD_TO_RELAY,
         Event.TERMINAL,  # only streams have one
         Event.TERMINAL_ERROR,
+        Event.REDIRECTED,  # the head came before
     },
     State.RELAYING: {
         Event.CONNECTED,
@@ -45,6 +47,7 @@ IMPOSSIBLE = {
         Event.HEAD_TO_RELAY,
         Event.TOO_LARGE_TO_HOLD,
         Event.ERROR_END,  # an error with its own status is always held
+        Event.REDIRECTED,
     },
     State.FINISHING: {
         Event.CONNECTED,
@@ -56,6 +59,7 @@ IMPOSSIBLE = {
         Event.TERMINAL,
         Event.TERMINAL_ERROR,
         Event.ERROR_END,
+        Event.REDIRECTED,
     },
     State.ENDED: set(),
 }

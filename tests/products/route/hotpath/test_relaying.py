@@ -328,3 +328,40 @@ def test_many_streams_at_once_lose_nothing(worker: Worker, upstream: Upstream) -
         for caller in callers:
             caller.socket.close()
     assert {c.end_reason for c in worker.closed(100)} == {"complete"}
+
+
+@pytest.mark.parametrize("cut", range(1, len(SECRET), 7))
+def test_a_key_across_the_pieces_of_a_long_event_is_masked(
+    worker: Worker, upstream: Upstream, cut: int
+) -> None:
+    """An event that is too long to wait for is scrubbed over its pieces' borders too (K-40)."""
+    long = b'data: {"x":"' + b"a" * 300_000
+
+    async def echo(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        await peer.send_chunk(long + SECRET[:cut].encode())
+        await asyncio.sleep(0.05)
+        await peer.send_chunk(SECRET[cut:].encode() + b'"}\n\ndata: [DONE]\n\n')
+        await peer.send_chunk(b"")
+
+    upstream.script = echo
+    with Caller(worker.port) as caller:
+        answer = caller.chat({**CHAT_BODY, "stream": True})
+    assert SECRET.encode() not in answer.body
+    assert long + b'[secret]"}\n\ndata: [DONE]\n\n' in answer.body
+
+
+def test_nothing_follows_the_terminal_event(worker: Worker, upstream: Upstream) -> None:
+    """What a provider sends after the end of its stream is nobody's, least of all a secret."""
+
+    async def prattle(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        await peer.send_chunk(b"data: [DONE]\n\n")
+        await asyncio.sleep(0.05)
+        await peer.send_chunk(b": " + SECRET.encode() + b"\n\n")
+        await peer.send_chunk(b"")
+
+    upstream.script = prattle
+    with Caller(worker.port) as caller:
+        answer = caller.chat({**CHAT_BODY, "stream": True})
+    assert answer.body.endswith(b"data: [DONE]\n\n")

@@ -41,8 +41,8 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
     """Why a request is refused for its head alone, or None; notes route and key in the request."""
     if request.hosts != 1 and not (request.old and request.hosts == 0):
         return Refusal(400, "bad_host", "Send exactly one Host header.", close=True)
-    if request.old and request.coding:
-        told = "HTTP/1.0 has no transfer coding; send a Content-Length."
+    if request.coding and (request.old or request.coding.lower() != b"chunked"):
+        told = "The only transfer coding here is `chunked`, and HTTP/1.0 has none."
         return Refusal(400, "bad_coding", told, close=True)
     route = ROUTES.get(request.path)
     if route is None:

@@ -50,6 +50,7 @@ class Event(IntEnum):
     SILENT = 11
     CLIENT_GONE = 12
     CUT = 13  # the worker must stop now
+    REDIRECTED = 14  # following it would send the prompt, or let the caller send it, elsewhere
 
 
 class Effect(IntEnum):
@@ -92,6 +93,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.STALE: Step(_S.CONNECTING, (_F.DROP, _F.BOOK, _F.RETRY), _R.UPSTREAM_ERROR),
         _E.HEAD_TO_HOLD: Step(_S.HOLDING),
         _E.HEAD_TO_RELAY: Step(_S.RELAYING, (_F.SEND_HEAD,)),
+        _E.REDIRECTED: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
         _E.BROKEN_OFF: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
         _E.SILENT: Step(_S.ENDED, _REFUSED, _R.TIMEOUT),
         _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
@@ -141,6 +143,12 @@ REFUSALS = {
         504,
         "upstream_timeout",
         "The provider did not answer in time. Try again, or ask for less at once.",
+    ),
+    _E.REDIRECTED: Refusal(
+        502,
+        "upstream_redirect",
+        "The provider's address redirects elsewhere, which is not followed. Set the base URL to "
+        "where the API is, then try again.",
     ),
     _E.CUT: Refusal(
         503,

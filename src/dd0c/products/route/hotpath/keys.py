@@ -14,17 +14,23 @@ from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.snapshot import KeyEntry
 
 KEY_BYTES_MAX = 512
+PREFIX = b"dd0c_sk_"
+REVOKED_MAX = 10_000  # hashes of ended keys that are remembered
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="dd0c"'),)
 
 _HOW = "Send it as `Authorization: Bearer dd0c_sk_…` or as `x-api-key`."
 MISSING = Refusal(401, "missing_api_key", f"This gateway needs a dd0c key. {_HOW}", _CHALLENGE)
-UNKNOWN = Refusal(
+_UNKNOWN = (
     401,
     "invalid_api_key",
     "The key is not valid here: it is unknown, was revoked, or lacks the scope `gateway`. "
     "Create one with `dd0c key create`.",
     _CHALLENGE,
 )
+UNKNOWN = Refusal(*_UNKNOWN)
+UNHEARD_OF = Refusal(*_UNKNOWN)
+"""The same to the caller, but the key looks like ours and may be so new that its news are on the
+way: people use a key in the moment that they get it."""
 EXPIRED = Refusal(
     401,
     "expired_api_key",
@@ -49,6 +55,7 @@ class Keys:
     def __init__(self) -> None:
         self._pepper = b""
         self._entries: dict[bytes, KeyEntry] = {}
+        self._revoked: dict[bytes, None] = {}
         self.stale = False
 
     def replace(self, pepper: bytes, entries: Iterable[KeyEntry]) -> None:
@@ -60,6 +67,9 @@ class Keys:
         """Add or replace keys, and forget others."""
         for key_hash in remove:
             self._entries.pop(key_hash, None)
+            self._revoked[key_hash] = None
+        while len(self._revoked) > REVOKED_MAX:
+            del self._revoked[next(iter(self._revoked))]
         for entry in upsert:
             self._entries[entry.hash] = entry
 
@@ -81,10 +91,15 @@ class Keys:
         digest = hashlib.blake2b(text, key=self._pepper, digest_size=32).digest()
         entry = self._entries.get(digest)
         if entry is None:
-            return UNSURE if self.stale else UNKNOWN
+            return self._why_not(text, digest)
         if entry.expires_us is not None and entry.expires_us <= now_us:
             return EXPIRED
         return entry
+
+    def _why_not(self, text: bytes, digest: bytes) -> Refusal:
+        if digest in self._revoked or not text.startswith(PREFIX):
+            return UNKNOWN
+        return UNSURE if self.stale else UNHEARD_OF
 
 
 def _text(name: bytes, value: bytes) -> bytes:

@@ -63,6 +63,7 @@ class DataPlane:
         self.entropy = Entropy()
         self.pool = Pool(limits, loop)
         self.callers: set[Caller] = set()
+        self.unsure: set[Caller] = set()  # wait for news of a key
         self.loaded = False
         self.draining = False
         self.spool_full = False
@@ -90,6 +91,8 @@ class DataPlane:
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
+                for caller in list(self.unsure):
+                    caller.look_again()
             case ProvidersChanged():
                 self.routes = Routes(message.providers)
             case PricesChanged():

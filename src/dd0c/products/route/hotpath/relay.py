@@ -62,6 +62,7 @@ class _Received(msgspec.Struct):
     held: list[bytes] = []
     held_bytes: int = 0
     body: bytes = b""
+    carry: bytes = b""  # the end of an event passed on in pieces: a secret may begin in it
     last: bytes = b""  # what waits for the close record
 
 
@@ -145,6 +146,9 @@ class Relay:
         self._meter.first_byte_us = self._meter.elapsed_us()
         got = self._got
         got.status, got.lines, got.said = status, lines, said
+        if 300 <= status < 400:
+            self._on(Event.REDIRECTED)
+            return
         kind = said.get(b"content-type", b"")
         if status != 200 or not kind.lower().startswith(b"text/event-stream"):
             self._on(Event.HEAD_TO_HOLD)
@@ -162,7 +166,7 @@ class Relay:
             if self._got.held_bytes > HOLD_BYTES_MAX:
                 self._on(Event.TOO_LARGE_TO_HOLD if self._got.status < 400 else Event.BROKEN_OFF)
         elif self._state is State.FINISHING:
-            self._write(self._plan.target.scrub(chunk))
+            pass  # nothing follows the terminal event
         elif self._got.stream is not None:
             self._pass(self._got.stream.feed(chunk))
         else:
@@ -179,6 +183,7 @@ class Relay:
                 self._got.reading.whole(self._got.body)
         elif self._state is State.RELAYING and self._got.stream is not None:
             over = self._pass(self._got.stream.end())
+            self._write(self._got.carry)
             if not over and not self._got.reading.final:
                 self._on(Event.BROKEN_OFF)  # ended politely, but not at the end of the stream
                 return
@@ -329,11 +334,20 @@ class Relay:
     def _pass(self, passage: Passage) -> bool:
         """Give on what passes; whether the stream is over."""
         if passage.forward:
-            self._write(self._plan.target.scrub(passage.forward))
+            self._write(self._scrub_run(passage.forward))
         if passage.ended:
             self._got.last = self._plan.target.scrub(passage.held)
             self._on(Event.TERMINAL_ERROR if passage.failed else Event.TERMINAL)
         return passage.ended
+
+    def _scrub_run(self, run: bytes) -> bytes:
+        """Whole events hold a secret whole; of an event in pieces the last bytes are kept back."""
+        got, target = self._got, self._plan.target
+        joined = target.scrub(got.carry + run)
+        in_event = got.stream is not None and got.stream.in_event
+        passed = max(0, len(joined) - target.secret_bytes_max) if in_event else len(joined)
+        got.carry = joined[passed:]
+        return joined[:passed]
 
     def _pass_large(self, chunk: bytes) -> None:
         """Keep back the last bytes: they wait for the close record, they hold the usage, and a

@@ -37,6 +37,7 @@ NOTED = frozenset(
     )
 )
 OWN = b"x-dd0c-"
+PIECES_MAX = 64  # of a body; the rest is gathered in one, for each piece costs 60 bytes
 
 
 class Request(msgspec.Struct):
@@ -58,7 +59,7 @@ class Request(msgspec.Struct):
     tracestate: bytes = b""
     expects: bool = False
     keep_alive: bool = True
-    body: list[bytes] = []
+    body: list[bytes | bytearray] = []
     body_bytes: int = 0
     refusal: Refusal | None = None
     route: Route | None = None
@@ -98,7 +99,15 @@ class Request(msgspec.Struct):
 
     def content(self) -> bytes:
         """The whole body."""
-        return self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        return bytes(self.body[0]) if len(self.body) == 1 else b"".join(self.body)
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        last = self.body[-1] if len(self.body) > PIECES_MAX else None
+        if isinstance(last, bytearray):
+            last += piece
+        else:
+            self.body.append(piece if len(self.body) < PIECES_MAX else bytearray(piece))
 
     def _note(self, name: bytes, value: bytes) -> None:
         match name:

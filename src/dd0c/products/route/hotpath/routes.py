@@ -34,7 +34,17 @@ class Origin(NamedTuple):
 class Target:
     """A provider with all that is the same for each request to it; its repr holds no secret."""
 
-    __slots__ = ("_masked", "auth", "host", "line", "origin", "prefix", "provider", "secrets")
+    __slots__ = (
+        "_masked",
+        "auth",
+        "host",
+        "line",
+        "origin",
+        "prefix",
+        "provider",
+        "secret_bytes_max",
+        "secrets",
+    )
 
     def __init__(self, provider: Provider):
         self.provider = provider
@@ -46,6 +56,7 @@ class Target:
         self.auth = _auth(provider)
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
+        self.secret_bytes_max = max(map(len, self.secrets), default=0)
         self._masked = Secret(provider.secret)  # while it lives, the log masks it
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from typing import cast
 import httptools
 
 from dd0c.base import ids
-from dd0c.products.route.hotpath import admission, dialects, heads
+from dd0c.products.route.hotpath import admission, dialects, heads, keys
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
@@ -32,6 +32,7 @@ PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is no
 WRITE_BUFFER_BYTES = 64 * 1024
 SEND_BUFFER_BYTES = 128 * 1024  # set on the listener: a default socket takes 4 MB before it waits
 KEEP_BODY_BYTES = 64 * 1024  # a refused request with a body up to this keeps its connection
+KEY_WAIT_S = 0.5  # for the news of a key that may have been made just now
 FRAMING_BYTES_MAX = 16 * 1024  # chunk extensions and trailers, beyond 32 bytes for each chunk
 LINGER_S = 10.0
 DISCARD_BYTES_MAX = 64 * 1024 * 1024
@@ -142,12 +143,16 @@ class Caller(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._plane.callers.discard(self)
+        self._plane.unsure.discard(self)
         self._deaf = True
         self._waiting.clear()
         relay, self.relay = self.relay, None
         if relay is not None:
             self._count(0)
             relay.caller_gone()
+        # The parser knows us and we know it: a cycle would keep the bodies until a collection.
+        self._parsing = self._serving = None
+        del self._parser
 
     # -- the parser
 
@@ -198,12 +203,14 @@ class Caller(asyncio.Protocol):
             return
         request.body_bytes += len(body)
         if request.refusal is None:
-            request.body.append(body)
+            request.add(body)
             if request.body_bytes > self._plane.limits.body_bytes_max:
                 request.refusal = admission.too_large(self._plane.limits)
                 self._turn_away(request)
         elif request.body_bytes > KEEP_BODY_BYTES:
             self._turn_away(request)
+        elif request.refusal is keys.UNHEARD_OF:
+            request.add(body)
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
@@ -263,7 +270,9 @@ class Caller(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
-        if self._lingering or self._full:
+        if self in self._plane.unsure:
+            self.look_again(last=True)
+        elif self._lingering or self._full:
             self._stop_unless_progress(now)
         elif self._serving is not None:
             self._check_peer(now)
@@ -284,6 +293,19 @@ class Caller(asyncio.Protocol):
             self.relay.cut()
         self._transport.close()
 
+    def look_again(self, *, last: bool = False) -> None:
+        """There is news of keys, or no more time to wait for it."""
+        request = self._serving
+        assert request is not None
+        refusal = self._admit(request)
+        if refusal is keys.UNHEARD_OF:
+            if not last:
+                return
+            refusal = keys.UNKNOWN
+        self._plane.unsure.discard(self)
+        request.refusal = refusal
+        self._serve(request)
+
     # -- requests
 
     def _refusal_of_head(self, request: Request) -> Refusal | None:
@@ -297,6 +319,10 @@ class Caller(asyncio.Protocol):
             return _NO_EXPECT
         if request.path in LOCAL:
             return None if request.method in ("GET", "HEAD") else _GET_ONLY
+        return self._admit(request)
+
+    def _admit(self, request: Request) -> Refusal | None:
+        limits = self._plane.limits
         refusal = admission.check_head(
             request, self._plane.keys, limits, self._plane.clock.now_us()
         )
@@ -338,6 +364,8 @@ class Caller(asyncio.Protocol):
 
     def _turn_away(self, request: Request) -> None:
         """Answer without reading the rest of the request."""
+        if request.refusal is keys.UNHEARD_OF:
+            request.refusal = keys.UNKNOWN
         request.keep_alive = False
         self._deaf = True
         self._parsing = None
@@ -373,7 +401,10 @@ class Caller(asyncio.Protocol):
         self._serving = request
         watched = self._ended or self._paused
         self.deadline = self._plane.now() + PROBE_AFTER_S if watched else math.inf
-        if request.refusal is not None:
+        if request.refusal is keys.UNHEARD_OF:
+            self._plane.unsure.add(self)
+            self.deadline = self._plane.now() + KEY_WAIT_S
+        elif request.refusal is not None:
             self.refuse(request.refusal, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
         elif request.path in LOCAL:
             self._answer_locally(request)

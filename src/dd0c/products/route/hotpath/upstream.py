@@ -186,6 +186,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._pool.left(self)
+        del self._parser  # it knows us: a cycle would keep both until a collection
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return

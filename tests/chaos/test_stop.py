@@ -84,7 +84,7 @@ def test_ctrl_c_lets_an_open_stream_finish(mortal: Product) -> None:
 
 
 def test_a_second_ctrl_c_cuts_and_books(mortal: Product) -> None:
-    """K-6: the second Ctrl-C does not wait for a stream of minutes, but its row is not lost."""
+    """K-6: the second Ctrl-C ends a stream of minutes, in words, with a row that says why."""
     stream = Stream(mortal, "events=2000;pace=30")
     mortal.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
@@ -92,9 +92,11 @@ def test_a_second_ctrl_c_cuts_and_books(mortal: Product) -> None:
     mortal.process.send_signal(signal.SIGINT)
     assert mortal.process.wait(10) == 0
     stream.thread.join(10)
-    assert stream.lines[-1] != "data: [DONE]"
+    assert "data: [DONE]" not in stream.lines
+    assert any("gateway_stopping" in line for line in stream.lines[-3:])
     [row] = attempts(mortal.home, stream.request_id)
-    assert row["end_reason"] != "complete"
+    assert (row["end_reason"], row["error_code"]) == ("lost", "gateway_stopping")
+    assert row["upstream_status"] == 200
 
 
 def test_the_second_start_keeps_key_and_ledger(mortal: Product) -> None:

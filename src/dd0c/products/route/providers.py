@@ -32,6 +32,7 @@ DEFAULT_BASE_URLS = {
     Dialect.ANTHROPIC: "https://api.anthropic.com",
 }
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?|[0-9a-f:.]+")
+_KEY = re.compile(r"[\x21-\x7e]+")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 
 
@@ -95,11 +96,18 @@ def from_environment(settings: Settings) -> tuple[list[Wanted], list[str]]:
     ):
         name = dialect.value.upper()
         if not key:
+            if base_url:
+                warnings.append(f"{name}_BASE_URL without {name}_API_KEY is ignored")
             continue
         if key.reveal().startswith(OWN_KEY_PREFIX):
             warnings.append(f"{name}_API_KEY is a dd0c key, not a provider's: ignored")
             continue
-        address = parse_base_url(base_url or DEFAULT_BASE_URLS[dialect], dialect)
+        if not _KEY.fullmatch(key.reveal()):
+            raise InvalidInput(f"{name}_API_KEY has a character that no HTTP header may have")
+        try:
+            address = parse_base_url(base_url or DEFAULT_BASE_URLS[dialect], dialect)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}_BASE_URL: {error.message}") from None
         if _is_ourselves(address, settings):
             warnings.append(f"{name}_BASE_URL points at this gateway: ignored, the default is used")
             address = parse_base_url(DEFAULT_BASE_URLS[dialect], dialect)

@@ -167,3 +167,21 @@ async def test_an_organisation_sees_its_own_providers_and_the_installations(
     with pytest.raises(Exception, match="permission denied"):
         async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
             await tx.execute("SELECT secret FROM route.providers")
+
+
+@pytest.mark.parametrize("key", ["sk-x\r\nX-Evil: 1", "sk-x y", "sk-ü", " sk-x"])
+def test_a_key_that_no_header_can_carry_is_refused_unshown(key: str) -> None:
+    """A key with a line end would write a header of its own; its variable is named."""
+    with pytest.raises(InvalidInput, match="OPENAI_API_KEY has a character") as caught:
+        providers.from_environment(Settings(openai_api_key=Secret(key)))
+    assert "sk-" not in caught.value.message
+
+
+def test_a_base_url_is_named_where_it_is_wrong_or_of_no_use() -> None:
+    """An address that cannot be meant names its variable; one without a key is ignored aloud."""
+    wrong = Settings(anthropic_api_key=Secret("sk-ant"), anthropic_base_url="ftp://x")
+    with pytest.raises(InvalidInput, match=r"^ANTHROPIC_BASE_URL: "):
+        providers.from_environment(wrong)
+    found, warnings = providers.from_environment(Settings(openai_base_url="http://127.0.0.1:9"))
+    assert found == []
+    assert warnings == ["OPENAI_BASE_URL without OPENAI_API_KEY is ignored"]

@@ -20,7 +20,7 @@ from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
 from dd0c.products.route.shipper import Shipper
 
-CUT_AFTER_DRAIN_S = 0.5
+CUT_AFTER_DRAIN_S = 1.0
 BOOK_MAX_S = 2.0
 ORPHAN_DRAIN_S = 2.0
 ORPHAN_BOOK_S = 0.3
@@ -73,11 +73,8 @@ class Gateway:
 
     def stop(self) -> None:
         """Take nothing new and give open requests `drain_s`; asked again, cut them."""
-        if self._asked_to_stop:
-            self._fleet.kill()
-        else:
-            self._asked_to_stop = True
-            self._drain(self._settings.drain_s)
+        self._drain(0 if self._asked_to_stop else self._settings.drain_s)
+        self._asked_to_stop = True
 
     def abandon(self) -> None:
         """Our supervisor is gone: end within three seconds."""

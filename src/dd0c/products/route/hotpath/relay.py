@@ -243,8 +243,8 @@ class Relay:
     def _book(self, event: Event) -> None:
         assert self._end is not None
         got = self._got
-        refusal = None if self.head_sent else exchange.REFUSALS.get(event)
-        status = refusal.status if refusal is not None else got.status
+        told = exchange.REFUSALS.get(event)  # as an answer, or as the last event of a stream
+        status = told.status if told is not None and not self.head_sent else got.status
         if event is Event.CLIENT_GONE and not self.head_sent:
             status = 0
         provider = self._plan.target.provider
@@ -260,7 +260,7 @@ class Relay:
             status=status or None,
             upstream_status=got.status or None,
             upstream_request_id=own_id[:200].decode("latin-1") if own_id else None,
-            error_code=refusal.code if refusal is not None else None,
+            error_code=told.code if told is not None else None,
             delivered_any=self.head_sent,
             bytes_in=self._request.body_bytes,
             bytes_out=self._bytes_out or len(got.body),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -34,13 +35,14 @@ from dd0c.products.route.hotpath.spool import SpoolWriter
 ORPHAN_DRAIN_S = 3.0  # what an installation may outlive its supervisor
 FLUSH_S = 0.5
 STATS_S = 1.0
+TRIM_S = 10.0
+TRIM_ABOVE_BYTES = 64 * 1024 * 1024
 BACKLOG = 1024
-TCP_NOTSENT_LOWAT = (
-    25  # linux/tcp.h; unsent bytes in the kernel beyond which a socket is not writable
-)
+TCP_NOTSENT_LOWAT = 25  # linux/tcp.h: unsent bytes beyond which a socket is not writable
 NOTSENT_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
+_libc = ctypes.CDLL(None)
 
 
 class Worker:
@@ -110,7 +112,7 @@ class Worker:
         self._plane.drain()
 
     async def _tick(self) -> None:
-        told = 0.0
+        told = trimmed = 0.0
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self._loop.time()
@@ -118,6 +120,9 @@ class Worker:
             if now - told >= STATS_S:
                 told = now
                 self._control.tell(self._plane.stats())
+            if now - trimmed >= TRIM_S:
+                trimmed = now
+                _trim()
             if self._deadline is not None:
                 self._end(now)
 
@@ -151,6 +156,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     uvloop.run(serve())
     return 0
+
+
+def _trim() -> None:
+    """Give back what large bodies left behind: glibc kept 500 MB of a burst that was over."""
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    if resident > TRIM_ABOVE_BYTES and hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
 
 
 def _allow_descriptors() -> None:

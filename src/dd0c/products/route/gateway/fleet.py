@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dd0c.base.errors import SetupError
-from dd0c.products.route.gateway.link import Link, encode
+from dd0c.products.route.gateway.link import Link
+from dd0c.products.route.hotpath.frames import encode
 from dd0c.products.route.hotpath.snapshot import (
     Drain,
     FromWorker,

@@ -1,4 +1,4 @@
-"""The worker's end of the socketpair to its parent: frames of 4 bytes length and msgpack."""
+"""The worker's end of the socketpair to its parent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import cast
 
 import msgspec
 
+from dd0c.products.route.hotpath import frames
+from dd0c.products.route.hotpath.frames import Frames
 from dd0c.products.route.hotpath.snapshot import FromWorker, ToWorker
 
-LENGTH_BYTES = 4
-
-_encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 
 
@@ -26,31 +25,21 @@ class Control(asyncio.Protocol):
     def __init__(self, on_message: Callable[[ToWorker], None], on_end: Callable[[], None]):
         self._on_message = on_message
         self._on_end = on_end
-        self._received = bytearray()
+        self._frames = Frames()
         self._transport: asyncio.Transport | None = None
 
     def tell(self, message: FromWorker) -> None:
         """Send a message."""
         if self._transport is None or self._transport.is_closing():
             return
-        payload = _encoder.encode(message)
-        self._transport.write(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
+        self._transport.write(frames.encode(message))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        start = 0
-        while len(self._received) - start >= LENGTH_BYTES:
-            body = start + LENGTH_BYTES
-            end = body + int.from_bytes(self._received[start:body], "big")
-            if end > len(self._received):
-                break
-            message = _decoder.decode(self._received[body:end])
-            start = end
-            self._on_message(message)
-        del self._received[:start]
+        for payload in self._frames.feed(data):
+            self._on_message(_decoder.decode(payload))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_end()

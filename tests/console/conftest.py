@@ -78,8 +78,8 @@ def day(served: Served) -> Day:
 @pytest.fixture(scope="package")
 def browser(day: Day) -> Iterator[Browser]:
     """Chromium. It starts after the ledger is filled: its loop tolerates no other beside it."""
-    found = os.environ.get("DD0C_CHROMIUM") or shutil.which("chromium")
-    missing.unless(bool(found and Path(found).exists()), "apt-get install chromium, or set DD0C_CHROMIUM=/path")
+    found = shutil.which(os.environ.get("DD0C_CHROMIUM") or "chromium")
+    missing.unless(bool(found), "apt-get install chromium, or set DD0C_CHROMIUM=/path")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser

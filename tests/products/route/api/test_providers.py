@@ -40,19 +40,21 @@ def register(served: Served, key: str | None, name: str) -> None:
 
 
 def test_two_tenants_on_providers(served: Served) -> None:
-    """An organisation sees its own providers and the installation's, not another's (K-11)."""
+    """An organisation sees its own providers and the installation's, not another's (K-11), and
+    the address of an installation's only where it runs that."""
     register(served, None, "shared")
     register(served, served.acme, "acmes-own")
     seen = {}
-    for key in (served.acme, served.globex):
+    for key in (served.acme, served.globex, served.platform):
         with served.client(key) as client:
             items = client.get("/api/v1/route/providers").json()["items"]
-        seen[key] = [(item["name"], item["owner"]) for item in items]
+        seen[key] = [(item["name"], item["owner"], item["base_url"]) for item in items]
         assert not any({"secret", "data_key"} & item.keys() for item in items)
-    shared = ("shared", "installation")
+    url = "https://api.example/v1"
     assert seen == {
-        served.acme: [("acmes-own", "organisation"), shared],
-        served.globex: [shared],
+        served.acme: [("acmes-own", "organisation", url), ("shared", "installation", None)],
+        served.globex: [("shared", "installation", None)],
+        served.platform: [("shared", "installation", url)],
     }
 
 

@@ -13,6 +13,7 @@ from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import resources
+from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route.store import providers as store
 
@@ -25,7 +26,9 @@ class ProviderShown(BaseModel):
     id: str
     name: str = Field(description="A model written `name/model` picks this provider.")
     dialect: str
-    base_url: str
+    base_url: str | None = Field(
+        description="Null where it is the installation's and the caller does not run that."
+    )
     price_provider: str = Field(description="Whose price list holds for it.")
     simulated: bool
     enabled: bool
@@ -47,15 +50,16 @@ async def list_providers(
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         found = await store.list_visible(tx)
-    return ProvidersShown(items=[_show(provider) for provider in found])
+    runs_it = PLATFORM_ORGS in who.permissions
+    return ProvidersShown(items=[_show(provider, runs_it=runs_it) for provider in found])
 
 
-def _show(found: store.Listed) -> ProviderShown:
+def _show(found: store.Listed, *, runs_it: bool) -> ProviderShown:
     return ProviderShown(
         id=ids.text(ids.Kind.PROVIDER, found.id),
         name=found.name,
         dialect=found.dialect,
-        base_url=found.base_url,
+        base_url=found.base_url if runs_it or found.org is not None else None,
         price_provider=found.price_provider,
         simulated=found.simulated,
         enabled=found.enabled,

@@ -129,6 +129,8 @@ def _every_kind(day: Day) -> None:
         first, attempt=2, started_us=first.started_us + 450_000, provider="bedrock"
     )
     day.close(second, served_model="claude-sonnet-4-5", usage=Usage(input=2_000, output=300))
+    simulator = {"provider": "sim", "credential_id": records.SIMULATOR.bytes}
+    day.close(day.open("simulated", 5_000_000, **simulator), cost_pico=120_000_000_000)
     lost = day.open("lost", 40_000_000)
     day.rows.append(staging.Rated(lost, None, None, None, "lost"))
 
@@ -185,15 +187,18 @@ def _ordinary(day: Day) -> None:
 async def _ship(served: Served, day: Day) -> None:
     """Write the rows as the shipper does."""
     pool = await open_pool(served.database.conninfo(roles.SHIPPER), roles.SHIPPER, 1)
+    owner = await open_pool(served.database.conninfo(roles.OWNER), roles.OWNER, 1)
     first = datetime.fromtimestamp(day.now_us / 1e6 - 40 * 86_400, UTC)
     try:
         async with tenancy.system(pool) as tx:
             await ledger.ensure_partitions(tx, first, datetime.now(UTC))
+        await records.add_providers(owner)
         async with tenancy.system(pool) as tx:
             await ledger.add_prices(tx, list(_prices(day.prices, day.rows)))
             await ledger.insert(tx, [staging.row(r) for r in day.rows], now=datetime.now(UTC))
     finally:
         await pool.close()
+        await owner.close()
 
 
 def _prices(table: PriceTable, rows: Sequence[staging.Rated]) -> Iterator[PriceRow]:

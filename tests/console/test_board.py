@@ -23,9 +23,9 @@ def provider(*, simulated: bool, enabled: bool = True) -> Listed:
     return Listed(ids.new(), None, "one", "openai", url, "openai", simulated, enabled, NOW)
 
 
-def totals(cost_pico: int | None, unpriced: int = 0) -> Totals:
+def totals(cost_pico: int | None, unpriced: int = 0, simulated: int | None = None) -> Totals:
     """Sums of a day."""
-    return Totals(requests=10, failed=0, unpriced=unpriced, cost_pico=cost_pico)
+    return Totals(10, 0, unpriced, cost_pico, simulated)
 
 
 @pytest.mark.parametrize(
@@ -39,20 +39,33 @@ def totals(cost_pico: int | None, unpriced: int = 0) -> Totals:
         (totals(82, unpriced=1), totals(100), ""),
         (totals(82), totals(100, unpriced=1), ""),
         (totals(None, unpriced=10), totals(100), ", cost unknown"),
+        (totals(82), totals(100, simulated=1), ""),
     ],
 )
 def test_only_whole_sums_are_compared(today: Totals, yesterday: Totals, words: str) -> None:
-    """A sum with something missing is compared with nothing."""
-    assert board.comparison(today, yesterday, [provider(simulated=False)]) == words
+    """A sum with something missing, or with something made up, is compared with nothing."""
+    assert board.comparison(today, yesterday) == words
 
 
-def test_simulated_money_is_called_so() -> None:
-    """As long as only the simulator answers, the headline says that nobody charges it."""
+@pytest.mark.parametrize(
+    ("simulated", "words"),
+    [
+        (55 * 10**10, ", simulated: nobody charges this"),
+        (12 * 10**10, ", of which $0.12 simulated"),
+        (0, ", as much as yesterday at this time"),
+        (None, ", as much as yesterday at this time"),
+    ],
+)
+def test_simulated_money_is_called_so(simulated: int | None, words: str) -> None:
+    """The headline says how much of its sum nobody charges, whoever answers now."""
+    assert board.comparison(totals(55 * 10**10, simulated=simulated), totals(55 * 10**10)) == words
+
+
+def test_a_simulator_alone_asks_for_a_key() -> None:
+    """As long as only the simulator answers, the overview says how to end that."""
     off, real = provider(simulated=False, enabled=False), provider(simulated=False)
     made_up = provider(simulated=True)
-    assert "simulated" in board.comparison(totals(5), totals(5), [made_up, off])
-    assert "simulated" not in board.comparison(totals(5), totals(5), [made_up, real])
-    assert [d.kind for d in board.decisions([], [], [made_up])] == ["info"]
+    assert [d.kind for d in board.decisions([], [], [made_up, off])] == ["info"]
     assert not list(board.decisions([], [], [made_up, real]))
 
 

@@ -92,13 +92,15 @@ def test_a_retried_request_tells_of_every_attempt(owner: Visit, day: Day) -> Non
 
 
 def test_the_overview_sums_the_day(owner: Visit, served: Served) -> None:
-    """The headline is the API's own sum, and what is not in it is counted beside it (R-11)."""
+    """The headline is the API's own sum; what is made up or missing is said beside it (R-11)."""
     owner.go("/console/")
     midnight = owner.page.locator(".twin a").first.get_attribute("href")
     with served.client(served.acme) as client:
         total = client.get(str(midnight)).json()["total"]
     exact = owner.page.locator("h1 span").first.get_attribute("title")
     assert Decimal(str(exact).removesuffix(" USD")) == Decimal(total["cost_usd"])
+    assert total["simulated_cost_usd"] == "0.12"
+    assert headline(owner).endswith(" today, of which $0.12 simulated")
     lead = owner.page.inner_text(".lead")
     assert lead.startswith(f"{total['requests']} requests since 00:00 UTC")
     assert f"{total['unpriced_requests']} attempts without a known cost" in lead

@@ -61,13 +61,15 @@ def test_usage_as_csv_adds_up(product: Product, spent: str, by: str) -> None:
 
 
 def test_usage_for_people(product: Product, spent: str) -> None:
-    """In a pipe: plain columns with a total; an unknown cost is told as unknown."""
+    """In a pipe: plain columns with a total; an unknown cost is a dash, made-up money called so."""
     done = product.cli("usage", DD0C_KEY=spent)
-    lines = done.stdout.splitlines()
-    assert lines[0].split()[:2] == ["model", "requests"]
-    assert any(x.startswith("some-model-nobody-sells") and "unknown" in x for x in lines)
-    assert lines[-1].split()[:2] == ["total", "4"]
-    assert "0.0004195" in lines[-1]
+    head, *rows, total, remark = done.stdout.splitlines()
+    assert head.split()[:2] == ["model", "requests"]
+    (unpriced,) = [row.split() for row in rows if row.startswith("some-model-nobody-sells")]
+    assert unpriced[-2:] == ["–", "1"]
+    assert total.split()[:2] == ["total", "4"]
+    assert total.split()[-2:] == ["0.00041950", "1"]
+    assert remark == "of which 0.0004195 USD simulated: nobody charges it"
 
 
 def test_nothing_outside_the_span_counts(product: Product, spent: str) -> None:

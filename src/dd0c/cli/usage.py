@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -13,6 +15,8 @@ from dd0c.base.errors import InvalidInput
 from dd0c.cli import client, output
 
 COLUMNS = ("requests", "input", "cached", "cache write", "output", "cost USD", "unpriced")
+MONEY_DIGITS = 6  # at least: so that the points of a column of small amounts stand in line
+UNKNOWN = "–"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -27,8 +31,9 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: bool) -> None:
     """Requests, tokens and cost, exact to the ledger's last digit.
 
-    A request whose price is unknown is counted as unpriced; it is never taken as free. --json and
-    --csv have every kind of token apart, reasoning and both kinds of cache writes too.
+    A request whose price is unknown is counted as unpriced; it is never taken as free. What a
+    simulated provider would have charged is said under the table. --json and --csv have every kind
+    of token apart, reasoning and both kinds of cache writes too.
 
     \b
     Examples:
@@ -49,9 +54,13 @@ def usage(by: str, since: str | None, until: str | None, as_csv: bool, as_json: 
     if as_json:
         output.write_json(found)
         return
-    rows = [_cells(row[by] or "(none)", row) for row in found["rows"]]
-    rows.append(_cells("total", found["total"]))
+    total = found["total"]
+    digits = _digits([row["cost_usd"] for row in (*found["rows"], total)])
+    rows = [_cells(row[by] or "(none)", row, digits) for row in found["rows"]]
+    rows.append(_cells("total", total, digits))
     output.write_table((by, *COLUMNS), rows, numeric=frozenset(range(1, len(COLUMNS) + 1)))
+    if Decimal(total["simulated_cost_usd"] or 0):
+        click.echo(f"of which {total['simulated_cost_usd']} USD simulated: nobody charges it")
 
 
 def moment(text: str | None, now: datetime) -> str | None:
@@ -71,8 +80,13 @@ def moment(text: str | None, now: datetime) -> str | None:
         ) from None
 
 
-def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
-    """A line of the table: `-` is a count that no provider reported, which is not 0."""
+def _digits(costs: Iterable[str | None]) -> int:
+    """Decimal places that show each of these amounts exactly."""
+    return max([MONEY_DIGITS, *(len(cost.partition(".")[2]) for cost in costs if cost)])
+
+
+def _cells(name: str, row: dict[str, Any], digits: int) -> tuple[str, ...]:
+    """A line of the table: a dash is a count or a cost that nobody knows, which is not 0."""
     writes = [row[n] for n in ("cache_write_5m", "cache_write_1h") if row[n] is not None]
     counts = (
         row["requests"],
@@ -81,6 +95,6 @@ def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
         sum(writes) if writes else None,
         row["output"],
     )
-    cost = "unknown" if row["cost_usd"] is None else row["cost_usd"]
-    shown = ("-" if count is None else str(count) for count in counts)
+    cost = UNKNOWN if row["cost_usd"] is None else f"{Decimal(row['cost_usd']):.{digits}f}"
+    shown = (UNKNOWN if count is None else str(count) for count in counts)
     return (name, *shown, cost, str(row["unpriced_requests"]))

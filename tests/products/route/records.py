@@ -9,10 +9,30 @@ from typing import Any
 import msgspec
 
 from dd0c.base import ids
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.models import AttemptClosed, AttemptOpened, Usage
+from dd0c.products.route.store import providers
 
 START = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
+
+
+SIMULATOR = uuid.UUID(int=10)
+
+
+async def add_providers(owner: Pool) -> None:
+    """The provider of these records, which charges, and the simulator, which does not."""
+    known = ((uuid.UUID(int=9), "openai", False), (SIMULATOR, "sim", True))
+    async with tenancy.system(owner) as tx:
+        for provider_id, name, simulated in known:
+            url = "http://127.0.0.1:1/v1"
+            await providers.save(
+                tx,
+                providers.Sealed(
+                    provider_id, None, name, "openai", url, "openai", simulated, None, None
+                ),
+            )
 
 
 def opened(org: uuid.UUID, *, at_us: int = START_US, **changes: Any) -> AttemptOpened:

@@ -34,6 +34,19 @@ def ship(served: Served, attempts: Sequence[staging.Rated]) -> None:
     asyncio.run(insert())
 
 
+def register(served: Served) -> None:
+    """Put the provider of these attempts and the simulator into the database."""
+
+    async def insert() -> None:
+        pool = await open_pool(served.database.conninfo(roles.OWNER), roles.OWNER, 1)
+        try:
+            await records.add_providers(pool)
+        finally:
+            await pool.close()
+
+    asyncio.run(insert())
+
+
 def rated(opened: AttemptOpened, **changes: Any) -> staging.Rated:
     """A closed attempt with the rating of its record."""
     closed = records.closed(opened, **changes)

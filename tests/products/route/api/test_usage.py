@@ -12,7 +12,7 @@ import pytest
 from dd0c.kernel.web.csvlines import neutral
 from dd0c.products.route.models import Usage
 from tests.products.route import records
-from tests.products.route.api.ledger import rated, ship, tenant_of
+from tests.products.route.api.ledger import rated, register, ship, tenant_of
 from tests.support.control import Served
 
 DAY_US = 86_400 * 1_000_000
@@ -46,6 +46,23 @@ def filled(served: Served) -> Served:
             rated(theirs),
         ],
     )
+    return served
+
+
+@pytest.fixture(scope="module")
+def mixed(served: Served) -> Served:
+    """The first organisation: 0.43 and 1 dollar that are charged, 0.12 of the simulator."""
+    org, key = tenant_of(served, served.platform)
+    register(served)
+    rows = []
+    for cost, changes in (
+        (430_000_000_000, {}),
+        (120_000_000_000, {"credential_id": records.SIMULATOR.bytes}),
+        (10**12, {"requested_model": "gpt-5"}),
+    ):
+        opened = records.opened(org, key_id=key.bytes, **changes)
+        rows.append(rated(opened, cost_pico=cost))
+    ship(served, rows)
     return served
 
 
@@ -89,6 +106,19 @@ def test_by_key_and_by_day(filled: Served) -> None:
     assert days == ["2026-11-03", "2026-11-04", "2026-11-05"]
     span = {"since": "2026-11-04T00:00:00Z", "until": "2026-11-05T00:00:00Z"}
     assert [row["day"] for row in usage(filled, filled.acme, by="day", **span)["rows"]] == days[1:2]
+
+
+def test_simulated_money_is_said_apart(mixed: Served) -> None:
+    """What nobody charges is in the sum and beside it, in JSON and in CSV; null where none is."""
+    found = usage(mixed, mixed.platform)
+    rows = {row["model"]: (row["cost_usd"], row["simulated_cost_usd"]) for row in found["rows"]}
+    assert rows == {"gpt-5-mini": ("0.55", "0.12"), "gpt-5": ("1", None)}
+    total = found["total"]
+    assert (total["cost_usd"], total["simulated_cost_usd"]) == ("1.55", "0.12")
+    with mixed.client(mixed.platform) as client:
+        text = client.get("/api/v1/route/usage", params={"format": "csv"}).text
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [line["simulated_cost_usd"] for line in lines] == ["", "0.12"]
 
 
 def test_nothing_costs_nothing(filled: Served) -> None:

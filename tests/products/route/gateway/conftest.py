@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dd0c.base import home
 from dd0c.kernel.auth import pepper
-from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.vault import local
 from tests.conftest import TwoOrgs
 from tests.products.route.gateway.tenant import Tenant
-
-
-@pytest.fixture
-def owner_pool(pool_as: Callable[[str], Pool]) -> Pool:
-    """A pool as the role that registers providers."""
-    return pool_as(roles.OWNER)
 
 
 @pytest.fixture

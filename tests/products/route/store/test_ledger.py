@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -187,6 +187,40 @@ async def test_totals_are_the_sum_of_the_lines(
     assert len(days) == 5
     m0 = reports["model"].rows[2]
     assert (m0.cost_pico, m0.unpriced) == (1, 2)  # attempts 0, 3 and 6
+
+
+async def test_usage_says_what_is_made_up(
+    app_pool: Pool, shipper_pool: Pool, owner_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """Money that a simulated provider would have charged is in the sum and said beside it."""
+    await records.add_providers(owner_pool)
+    made_up = records.SIMULATOR.bytes
+    batch = [
+        rated(records.opened(two_orgs.acme), cost_pico=430),
+        rated(records.opened(two_orgs.acme, credential_id=made_up), cost_pico=100),
+        rated(records.opened(two_orgs.acme, credential_id=made_up), cost_pico=20),
+        rated(records.opened(two_orgs.acme, requested_model="gpt-5"), cost_pico=7),
+    ]
+    await ship(shipper_pool, batch)
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        report = await reading.usage_by(tx, "model", START, START + timedelta(days=1))
+        before = await reading.usage_by(tx, "model", None, START)
+    shown = [(row.group, row.cost_pico, row.simulated_pico) for row in report.rows]
+    assert shown == [("gpt-5-mini", 550, 120), ("gpt-5", 7, None)]
+    assert (report.total.cost_pico, report.total.simulated_pico) == (557, 120)
+    assert (before.total.cost_pico, before.total.simulated_pico) == (None, None)
+
+
+async def test_lists_of_models_are_no_usage(
+    app_pool: Pool, shipper_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """Who asks which models there are uses none: no row, no request, no cost of it."""
+    listed = records.opened(two_orgs.acme, endpoint="models", requested_model="", sent_model="")
+    await ship(shipper_pool, [rated(listed, cost_pico=0), rated(records.opened(two_orgs.acme))])
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        for by in ("model", "key", "day"):
+            report = await reading.usage_by(tx, by, None, None)
+            assert (len(report.rows), report.total.requests, report.total.attempts) == (1, 1, 1)
 
 
 async def test_only_unknown_costs_are_shown_as_unknown(

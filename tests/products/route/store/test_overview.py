@@ -53,12 +53,37 @@ async def test_sums_are_of_one_tenant_and_one_span(
     """Each tenant reads its own requests, failures and costs, nothing beyond the span (K-11)."""
     await fill(shipper_pool, two_orgs)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        assert await overview.totals(tx, WHOLE) == Totals(6, 1, 2, 1223)
-        assert await overview.totals(tx, Filter(model="odd")) == Totals(1, 0, 1, None)
-        assert await overview.totals(tx, Filter(model="none")) == Totals(0, 0, 0, 0)
+        assert await overview.totals(tx, WHOLE) == Totals(6, 1, 2, 1223, None)
+        assert await overview.totals(tx, Filter(model="odd")) == Totals(1, 0, 1, None, None)
+        assert await overview.totals(tx, Filter(model="none")) == Totals(0, 0, 0, 0, None)
         assert (await overview.totals(tx, Filter())).cost_pico == 10_223
     async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
-        assert await overview.totals(tx, WHOLE) == Totals(1, 0, 0, 40)
+        assert await overview.totals(tx, WHOLE) == Totals(1, 0, 0, 40, None)
+
+
+async def test_what_is_made_up_is_said_beside_the_sum(
+    app_pool: Pool, shipper_pool: Pool, owner_pool: Pool, two_orgs: TwoOrgs
+) -> None:
+    """The sum's simulated part is known of each span and tenant, the unknown is in neither."""
+    await records.add_providers(owner_pool)
+    made_up = records.SIMULATOR.bytes
+    rows = [
+        priced(records.opened(two_orgs.acme), 430),
+        priced(records.opened(two_orgs.acme, credential_id=made_up), 100),
+        priced(records.opened(two_orgs.acme, credential_id=made_up), 20),
+        priced(records.opened(two_orgs.acme, credential_id=made_up), None),
+        priced(records.opened(two_orgs.acme, credential_id=None), 5),
+        priced(records.opened(two_orgs.globex, credential_id=made_up), 7),
+    ]
+    async with tenancy.system(shipper_pool) as tx:
+        await ledger.ensure_partitions(tx, records.START, records.START)
+        await ledger.insert(tx, [staging.row(r) for r in rows], now=records.START)
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        assert await overview.totals(tx, WHOLE) == Totals(5, 0, 1, 555, 120)
+        late = Filter(since=records.START + timedelta(hours=3))
+        assert await overview.totals(tx, late) == Totals(0, 0, 0, 0, None)
+    async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
+        assert await overview.totals(tx, WHOLE) == Totals(1, 0, 0, 7, 7)
 
 
 async def test_spend_is_by_hour_and_by_the_dearest_models(

@@ -37,6 +37,10 @@ class Sums(BaseModel):
     output: int | None
     reasoning: int | None
     cost_usd: str | None = Field(description="Exact US dollars of what has a price; null: nothing.")
+    simulated_cost_usd: str | None = Field(
+        description="How much of `cost_usd` a simulated provider would have charged: nobody "
+        "charges it. Null: nothing was simulated."
+    )
     unpriced_requests: int = Field(description="How many have no known cost; not in `cost_usd`.")
 
 
@@ -115,7 +119,11 @@ def _sums(row: reading.UsageRow) -> dict[str, Any]:
     """The row's sums, in the order of the CSV's columns. No attempts cost exactly nothing."""
     same = {name: getattr(row, name) for name in Sums.model_fields if name in _SAME}
     cost = 0 if row.attempts == 0 else row.cost_pico
-    return same | {"cost_usd": dollars_text(cost), "unpriced_requests": row.unpriced}
+    return same | {
+        "cost_usd": dollars_text(cost),
+        "simulated_cost_usd": dollars_text(row.simulated_pico),
+        "unpriced_requests": row.unpriced,
+    }
 
 
 _SAME = frozenset(field.name for field in dataclasses.fields(reading.UsageRow))

@@ -63,13 +63,19 @@ class Chart:
     table: tuple[Line, ...]
 
 
-def comparison(today: Totals, yesterday: Totals, providers: Sequence[Listed]) -> str:
-    """How today stands against yesterday until the same time; nothing where there is no basis."""
-    if is_simulated(providers):
-        return ", simulated: nobody charges this"
+def comparison(today: Totals, yesterday: Totals) -> str:
+    """How today stands against yesterday until the same time; nothing where there is no basis.
+
+    Money that nobody charges is called so, and is compared with nothing.
+    """
     if today.cost_pico is None:
         return ", cost unknown"
-    if not yesterday.cost_pico or not today.cost_pico or today.unpriced or yesterday.unpriced:
+    if today.simulated_pico:
+        if today.simulated_pico == today.cost_pico:
+            return ", simulated: nobody charges this"
+        return f", of which {figures.short(today.simulated_pico)} simulated"
+    whole = not (today.unpriced or yesterday.unpriced or yesterday.simulated_pico)
+    if not (whole and today.cost_pico and yesterday.cost_pico):
         return ""
     change = (today.cost_pico - yesterday.cost_pico) * 100 / yesterday.cost_pico
     if abs(change) < 1:

@@ -56,7 +56,7 @@ async def show(
         headline={
             "number": figures.short(today.cost_pico),
             "exact": figures.exact(today.cost_pico),
-            "words": board.comparison(today, before, known),
+            "words": board.comparison(today, before),
             "lead": board.lead(today),
         },
         decisions=list(board.decisions(unpriced, failing, known)),

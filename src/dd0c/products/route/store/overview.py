@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL
 
 from dd0c.kernel.db.pool import Transaction
 from dd0c.products.route.models import EndReason
@@ -28,12 +28,14 @@ class Totals:
     """Requests and what they cost. `failed` counts those whose caller got no whole answer.
 
     `cost_pico` is the sum of what is known; None when nothing is, though there were attempts.
+    `simulated_pico` is the part of it that a simulated provider made up; None: nothing was.
     """
 
     requests: int
     failed: int
     unpriced: int
     cost_pico: int | None
+    simulated_pico: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,24 @@ async def totals(tx: Transaction, wanted: Filter) -> Totals:
         "SELECT count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) FILTER (WHERE a.final AND a.end_reason = ANY(%(failed)s)) AS failed,"
         " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced,"
-        " CASE WHEN count(*) = 0 THEN 0 ELSE sum(r.cost_pico) END AS cost_pico"
-        " {rated} WHERE {conditions}"
-    ).format(rated=_rated(wanted), conditions=SQL(" AND ").join(conditions))
+        " CASE WHEN count(*) = 0 THEN 0 ELSE sum(r.cost_pico) END AS cost_pico,"
+        " {simulated} AS simulated_pico {rated} WHERE {conditions}"
+    ).format(
+        simulated=reading.SIMULATED_PICO,
+        rated=reading.rated(wanted),
+        conditions=SQL(" AND ").join(conditions),
+    )
     cursor = await tx.execute(query, {**values, "failed": FAILED})
     row = await cursor.fetchone()
     assert row is not None
-    requests, failed, unpriced, cost_pico = row
-    return Totals(requests, failed, unpriced, None if cost_pico is None else int(cost_pico))
+    requests, failed, unpriced, cost_pico, simulated_pico = row
+    return Totals(
+        requests,
+        failed,
+        unpriced,
+        None if cost_pico is None else int(cost_pico),
+        None if simulated_pico is None else int(simulated_pico),
+    )
 
 
 async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -> list[Slot]:
@@ -100,7 +112,7 @@ async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -
         " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
         " SELECT slot, name, sum(requests), sum(unpriced), sum(cost_pico)"
         " FROM sums LEFT JOIN dearest ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
-    ).format(rated=_rated(wanted), conditions=SQL(" AND ").join(conditions))
+    ).format(rated=reading.rated(wanted), conditions=SQL(" AND ").join(conditions))
     cursor = await tx.execute(query, {**values, "step_s": step_s, "models_max": models_max})
     rows = await cursor.fetchall()
     return [
@@ -116,7 +128,7 @@ async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unp
         "SELECT a.requested_model AS model, r.reason, count(*) AS attempts {rated}"
         " WHERE r.cost_pico IS NULL AND (r.reason LIKE %(price)s OR r.reason LIKE %(rate)s)"
         " AND {conditions} GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT %(limit)s"
-    ).format(rated=_rated(wanted), conditions=SQL(" AND ").join(conditions))
+    ).format(rated=reading.rated(wanted), conditions=SQL(" AND ").join(conditions))
     reasons = {"price": "no_price%", "rate": "no_rate%"}
     async with tx.cursor(row_factory=class_row(Unpriced)) as cursor:
         await cursor.execute(query, {**values, **reasons, "limit": limit})
@@ -139,15 +151,3 @@ async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
     async with tx.cursor(row_factory=class_row(Failing)) as cursor:
         await cursor.execute(query, {**values, "failed": FAILED})
         return await cursor.fetchall()
-
-
-def _rated(wanted: Filter) -> Composed:
-    """Attempts with what was billed. The span stands on both sides of the join: else the ratings
-    of all time are read (87 ms against 11 for an hour of a day of 200,000)."""
-    on = [SQL("r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0")]
-    if wanted.since is not None:
-        on.append(SQL("r.request_id >= %(since)s"))
-    if wanted.until is not None:
-        on.append(SQL("r.request_id < %(until)s"))
-    joined = SQL("FROM route.attempts a LEFT JOIN route.ratings r ON {}")
-    return joined.format(SQL(" AND ").join(on))

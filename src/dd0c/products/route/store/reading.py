@@ -4,7 +4,8 @@ Every function runs in a tenant's transaction; row-level security leaves only th
 A request's time is the one inside its id, for filters, order and days alike: all attempts of a
 request are in the same place, and a span of time is a span of the primary key.
 
-Costs are as billed (revision 0 of the ratings). What has no cost is counted apart, never as 0.
+Costs are as billed (revision 0 of the ratings). What has no cost is counted apart, never as 0;
+what a simulated provider would have charged is in the sums, and said apart.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Composable, Placeholder
+from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from dd0c.base import ids
 from dd0c.base.errors import NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import PriceRow, Usage
+from dd0c.products.route.models import Endpoint, PriceRow, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ class UsageRow:
     """Sums over the attempts of one model, key or day. None: no attempt reported it.
 
     `requests` counts requests once, where their final attempt is; `unpriced` counts the attempts
-    whose cost is unknown and therefore not in `cost_pico`.
+    whose cost is unknown and therefore not in `cost_pico`. `simulated_pico` is the part of
+    `cost_pico` that a simulated provider made up; None: nothing was simulated.
     """
 
     group: str | uuid.UUID | date | None
@@ -145,6 +147,7 @@ class UsageRow:
     output: int | None
     reasoning: int | None
     cost_pico: int | None
+    simulated_pico: int | None
     unpriced: int
 
 
@@ -180,20 +183,30 @@ async def get_request(tx: Transaction, request_id: uuid.UUID) -> Request:
 async def usage_by(
     tx: Transaction, by: By, since: datetime | None, until: datetime | None
 ) -> UsageReport:
-    """Usage in a span of time; models and keys by falling cost, days in order."""
+    """Usage in a span of time; models and keys by falling cost, days in order.
+
+    Lists of models are left out: they have no model, use no tokens and cost nothing.
+    """
     group, name, order = _GROUPS[by]
-    conditions, values = matching(Filter(since=since, until=until))
+    wanted = Filter(since=since, until=until)
+    conditions, values = matching(wanted)
+    conditions.append(SQL("a.endpoint <> {}").format(Endpoint.MODELS.value))
     query = SQL(
         "SELECT {group} AS group, {name} AS name, count(*) FILTER (WHERE a.final) AS requests,"
         " count(*) AS attempts, sum(input_tokens) AS input, sum(cache_read_tokens) AS cache_read,"
         " sum(cache_write_5m_tokens) AS cache_write_5m,"
         " sum(cache_write_1h_tokens) AS cache_write_1h, sum(output_tokens) AS output,"
         " sum(reasoning_tokens) AS reasoning, sum(r.cost_pico) AS cost_pico,"
-        " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced"
-        " FROM route.attempts a LEFT JOIN route.ratings r ON r.request_id = a.request_id"
-        " AND r.attempt = a.attempt AND r.revision = 0"
-        " WHERE {conditions} GROUP BY 1 ORDER BY {order}"
-    ).format(group=group, name=name, order=order, conditions=SQL(" AND ").join(conditions))
+        " {simulated} AS simulated_pico, count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced"
+        " {rated} WHERE {conditions} GROUP BY 1 ORDER BY {order}"
+    ).format(
+        group=group,
+        name=name,
+        order=order,
+        simulated=SIMULATED_PICO,
+        rated=rated(wanted),
+        conditions=SQL(" AND ").join(conditions),
+    )
     async with tx.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         rows = tuple([_usage_row(row) for row in await cursor.fetchall()])
@@ -211,7 +224,11 @@ _GROUPS: Mapping[By, tuple[SQL, SQL, SQL]] = {
 }
 _SUMS = (
     *("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning"),
-    "cost_pico",
+    *("cost_pico", "simulated_pico"),
+)
+SIMULATED_PICO = SQL(
+    "sum(r.cost_pico) FILTER"
+    " (WHERE a.credential_id IN (SELECT id FROM route.providers WHERE simulated))"
 )
 
 
@@ -232,6 +249,18 @@ def matching(wanted: Filter) -> tuple[list[Composable], dict[str, Any]]:
             conditions.append(SQL(text).format(Placeholder(name)))
             values[name] = value
     return conditions, values
+
+
+def rated(wanted: Filter) -> Composed:
+    """Attempts with what was billed. The span stands on both sides of the join: else the ratings
+    of all time are read (87 ms against 11 for an hour of a day of 200,000)."""
+    on = [SQL("r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0")]
+    if wanted.since is not None:
+        on.append(SQL("r.request_id >= %(since)s"))
+    if wanted.until is not None:
+        on.append(SQL("r.request_id < %(until)s"))
+    joined = SQL("FROM route.attempts a LEFT JOIN route.ratings r ON {}")
+    return joined.format(SQL(" AND ").join(on))
 
 
 def _first_id(moment: datetime) -> uuid.UUID:

@@ -45,7 +45,7 @@ def configure(process: str, level: str = "info", stream: TextIO | None = None) -
     root.setLevel(level.upper())
     for chatty in ("httpx", "httpcore", "procrastinate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # who uses a pool tells once
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # who uses a connection tells once
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from dd0c.kernel.web.requires import COOKIE
 from tests.console.ledger import Day, fill
@@ -43,11 +43,16 @@ class Visit:
         assert answer is not None
         return answer.status
 
+    def follow(self, link: Locator) -> None:
+        """Click what leads to another page, and be there: a click alone does not wait for it."""
+        with self.page.expect_navigation():
+            link.click()
+
     def sign_in(self, key: str) -> None:
         """Through the form, like a person."""
         self.go("/console/sign-in")
         self.page.get_by_label("Key").fill(key)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.follow(self.page.get_by_role("button", name="Sign in"))
         self.page.wait_for_url(f"{self.url}/console/")
 
 

@@ -129,7 +129,7 @@ def test_the_overview_names_what_needs_a_decision(owner: Visit) -> None:
     told = owner.page.inner_text(panel("Needs a decision"))
     assert "openai failed 5 of" in told
     assert f"1 call of {HOSTILE} without a cost" in told
-    owner.page.locator(panel("Needs a decision")).get_by_role("link").first.click()
+    owner.follow(owner.page.locator(panel("Needs a decision")).get_by_role("link").first)
     assert set(column(owner.page, "table.rows", 5)) == {"provider error"}
 
 
@@ -145,7 +145,7 @@ def test_filters_live_in_the_address(owner: Visit, day: Day) -> None:
     owner.page.wait_for_url(re.compile("model=gpt-5-mini"))
     assert headline(owner) == "No request matches in the last 24 h"
     assert owner.page.locator("[data-state=filtered]").count() == 1
-    owner.page.get_by_label("Remove filter end").click()
+    owner.follow(owner.page.get_by_label("Remove filter end"))
     assert owner.page.get_by_label("Remove filter model").count() == 1
     assert set(column(owner.page, "table.rows", 2)) >= {"gpt-5-mini"}
 
@@ -161,7 +161,7 @@ def test_pages_of_the_list_hold_each_request_once(owner: Visit) -> None:
         if not older.count():
             break
         last = older.get_attribute("href")
-        older.click()
+        owner.follow(older)
     assert len(seen) == len(set(seen)) == wanted
     assert owner.go(str(last).replace("range=24h", "range=7d")) == 400
     assert owner.go(f"{LIST}?end_reason=nonsense") == 400
@@ -210,7 +210,7 @@ def test_names_that_are_scripts_stay_names(owner: Visit, day: Day) -> None:
     for path in ("/console/", LIST, f"{LIST}/{day.named['hostile']}"):
         owner.go(path)
         assert HOSTILE in owner.page.inner_text("main")
-    owner.page.get_by_role("link", name="1 request, cost unknown").click()
+    owner.follow(owner.page.get_by_role("link", name="1 request, cost unknown"))
     assert owner.page.locator("input[name=model]").input_value() == HOSTILE
     assert headline(owner).startswith("1 request, cost unknown")
     assert not shown
@@ -250,7 +250,7 @@ def test_a_key_that_may_not_is_told_so(visitor: Visitor, served: Served) -> None
     visit = visitor()
     visit.go("/console/sign-in")
     visit.page.get_by_label("Key").fill(key)
-    visit.page.get_by_role("button", name="Sign in").click()
+    visit.follow(visit.page.get_by_role("button", name="Sign in"))
     assert visit.go(LIST) == 403
     assert visit.page.locator("[data-state=forbidden]").count() == 1
     assert "route:read" in visit.page.inner_text("main")

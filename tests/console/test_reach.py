@@ -85,16 +85,16 @@ def test_it_works_without_script(visitor: Visitor, served: Served, day: Day) -> 
     """With script off: sign in, filter, page, read a request, sign out; times are UTC."""
     visit = visitor(script=False)
     visit.sign_in(served.acme)
-    visit.page.get_by_role("link", name="All requests").click()
+    visit.follow(visit.page.get_by_role("link", name="All requests"))
     visit.page.get_by_label("Model").fill("gpt-5-mini")
-    visit.page.get_by_role("button", name="Apply").click()
+    visit.follow(visit.page.get_by_role("button", name="Apply"))
     assert "model=gpt-5-mini" in visit.page.url
-    visit.page.get_by_role("link", name="Older").click()
-    visit.page.locator("a[data-row]").first.click()
+    visit.follow(visit.page.get_by_role("link", name="Older"))
+    visit.follow(visit.page.locator("a[data-row]").first)
     assert "UTC" in visit.page.inner_text(".facts-line time")
     assert visit.page.get_by_role("button", name=re.compile("Copy")).count() == 0
     visit.page.locator(".who summary").click()
-    visit.page.get_by_role("button", name="Sign out").click()
+    visit.follow(visit.page.get_by_role("button", name="Sign out"))
     assert visit.page.url.endswith("/console/sign-in")
 
 

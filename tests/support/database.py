@@ -24,6 +24,7 @@ from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, migrate, provision, roles
 from dd0c.kernel.db.embedded import EmbeddedPostgres
+from dd0c.kernel.db.schema import Source
 from tests.house import tree
 
 TEMPLATE = "template_of_tests"
@@ -124,7 +125,7 @@ def _fast_folder() -> str | None:
     return None
 
 
-def product_migrations() -> list[migrate.Source]:
+def product_migrations() -> list[Source]:
     """The migrations of every product there is."""
     folders = sorted((tree.SOURCE / "products").glob("*/migrations"))
-    return [migrate.Source(folder.parent.name, folder) for folder in folders]
+    return [Source(folder.parent.name, folder) for folder in folders]

@@ -22,13 +22,14 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.db import address, migrate, roles, tenancy
 from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.db.schema import Source
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products import route
 from dd0c.products.route import providers
 from dd0c.products.route.store import providers as provider_store
 
-ROUTE = migrate.Source("route", Path(route.__file__).parent / "migrations")
+ROUTE = Source("route", Path(route.__file__).parent / "migrations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import pytest
 
 from dd0c.base import settings
 from dd0c.base.errors import SetupError
-from dd0c.kernel.db import address, migrate, roles
-from dd0c.kernel.db.migrate import KERNEL, File, Source
+from dd0c.kernel.db import address, migrate, roles, schema
+from dd0c.kernel.db.schema import KERNEL, File, Source
 from tests.support import missing
 from tests.support.database import Cluster, Database, product_migrations
 
@@ -148,21 +148,76 @@ async def test_a_lock_that_is_given_up_costs_a_retry_only(
         assert await running == ["tried/0002_alter.sql"]
 
 
+OUTSIDE = """\
+-- outside transaction
+-- each partition by itself, as CONCURRENTLY does not know partitioned tables
+SET lock_timeout = '5s';
+CREATE INDEX IF NOT EXISTS parent_n ON ONLY tried.parent (n);
+SELECT format('CREATE INDEX CONCURRENTLY IF NOT EXISTS %I ON tried.%I (n)', child || '_n', child)
+FROM unnest('{one,two}'::text[]) child;
+SELECT format('ALTER INDEX tried.parent_n ATTACH PARTITION tried.%I', child || '_n')
+FROM unnest('{one,two}'::text[]) child;
+"""
+
+
+async def test_indexes_are_built_outside_a_transaction(
+    cluster: Cluster, empty: str, folder: Path
+) -> None:
+    """K-81: concurrent indexes, one per partition, while three more runners wait: no deadlock."""
+    (folder / "0002_parent.sql").write_text(
+        "CREATE TABLE tried.parent (n int) PARTITION BY LIST (n);"
+        "CREATE TABLE tried.one PARTITION OF tried.parent FOR VALUES IN (1);"
+        "CREATE TABLE tried.two PARTITION OF tried.parent FOR VALUES IN (2);"
+    )
+    (folder / "0003_index.sql").write_text(OUTSIDE)
+    run = [Source(TRIED, folder)]
+    found = await asyncio.gather(
+        *(migrate.migrate(cluster.settings, run, database=empty) for _ in range(4))
+    )
+    assert sorted(map(len, found))[:3] == [0, 0, 0]
+    assert {"parent_n", "one_n", "two_n"} <= await tables(cluster, empty)
+    conninfo = address.conninfo(cluster.settings, roles.OWNER, database=empty).reveal()
+    async with await psycopg.AsyncConnection.connect(conninfo) as owner:
+        cursor = await owner.execute(
+            "SELECT bool_and(indisvalid) FROM pg_index"
+            " WHERE indrelid = ANY('{tried.parent,tried.one,tried.two}'::regclass[])"
+        )
+        assert await cursor.fetchone() == (True,)
+
+
+async def test_what_failed_outside_a_transaction_runs_again(
+    cluster: Cluster, empty: str, folder: Path
+) -> None:
+    """K-81: a failure leaves no record; the mended file runs from its start."""
+    file = folder / "0002_outside.sql"
+    file.write_text(
+        "-- outside transaction\nCREATE TABLE IF NOT EXISTS tried.half (n int);\nSELECT 1 / 0;\n"
+    )
+    run = [Source(TRIED, folder)]
+    with pytest.raises(SetupError, match=r"tried/0002_outside\.sql failed: division by zero"):
+        await migrate.migrate(cluster.settings, run, database=empty)
+    assert "half" in await tables(cluster, empty)
+    file.write_text(file.read_text().replace("SELECT 1 / 0", "SELECT 'DROP TABLE tried.half'"))
+    applied = await migrate.migrate(cluster.settings, run, database=empty)
+    assert "tried/0002_outside.sql" in applied
+    assert "half" not in await tables(cluster, empty)
+
+
 def test_an_odd_name_or_a_double_number_is_refused(folder: Path) -> None:
     """K-81: the order of the files is never a matter of chance."""
     (folder / "0001_again.sql").write_text("SELECT 1;\n")
     with pytest.raises(SetupError, match="one number"):
-        migrate.read_folder(folder)
+        schema.read_folder(folder)
     (folder / "0001_again.sql").rename(folder / "second.sql")
     with pytest.raises(SetupError, match=r"second\.sql is not named"):
-        migrate.read_folder(folder)
+        schema.read_folder(folder)
 
 
 def test_pending_keeps_the_order_of_the_files() -> None:
     """K-81: what was applied is left out, the rest stays in order."""
     files = [File(f"000{n}_x.sql", str(n)) for n in range(1, 5)]
     recorded = {f.name: f.sha256 for f in files[:2]}
-    assert migrate.pending("x", files, recorded) == files[2:]
+    assert schema.pending("x", files, recorded) == files[2:]
 
 
 async def test_an_external_database_is_migrated(database: Database) -> None:
@@ -191,7 +246,7 @@ async def test_a_wrong_address_is_one_line_without_the_password(tmp_path: Path) 
 @pytest.mark.parametrize("source", [KERNEL, *product_migrations()], ids=lambda s: s.schema)
 def test_every_migration_bounds_its_locks(source: Source) -> None:
     """K-81: each file sets a lock timeout before its first statement."""
-    for file in migrate.read_folder(source.folder):
+    for file in schema.read_folder(source.folder):
         statements = [line for line in file.text.splitlines() if line and line[:2] != "--"]
         assert statements[0].startswith("SET lock_timeout"), file.name
 

@@ -1,9 +1,9 @@
-"""Brings the schema up to date: numbered SQL files, each once, each in a transaction of its own.
+"""Brings the schema up to date: numbered SQL files (schema.py), each once.
 
-What was applied is recorded with its hash in `kernel.migrations`. A file that changed afterwards
-and a record that we have no file for (a newer dd0c was here) stop us: append-only is checked, not
-hoped for. Any number of runners may start at once: one works, the others wait and then find nothing
-to do.
+A file is one transaction, unless its first lines say otherwise. What was applied is recorded with
+its hash in `kernel.migrations`. A file that changed afterwards and a record that we have no file
+for (a newer dd0c was here) stop us: append-only is checked, not hoped for. Any number of runners
+may start at once: one works, the others wait and then find nothing to do.
 
 Locks are waited for briefly and asked for again a few times, so that one long transaction of
 somebody's neither fails an upgrade nor makes every reader queue up behind us.
@@ -15,11 +15,8 @@ first time, later the migration files that came since.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,37 +30,15 @@ from dd0c.base import home
 from dd0c.base.errors import SetupError
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, passwords, provision, roles
+from dd0c.kernel.db.schema import KERNEL, File, Source, pending, read_folder
 
 LOCK_KEY = 0x64643063  # "dd0c": one runner at a time in a database
-RUNNER_WAIT = "120s"
+RUNNER_WAIT_S = 120.0
+RUNNER_LOOK_S = 0.1
 LOCK_WAIT = "3s"
 ATTEMPTS = 5
 PAUSE_S = 0.5
 QUEUE = "jobs"
-_NAME = re.compile(r"[0-9]{4}_[a-z0-9_]+\.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A folder of migrations and the schema they are for."""
-
-    schema: str
-    folder: Path
-
-
-KERNEL = Source("kernel", Path(__file__).parent / "migrations")
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One migration as it is on disk."""
-
-    name: str
-    text: str
-
-    @property
-    def sha256(self) -> bytes:
-        return hashlib.sha256(self.text.encode()).digest()
 
 
 async def migrate(
@@ -92,34 +67,6 @@ async def migrate(
         raise SetupError(f"the database does not answer: {_line(error)}") from error
 
 
-def read_folder(folder: Path) -> list[File]:
-    """The migrations of a folder in order; SetupError for a file that does not fit in."""
-    paths = sorted(folder.glob("*.sql"))
-    if odd := [p.name for p in paths if not _NAME.fullmatch(p.name)]:
-        raise SetupError(f"{folder / odd[0]} is not named like 0001_what_it_does.sql")
-    numbers = [p.name[:4] for p in paths]
-    if twice := [p.name for p in paths if numbers.count(p.name[:4]) > 1]:
-        raise SetupError(f"{folder} has two migrations with one number: {', '.join(twice)}")
-    return [File(p.name, p.read_text()) for p in paths]
-
-
-def pending(schema: str, files: Sequence[File], recorded: Mapping[str, bytes]) -> list[File]:
-    """What is to be applied; SetupError when files and record contradict each other."""
-    known = {f.name: f for f in files}
-    for name, sha256 in sorted(recorded.items()):
-        if name not in known:
-            raise SetupError(
-                f"the database has the migration {schema}/{name}, which this dd0c does not know",
-                hint="its schema is newer: start the newer dd0c, or restore a backup",
-            )
-        if known[name].sha256 != sha256:
-            raise SetupError(
-                f"the migration {schema}/{name} was changed after it had been applied",
-                hint="restore the file, and put the change into a new one",
-            )
-    return [f for f in files if f.name not in recorded]
-
-
 async def _provision(settings: Settings, schemas: Sequence[str], database: str) -> None:
     login = address.login(settings)
     async with _connection(settings, roles.ADMIN, "postgres") as server:
@@ -142,9 +89,25 @@ async def _connection(
     conninfo = address.conninfo(settings, role, database=database)
     connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
     async with connection:
-        await connection.execute(SQL("SET lock_timeout = {}").format(RUNNER_WAIT))
-        await connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+        await _lock(connection)
         yield connection
+
+
+async def _lock(connection: AsyncConnection[Any]) -> None:
+    """Be the only runner. Asked again and again: a statement that waits holds a snapshot, and
+    `CREATE INDEX CONCURRENTLY` of the runner that works would wait for it for ever."""
+    try:
+        async with asyncio.timeout(RUNNER_WAIT_S):
+            while True:
+                cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,))
+                if await cursor.fetchone() == (True,):
+                    return
+                await asyncio.sleep(RUNNER_LOOK_S)
+    except TimeoutError:
+        raise SetupError(
+            f"another `dd0c migrate` has been at work for {RUNNER_WAIT_S:.0f} s",
+            hint="wait for it, or end its connection (see pg_stat_activity), then start again",
+        ) from None
 
 
 async def _create_record(owner: AsyncConnection[Any]) -> None:
@@ -203,20 +166,10 @@ async def _open_queue(owner: AsyncConnection[Any]) -> None:
 async def _run(
     owner: AsyncConnection[Any], schema: str, file: File, record: Sequence[File], attempts: int
 ) -> None:
-    """One transaction: the file, and the record of all that it stands for."""
+    """The file, and the record of all that it stands for; again when it did not get its locks."""
     for attempt in range(1, attempts + 1):
         try:
-            async with owner.transaction():
-                await owner.execute(SQL("SET LOCAL lock_timeout = {}").format(LOCK_WAIT))
-                if schema == QUEUE:  # its statements name no schema
-                    await owner.execute("SET LOCAL search_path = jobs")
-                await owner.execute(file.text.encode())
-                for entry in record:
-                    await owner.execute(
-                        "INSERT INTO kernel.migrations (schema, name, sha256) VALUES (%s, %s, %s)",
-                        (schema, entry.name, entry.sha256),
-                    )
-            await owner.execute("RESET ALL")  # a file may have set what outlives its transaction
+            await (_run_outside if file.outside else _run_inside)(owner, schema, file, record)
         except LockNotAvailable as error:
             if attempt == attempts:
                 raise SetupError(
@@ -230,6 +183,42 @@ async def _run(
             ) from error
         else:
             return
+
+
+async def _run_inside(
+    owner: AsyncConnection[Any], schema: str, file: File, record: Sequence[File]
+) -> None:
+    """One transaction."""
+    async with owner.transaction():
+        await owner.execute(SQL("SET LOCAL lock_timeout = {}").format(LOCK_WAIT))
+        if schema == QUEUE:  # its statements name no schema
+            await owner.execute("SET LOCAL search_path = jobs")
+        await owner.execute(file.text.encode())
+        await _record(owner, schema, record)
+    await owner.execute("RESET ALL")  # a file may have set what outlives its transaction
+
+
+async def _run_outside(
+    owner: AsyncConnection[Any], schema: str, file: File, record: Sequence[File]
+) -> None:
+    """Statement by statement; rows that one returns are statements that it made."""
+    try:
+        for statement in file.statements:
+            cursor = await owner.execute(statement.encode())
+            made = await cursor.fetchall() if cursor.description else []
+            for (text,) in made:
+                await owner.execute(str(text).encode())
+        await _record(owner, schema, record)
+    finally:
+        await owner.execute("RESET ALL")
+
+
+async def _record(owner: AsyncConnection[Any], schema: str, record: Sequence[File]) -> None:
+    for entry in record:
+        await owner.execute(
+            "INSERT INTO kernel.migrations (schema, name, sha256) VALUES (%s, %s, %s)",
+            (schema, entry.name, entry.sha256),
+        )
 
 
 def _line(error: psycopg.Error) -> str:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from contextlib import AsyncExitStack
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -26,6 +27,8 @@ from dd0c.kernel.cache import client
 from dd0c.kernel.db import address, checks, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.manifest import Manifest
+from dd0c.kernel.parts import heartbeat
+from dd0c.kernel.parts import part as parts
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
@@ -94,6 +97,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     pool = await open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE)
     stack.push_async_callback(pool.close)
     await checks.refuse_unsafe(pool, [manifest.access for manifest in MANIFESTS])
+    me = parts.this("control", clock)
+    await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
     stack.push_async_callback(cache.aclose)
     peppered = pepper.load(home.find(settings.home))
@@ -112,13 +117,18 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         dependencies.worker_probe(address.conninfo(settings, roles.JOBS), clock),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(settings)),
     ]
-    parts = web.Parts(
+    added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
         pages=[manifest.pages for manifest in MANIFESTS],
         sections=[manifest.section for manifest in MANIFESTS],
         probes=probes,
     )
-    return web.create(resources, parts)
+    return web.create(resources, added)
+
+
+def _facts(settings: Settings) -> dict[str, str]:
+    """What the other parts are told of this one."""
+    return {"listens_on": f"{settings.console_host}:{settings.console_port}"}
 
 
 async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -16,8 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
-from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -29,6 +28,8 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.db import address, checks, roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.parts import heartbeat
+from dd0c.kernel.parts import part as parts
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import identity, listeners
@@ -92,29 +93,38 @@ async def _serve(
                 pool = await open_pool(conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
                 attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
                 await checks.refuse_unsafe(pool, [ACCESS])
+                await attempt.enter_async_context(heartbeat.reporting(pool, part, facts))
                 await stack.enter_async_context(attempt.pop_all())
             return Shipper(me.spool, pool, prices, SystemClock())
 
+        def facts() -> dict[str, Any]:
+            return {**addresses, **gateway.report().facts}
+
+        def answers_at(admin_port: int) -> None:
+            addresses.update(_addresses(me, doors[0], admin_port))
+            home.write_atomically(written, json.dumps(addresses) + "\n")
+
+        part = parts.this("gateway", SystemClock())
+        addresses: dict[str, Any] = {}
         gateway = Gateway(settings, configuration, fleet, feed, open_shipper)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
         orphaned = asyncio.create_task(_end_without_supervisor(gateway))
         stack.callback(orphaned.cancel)
-        facts = place.run / "gateway.json"
-        stack.callback(facts.unlink, missing_ok=True)
-        await gateway.run(partial(_write_facts, facts, me, doors[0]))
+        written = place.run / "gateway.json"
+        stack.callback(written.unlink, missing_ok=True)
+        await gateway.run(answers_at)
 
 
-def _write_facts(path: Path, me: Identity, door: socket.socket, admin_port: int) -> None:
+def _addresses(me: Identity, door: socket.socket, admin_port: int) -> dict[str, Any]:
     """Where this gateway answers, for the control server and the command line."""
     host, port = door.getsockname()[:2]
-    facts = {
+    return {
         "gateway_id": me.id,
         "pid": os.getpid(),
         "admin_url": f"http://127.0.0.1:{admin_port}",
         "gateway_url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
     }
-    home.write_atomically(path, json.dumps(facts) + "\n")
 
 
 def _spawner(settings: Settings, me: Identity) -> Spawn:

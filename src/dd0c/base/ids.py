@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SESSION = "ses"
     GATEWAY = "gwy"
     INSTALLATION = "ins"
+    PART = "prt"
 
 
 def new(now_ms: int | None = None) -> uuid.UUID:

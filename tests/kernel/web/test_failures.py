@@ -76,7 +76,7 @@ def app(app_pool: Pool) -> FastAPI:
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
     )
-    return web.create(resources, web.Parts(api=[router]))
+    return web.create(resources, web.Added(api=[router]))
 
 
 def client_of(app: FastAPI, deadline_s: float = 5.0) -> httpx.AsyncClient:

@@ -23,10 +23,13 @@ JOBS = "dd0c_jobs"
 RUNTIME = {
     APP: "control server: the rows of the tenant set in the transaction",
     GATEWAY: "gateway: reads the keys, data keys and providers of all tenants, writes nothing",
-    SHIPPER: "gateway: adds ledger rows of all tenants, reads none",
+    SHIPPER: "gateway: adds ledger rows of all tenants, reads none; reports itself",
     JOBS: "job worker: its queue, and the maintenance functions it was given",
 }
 """The roles of serving processes, and what each is for."""
+
+REPORTING = (APP, SHIPPER, JOBS)
+"""Those that say of their process that it runs; the gateway's does so as shipper."""
 
 ALL = (OWNER, *RUNTIME)
 
@@ -99,6 +102,7 @@ KERNEL = Access(
         grant(APP, "kernel.data_keys", SELECT, INSERT, UPDATE),
         grant(GATEWAY, "kernel.api_keys", SELECT),
         grant(GATEWAY, "kernel.data_keys", SELECT),
+        *(grant(role, "kernel.parts", SELECT, INSERT, UPDATE, DELETE) for role in REPORTING),
     ),
     policies=(
         Policy(
@@ -116,6 +120,25 @@ KERNEL = Access(
             command=SELECT,
             using="true",
             reason="the gateway opens the providers' secrets of every tenant",
+        ),
+        *(
+            Policy(
+                table="kernel.parts",
+                name="own",
+                role=role,
+                command="ALL",
+                using="(role = CURRENT_USER)",
+                reason="no tenant's: which processes run; each role has the rows it made",
+            )
+            for role in REPORTING
+        ),
+        Policy(
+            table="kernel.parts",
+            name="health",
+            role=APP,
+            command=SELECT,
+            using="true",
+            reason="shown to those who run the installation; checked by the caller",
         ),
     ),
     definers=(

@@ -20,6 +20,9 @@ from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.db.roles import Access
 from dd0c.kernel.jobs import queue
 from dd0c.kernel.jobs.job import Job, Work
+from dd0c.kernel.parts import heartbeat
+from dd0c.kernel.parts import part as parts
+from dd0c.kernel.parts.part import Part
 
 POOL_SIZE = 2
 RETRY_EVERY_S = 2.0
@@ -49,11 +52,12 @@ async def serve(
 
     SetupError when the database is more open than the kernel's table and `access` say.
     """
+    me = parts.this("worker", clock)
     away = False
     while True:
         try:
             await _refuse_unsafe(conninfo, access)
-            await _serve_once(settings, conninfo, jobs, clock, pace or Pace())
+            await _serve_once(settings, conninfo, jobs, clock, pace or Pace(), me=me)
             away = False
         except SetupError:
             raise
@@ -73,12 +77,19 @@ async def _refuse_unsafe(conninfo: Secret, access: Sequence[Access]) -> None:
 
 
 async def _serve_once(
-    settings: Settings, conninfo: Secret, jobs: Sequence[Job], clock: Clock, pace: Pace
+    settings: Settings,
+    conninfo: Secret,
+    jobs: Sequence[Job],
+    clock: Clock,
+    pace: Pace,
+    *,
+    me: Part,
 ) -> None:
     """Run one worker; it returns when it lost the database."""
     async with contextlib.AsyncExitStack() as stack:
         pool = await open_pool(conninfo, roles.JOBS, POOL_SIZE)
         stack.push_async_callback(pool.close)
+        await stack.enter_async_context(heartbeat.reporting(pool, me, dict))
         app = queue.open_queue(conninfo)
         work = Work(settings, pool, clock)
         queue.add_jobs(app, jobs, work, stalled_after_s=pace.stalled_after_s)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from dd0c.kernel.web import dependencies, identity, keys, openapi, problems, query, status
+from dd0c.kernel.web import (
+    dependencies,
+    identity,
+    keys,
+    openapi,
+    parts,
+    problems,
+    query,
+    status,
+)
 from dd0c.kernel.web.console import errors, frame, routes
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
@@ -20,7 +29,7 @@ READY_SHARED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Added:
     """What products add to the kernel's own endpoints."""
 
     api: Sequence[APIRouter] = ()
@@ -29,7 +38,7 @@ class Parts:
     probes: Sequence[Probe] = ()
 
 
-def create(resources: Resources, parts: Parts) -> FastAPI:
+def create(resources: Resources, added: Added) -> FastAPI:
     """The application. Its resources stay the caller's to open and close."""
     app = FastAPI(
         openapi_url=None,  # status.show_openapi serves it, completed
@@ -43,12 +52,12 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([database], resources.clock, READY_SHARED_S)
-    app.state.health = Health([database, *parts.probes], resources.clock, HEALTH_SHARED_S)
-    app.state.console = frame.Console(parts.sections)
+    app.state.health = Health([database, *added.probes], resources.clock, HEALTH_SHARED_S)
+    app.state.console = frame.Console(added.sections)
     app.state.problem_page = errors.render
-    include_api(app, parts.api)
+    include_api(app, added.api)
     app.state.query_names = query.names(app.routes)
-    for router in (routes.router, *parts.pages):
+    for router in (routes.router, *added.pages):
         app.include_router(router, include_in_schema=False)
     app.state.document = openapi.describe(app)
     problems.install(app)
@@ -58,5 +67,5 @@ def create(resources: Resources, parts: Parts) -> FastAPI:
 
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
-    for router in (status.router, identity.router, keys.router, *products):
+    for router in (status.router, parts.router, identity.router, keys.router, *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

@@ -1,0 +1,63 @@
+"""Keeps a part's row fresh while a block runs.
+
+Nobody waits for it and nobody fails with it: while the database is away there is nothing to tell
+it to, and whoever needs the database says so in the log already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from dd0c.base.errors import Error
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.parts import register
+from dd0c.kernel.parts.part import Part
+
+EVERY_S = 5.0
+BEAT_MAX_S = 3.0
+FAREWELL_MAX_S = 1.0
+
+Facts = Callable[[], Mapping[str, Any]]
+
+
+@asynccontextmanager
+async def reporting(pool: Pool, part: Part, facts: Facts) -> AsyncIterator[None]:
+    """Report the part and its facts for the block, at its end that it stopped."""
+    beating = asyncio.create_task(_beat_for_ever(pool, part, facts), name="heartbeat")
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])
+        with contextlib.suppress(Error, psycopg.Error):
+            async with tenancy.system(pool, deadline_s=FAREWELL_MAX_S) as tx:
+                await register.mark_stopped(tx, part)
+
+
+async def _beat_for_ever(pool: Pool, part: Part, facts: Facts) -> None:
+    while True:
+        with contextlib.suppress(Error, psycopg.Error):
+            async with tenancy.system(pool, deadline_s=BEAT_MAX_S) as tx:
+                await register.beat(tx, part, facts())
+                silent = await register.list_silent_beside(tx, part)
+                await register.forget(tx, [i for i, pid in silent if not _lives(pid)])
+        await asyncio.sleep(EVERY_S)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this machine lives; the number may belong to another one by now."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from dd0c.app.control import MANIFESTS
 from dd0c.base.settings import Settings
+from dd0c.cli import exits
 from dd0c.cli.main import dd0c
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import openapi
@@ -45,7 +46,16 @@ def settings() -> str:
 
 def command_line() -> str:
     """Every verb's own help."""
-    lines = ["# Command line", ""]
+    lines = [
+        "# Command line",
+        "",
+        "A failure is a line `error: …` on stderr, mostly with a line `hint: …`, and a status:",
+        "",
+        "| exit status | meaning |",
+        "|---|---|",
+        *(f"| {status} | {meaning} |" for status, meaning in exits.table()),
+        "",
+    ]
     for name, help_text in _verbs("dd0c", dd0c, None):
         lines += [f"## {name}", "", "```text", help_text.rstrip(), "```", ""]
     return "\n".join(lines[:-1]) + "\n"

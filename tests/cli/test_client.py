@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> Path:
 
 def find(home: Path, **env: str) -> tuple[str, str]:
     """Address and key for this home and environment."""
-    target = client.find_target({"DD0C_HOME": str(home), **env})
+    target = client.find_target({"DD0C_HOME": str(home), "XDG_CONFIG_HOME": str(home), **env})
     return target.url, target.key.reveal()
 
 

@@ -16,6 +16,7 @@ import dd0c
 from dd0c.cli import main as cli
 
 SERVING = {"up", "gateway", "control", "worker", "sim"}
+SCRIPTS = {"completion"}
 
 
 def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,7 @@ def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DD0C_")}
     return subprocess.run(
         [sys.executable, "-m", "dd0c.cli.main", *argv],
-        env=kept | env,
+        env=kept | {"XDG_CONFIG_HOME": "/nonexistent"} | env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -32,15 +33,23 @@ def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def all_verbs() -> Iterator[tuple[str, click.Command]]:
-    """Every verb, `key create` and its like included."""
-    context = click.Context(cli.dd0c)
-    for name in cli.VERBS:
-        verb = cli.dd0c.get_command(context, name)
-        assert verb is not None
-        if isinstance(verb, click.Group):
-            yield from ((f"{name} {inner}", command) for inner, command in verb.commands.items())
-        else:
-            yield name, verb
+    """Every verb by its shortest name, `key create` and its like included, aliases not."""
+    known: set[int] = set()
+    for name, command in sorted(_walk("", cli.dd0c), key=lambda one: len(one[0].split())):
+        if id(command) not in known:
+            known.add(id(command))
+            yield name, command
+
+
+def _walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.Context(command)
+    for inner in command.list_commands(context):
+        found = command.get_command(context, inner)
+        assert found is not None
+        yield from _walk(f"{name} {inner}".strip(), found)
 
 
 VERBS = dict(all_verbs())
@@ -54,7 +63,7 @@ def test_help_teaches_by_example(verb: str) -> None:
     assert f"dd0c {verb}" in text
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS.keys() - SERVING))
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - SERVING - SCRIPTS))
 def test_every_answering_verb_speaks_json(verb: str) -> None:
     """Every verb that answers something has --json."""
     assert any("--json" in parameter.opts for parameter in VERBS[verb].params)
@@ -79,6 +88,8 @@ def test_version_imports_neither_client_nor_server() -> None:
     ("argv", "status", "error", "hint"),
     [
         (["nope"], 2, "No such command 'nope'.", "dd0c --help"),
+        (["usge"], 2, "Did you mean 'usage'?", "dd0c --help"),
+        (["key", "lst"], 2, "Did you mean 'list'?", "dd0c key --help"),
         (["usage", "--by", "moon"], 2, "'moon' is not one of", "dd0c usage --help"),
         (["usage", "--since", "soon"], 2, "'soon' is no time", "24h"),
         (["usage", "--csv", "--json"], 2, "exclude each other", ""),
@@ -104,7 +115,7 @@ def test_without_a_dd0c_here_the_hint_says_how_to_get_one(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         f"error: there is no dd0c in {tmp_path}",
-        "hint: start dd0c here with `dd0c up`, or set DD0C_URL and DD0C_KEY",
+        "hint: start dd0c here with `dd0c up`, or set DD0C_URL and DD0C_KEY, or add a profile",
     ]
 
 
@@ -112,7 +123,7 @@ def test_an_address_where_nobody_answers_is_told_apart(tmp_path: Path) -> None:
     """Nobody at the address: status 7, which says that trying again may help."""
     done = run("org", "list", DD0C_HOME=str(tmp_path), DD0C_URL="http://127.0.0.1:9", DD0C_KEY="k")
     assert done.returncode == 7
-    assert "no dd0c answers at http://127.0.0.1:9" in done.stderr
+    assert "no dd0c answers at http://127.0.0.1:9 (DD0C_URL)" in done.stderr
     assert "dd0c doctor" in done.stderr
 
 

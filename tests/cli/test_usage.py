@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from dd0c.base.errors import InvalidInput
-from dd0c.cli import usage
+from dd0c.cli import times, usage
 from dd0c.products.route.models import Usage
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, register, ship, tenant_of
@@ -36,7 +36,7 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 )
 def test_times_are_durations_or_dates(text: str | None, moment: str | None) -> None:
     """A time is a length before now, a date or a moment; without a zone it is UTC."""
-    assert usage.moment(text, NOW) == moment
+    assert times.before(text, NOW) == moment
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_times_are_durations_or_dates(text: str | None, moment: str | None) -> N
 def test_other_times_are_refused(text: str) -> None:
     """What is no time is refused with an example of one."""
     with pytest.raises(InvalidInput, match="is no time") as caught:
-        usage.moment(text, NOW)
+        times.before(text, NOW)
     assert "24h" in caught.value.hint
 
 

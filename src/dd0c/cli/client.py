@@ -1,7 +1,10 @@
 """How verbs reach the API: where it is, with which key, and what its errors mean here.
 
-The address is DD0C_URL, else what the `dd0c up` of this home wrote down, else the console port of
-the settings. The key is DD0C_KEY, else the home's owner.key, which is never sent to another
+Address and key come from, first wins: `--profile`; DD0C_URL and DD0C_KEY; the profile of
+DD0C_PROFILE, else the one chosen by `dd0c profile use`; the dd0c of this machine, which is where
+its `dd0c up` wrote that it listens, with the home's owner.key. Every error says which it was.
+
+A key goes only where it belongs: a profile's to that profile's address, the owner.key to this
 machine. A key is no command-line flag: every user of a machine can read the others' flags.
 """
 
@@ -17,10 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
 import httpx
 
 from dd0c.base import errors, settings
 from dd0c.base.secrets import Secret
+from dd0c.cli import profiles, progress
 
 DEADLINE_S = 30.0
 PAGE = "100"
@@ -31,34 +36,51 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An API and the key to use it with."""
+    """An API and the key to use it with, and where either was found."""
 
     url: str
     key: Secret
+    url_from: str
+    key_from: str
 
 
-def find_target(environ: Mapping[str, str] | None = None) -> Target:
-    """The API these verbs speak to; SetupError when there is no key for it."""
+def find_target(environ: Mapping[str, str] | None = None, profile: str | None = None) -> Target:
+    """The API these verbs speak to (`profile`: as the flag says); SetupError without a key."""
     env = os.environ if environ is None else environ
+    url, key = env.get("DD0C_URL"), env.get("DD0C_KEY")
+    if profile is not None:
+        return _of_profile(env, profile, f"profile {profile}", None)
+    if url:
+        url = profiles.check_url(url, "DD0C_URL")
+        if key:
+            return Target(url, Secret(key.strip()), "DD0C_URL", "DD0C_KEY")
+        return _of_host(settings.load(environ=env), url, "DD0C_URL")
+    if name := env.get("DD0C_PROFILE"):
+        return _of_profile(env, name, f"profile {name} (DD0C_PROFILE)", key)
+    if name := profiles.load(env).use:
+        return _of_profile(env, name, f"profile {name} (`dd0c profile use`)", key)
     here = settings.load(environ=env)
-    url = (env.get("DD0C_URL") or _local_url(here)).rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        raise errors.SetupError(f"DD0C_URL must start with http:// or https://, not {url!r}")
-    if key := env.get("DD0C_KEY"):
-        return Target(url, Secret(key.strip()))
-    if not _is_loopback(url):
-        raise errors.SetupError(
-            f"there is no key for {url}",
-            hint="set DD0C_KEY; the owner key of this machine is not sent to others",
-        )
-    try:
-        return Target(url, Secret((here.home / "owner.key").read_text().strip()))
-    except FileNotFoundError:
-        hint = "start dd0c here with `dd0c up`, or set DD0C_URL and DD0C_KEY"
-        raise errors.SetupError(f"there is no dd0c in {here.home}", hint=hint) from None
-    except OSError as error:
-        hint = "run as the user that started dd0c, or set DD0C_KEY"
-        raise errors.SetupError(f"owner.key cannot be read: {error.strerror}", hint=hint) from None
+    url, url_from = _local_url(here)
+    if key:
+        return Target(url, Secret(key.strip()), url_from, "DD0C_KEY")
+    return _of_host(here, url, url_from)
+
+
+def is_elsewhere(environ: Mapping[str, str], profile: str | None) -> bool:
+    """Whether verbs would speak to something else than what this home's settings say."""
+    return bool(
+        profile
+        or environ.get("DD0C_URL")
+        or environ.get("DD0C_PROFILE")
+        or profiles.load(environ).use
+    )
+
+
+def chosen_profile() -> str | None:
+    """What --profile says in the command that runs."""
+    context = click.get_current_context(silent=True)
+    given = context.find_root().params.get("profile") if context else None
+    return given if isinstance(given, str) else None
 
 
 def call(
@@ -67,58 +89,83 @@ def call(
     *,
     body: Mapping[str, Any] | None = None,
     query: Mapping[str, str | None] | None = None,
+    deadline_s: float = DEADLINE_S,
 ) -> Any:
     """The decoded JSON answer of `/api/v1{path}`; an error of the tree when it is none."""
-    with _connect() as client:
-        answer = client.request(method, path, json=body, params=_given(query))
-        _check(answer)
+    with _connect(deadline_s) as (target, client):
+        answer = client.request(method, f"/api/v1{path}", json=body, params=_given(query))
+        _check(answer, target)
         return answer.json()
 
 
-def list_all(path: str) -> list[Any]:
+def list_all(path: str, query: Mapping[str, str | None] | None = None) -> list[Any]:
     """The items of every page of `/api/v1{path}`."""
-    items: list[Any] = []
+    return list(iterate(path, query))
+
+
+def iterate(path: str, query: Mapping[str, str | None] | None = None) -> Iterator[Any]:
+    """The items of `/api/v1{path}`, page by page as they are asked for."""
     cursor = None
     while True:
-        page = call("GET", path, query={"cursor": cursor, "limit": PAGE})
-        items += page["items"]
+        page = call("GET", path, query={"limit": PAGE, **(query or {}), "cursor": cursor})
+        yield from page["items"]
         cursor = page.get("next_cursor")
         if cursor is None:
-            return items
+            return
 
 
 def stream_text(path: str, query: Mapping[str, str | None]) -> Iterator[str]:
     """The answer of `/api/v1{path}` as text, piece by piece: exports may be large."""
-    with _connect() as client, client.stream("GET", path, params=_given(query)) as answer:
+    with (
+        _connect(DEADLINE_S) as (target, client),
+        client.stream("GET", f"/api/v1{path}", params=_given(query)) as answer,
+    ):
         if answer.is_error:
             answer.read()
-        _check(answer)
+        _check(answer, target)
         yield from answer.iter_text()
 
 
+def server_version() -> str:
+    """The version of the dd0c that answers."""
+    with _connect(DEADLINE_S) as (target, client):
+        answer = client.get("/api/openapi.json")
+        _check(answer, target)
+        return str(answer.json()["info"]["version"])
+
+
 @contextmanager
-def _connect() -> Iterator[httpx.Client]:
-    target = find_target()
+def _connect(deadline_s: float) -> Iterator[tuple[Target, httpx.Client]]:
+    target = find_target(profile=chosen_profile())
     try:
-        with httpx.Client(
-            base_url=f"{target.url}/api/v1",
-            headers={"Authorization": f"Bearer {target.key.reveal()}"},
-            timeout=DEADLINE_S,
-            trust_env=not _is_loopback(target.url),  # no proxy stands before this machine
-        ) as client:
-            yield client
+        with (
+            progress.working(f"asking {target.url} …"),
+            httpx.Client(
+                base_url=target.url,
+                headers={"Authorization": f"Bearer {target.key.reveal()}"},
+                timeout=deadline_s,
+                trust_env=not is_loopback(target.url),  # no proxy stands before this machine
+            ) as client,
+        ):
+            yield target, client
     except httpx.TimeoutException:
         raise errors.Timeout(
-            f"{target.url} did not answer within {DEADLINE_S:.0f} s", hint="dd0c doctor"
+            f"{target.url} ({target.url_from}) did not answer within {deadline_s:.0f} s",
+            hint="dd0c doctor",
         ) from None
     except httpx.TransportError as error:
         raise errors.Unavailable(
-            f"no dd0c answers at {target.url} ({error})",
-            hint="start it with `dd0c up`, or set DD0C_URL; `dd0c doctor` finds out more",
+            f"no dd0c answers at {target.url} ({target.url_from}): {error}",
+            hint="start it with `dd0c up`, or say where it is with DD0C_URL or a profile; "
+            "`dd0c doctor` finds out more",
+        ) from None
+    except UnicodeEncodeError:
+        raise errors.Unauthenticated(
+            f"the key of {target.key_from} has a character that keys do not use"
         ) from None
 
 
-def _check(answer: httpx.Response) -> None:
+def _check(answer: httpx.Response, target: Target) -> None:
     if not answer.is_error:
         return
     try:
@@ -128,7 +175,10 @@ def _check(answer: httpx.Response) -> None:
     if not isinstance(problem, dict) or "detail" not in problem:
         problem = {"detail": f"HTTP {answer.status_code} from {answer.url}: is that a dd0c?"}
     kind = _BY_STATUS.get(answer.status_code, errors.Internal)
-    raise kind(str(problem["detail"]), hint=str(problem.get("hint") or ""))
+    message = str(problem["detail"])
+    if kind in (errors.Unauthenticated, errors.Forbidden):
+        message = f"{message} (key of {target.key_from} at {target.url})"
+    raise kind(message, hint=str(problem.get("hint") or ""))
 
 
 def _given(query: Mapping[str, str | None] | None) -> dict[str, str]:
@@ -144,12 +194,44 @@ def read_facts(home: Path) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
-def _local_url(here: settings.Settings) -> str:
-    facts = read_facts(here.home) or {}
-    return str(facts.get("console_url") or f"http://127.0.0.1:{here.console_port}")
+def _of_profile(env: Mapping[str, str], name: str, source: str, key: str | None) -> Target:
+    one = profiles.load(env).get(name)
+    if key:
+        return Target(one.url, Secret(key.strip()), source, "DD0C_KEY")
+    read = one.read_key()
+    if read is None:
+        raise errors.SetupError(
+            f"{source} has no key", hint=f"dd0c profile add {name} --url {one.url}"
+        )
+    return Target(one.url, read, source, source)
 
 
-def _is_loopback(url: str) -> bool:
+def _of_host(here: settings.Settings, url: str, url_from: str) -> Target:
+    """With the owner.key of this home, which no other machine ever gets."""
+    if not is_loopback(url):
+        raise errors.SetupError(
+            f"there is no key for {url}",
+            hint="set DD0C_KEY; the owner key of this machine is not sent to others",
+        )
+    path = here.home / "owner.key"
+    try:
+        return Target(url, Secret(path.read_text().strip()), url_from, str(path))
+    except FileNotFoundError:
+        hint = "start dd0c here with `dd0c up`, or set DD0C_URL and DD0C_KEY, or add a profile"
+        raise errors.SetupError(f"there is no dd0c in {here.home}", hint=hint) from None
+    except OSError as error:
+        hint = "run as the user that started dd0c, or set DD0C_KEY"
+        raise errors.SetupError(f"owner.key cannot be read: {error.strerror}", hint=hint) from None
+
+
+def _local_url(here: settings.Settings) -> tuple[str, str]:
+    if url := (read_facts(here.home) or {}).get("console_url"):
+        return str(url), f"the dd0c of {here.home}"
+    return f"http://127.0.0.1:{here.console_port}", "the settings of this machine"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine itself."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

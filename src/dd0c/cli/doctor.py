@@ -51,8 +51,8 @@ class Finding:
 
 
 @click.command()
-@output.json_option
-def doctor(as_json: bool) -> int:
+@output.formats("json")
+def doctor(how: output.How) -> int:
     """Find out what is wrong, why, and what to do. The exit status is 1 when something is.
 
     \b
@@ -62,7 +62,7 @@ def doctor(as_json: bool) -> int:
     """
     findings = list(examine(os.environ))
     worst = next((s for s in ("problem", "warning") if any(f.state == s for f in findings)), "ok")
-    if as_json:
+    if how == "json":
         output.write_json({"status": worst, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:

@@ -1,8 +1,7 @@
 """`dd0c`: finds the verb, imports only its module, and turns errors into a line and a status.
 
 Every failure is `error: …` on stderr, then `hint: …` where something can be done about it. The exit
-status comes from the error tree (base/errors.py): 2 for input and settings, 3 for a key that is
-missing or too weak, 4 for not found, 5 for a conflict, 6 for a limit, 7 for a part that is away.
+status comes from the error tree (base/errors.py); `exits` makes the table of them.
 """
 
 from __future__ import annotations
@@ -13,15 +12,23 @@ import os
 import sys
 
 import click
+from click.exceptions import NoSuchCommand
 
 from dd0c.base.errors import Error
+from dd0c.cli import completing, exits, output
 
 VERBS = {
     "up": ("serve", "Start everything on this machine; Ctrl-C stops it."),
+    "status": ("status", "Whether it is well, and the last day's numbers."),
     "usage": ("usage", "Tokens and cost by model, key or day."),
+    "requests": ("requests", "List requests, show one's whole story, follow them live."),
+    "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),
     "org": ("org", "Make and list organisations."),
+    "whoami": ("whoami", "Which dd0c, which key, what it may do."),
+    "profile": ("profile", "Name installations, to reach them with --profile."),
     "doctor": ("doctor", "Find out what is wrong, why, and what to do."),
+    "completion": ("completion", "Completion for bash, zsh or fish."),
     "version": ("version", "The version of dd0c and of what it runs on."),
     "gateway": ("serve", "Run the LLM gateway alone."),
     "control": ("serve", "Run the console and the API alone."),
@@ -37,9 +44,8 @@ Start here:
   dd0c key create laptop                   a key that may only call models
 
 Verbs find a dd0c on this machine by themselves. Elsewhere set DD0C_URL (the console's address)
-and DD0C_KEY. Every verb has --help, and --json where it answers something.
-
-Completion in bash (zsh, fish alike): eval "$(_DD0C_COMPLETE=bash_source dd0c)"
+and DD0C_KEY, or name it once with `dd0c profile add`. Every verb has --help, and --json where it
+answers something. NO_COLOR and FORCE_COLOR are respected.
 """
 
 
@@ -56,9 +62,22 @@ class Verbs(click.Group):
         verb: click.Command = getattr(module, cmd_name)
         return verb
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand:
+            raise NoSuchCommand(args[0], possibilities=VERBS, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, short) for name, (_, short) in VERBS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Exit statuses"):
+            formatter.write_dl([(str(status), meaning) for status, meaning in exits.table()])
 
 
 @click.command(
@@ -66,7 +85,13 @@ class Verbs(click.Group):
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-def dd0c() -> None:
+@click.option(
+    "--profile",
+    metavar="NAME",
+    shell_complete=completing.profile_names,
+    help="The installation to speak to (DD0C_PROFILE); see `dd0c profile`.",
+)
+def dd0c(profile: str | None) -> None:
     """A self-hosted control plane for teams that run software and AI. First: an LLM gateway that
     bills every token."""
 
@@ -100,10 +125,16 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _fail(message: str, hint: str, status: int) -> int:
-    click.echo(f"error: {message}", err=True)
+    _tell("error:", "red", message)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        _tell("hint:", "cyan", hint)
     return status
+
+
+def _tell(word: str, colour: str, text: str) -> None:
+    coloured = output.in_colour(sys.stderr)
+    head = click.style(word, fg=colour, bold=True) if coloured else word
+    click.echo(f"{head} {text}", err=True, color=coloured)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dd0c.cli import client, output
+from dd0c.cli.output import Column, How
 
 
 @click.group()
@@ -14,8 +15,8 @@ def org() -> None:
 
 @org.command()
 @click.argument("name")
-@output.json_option
-def create(name: str, as_json: bool) -> None:
+@output.formats("json")
+def create(name: str, how: How) -> None:
     """Make the organisation NAME and its first key, which is shown this once.
 
     \b
@@ -24,7 +25,7 @@ def create(name: str, as_json: bool) -> None:
       dd0c org create acme --json
     """
     made = client.call("POST", "/orgs", body={"name": name})
-    if as_json:
+    if how == "json":
         output.write_json(made)
         return
     click.echo(made["owner_key"])
@@ -32,19 +33,18 @@ def create(name: str, as_json: bool) -> None:
 
 
 @org.command("list")
-@output.json_option
-def list_orgs(as_json: bool) -> None:
+@output.formats("json", "csv")
+def list_orgs(how: How) -> None:
     """List all organisations.
 
     \b
-    Example:
+    Examples:
       dd0c org list
+      dd0c org list --json | jq -r '.items[].org'
     """
-    found = client.list_all("/orgs")
-    if as_json:
-        output.write_json({"items": found})
-        return
-    rows = [(one["org"], one["id"], one["created_at"][:10]) for one in found]
-    output.write_table(
-        ("organisation", "id", "created"), rows, numeric=output.NONE, whole=frozenset({1, 2})
+    columns = (
+        Column("organisation", "org"),
+        Column("id", "id", "whole"),
+        Column("created", "created_at", "moment"),
     )
+    output.write_list(how, client.list_all("/orgs"), columns)

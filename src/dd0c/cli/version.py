@@ -8,11 +8,12 @@ import click
 
 import dd0c
 from dd0c.cli import output
+from dd0c.cli.output import How
 
 
 @click.command()
-@output.json_option
-def version(as_json: bool) -> None:
+@output.formats("json")
+def version(how: How) -> None:
     """The version of dd0c and of the Python and system it runs on.
 
     \b
@@ -25,7 +26,7 @@ def version(as_json: bool) -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
-    if as_json:
+    if how == "json":
         output.write_json(facts)
     else:
         click.echo(f"dd0c {facts['version']} (Python {facts['python']}, {facts['system']})")

@@ -1,0 +1,20 @@
+"""Exit statuses: one table, from the error tree, for the help and for docs/reference."""
+
+from __future__ import annotations
+
+from dd0c.base import errors
+
+BESIDES = {
+    0: "it worked",
+    1: "`doctor`, `status`: something is wrong; else a bug of dd0c",
+    130: "interrupted",
+}
+
+
+def table() -> list[tuple[int, str]]:
+    """Every exit status and what it means."""
+    meanings: dict[int, list[str]] = {status: [text] for status, text in BESIDES.items()}
+    for kind in errors.Error.__subclasses__():
+        if kind.exit_status not in BESIDES:
+            meanings.setdefault(kind.exit_status, []).append(str(kind()).rstrip("."))
+    return [(status, "; ".join(texts)) for status, texts in sorted(meanings.items())]

@@ -1,0 +1,44 @@
+"""`dd0c route`: the LLM gateway, by its product's name. Its daily verbs are top-level as well."""
+
+from __future__ import annotations
+
+import click
+
+from dd0c.cli import client, output
+from dd0c.cli.output import Column, How
+from dd0c.cli.requests import requests
+from dd0c.cli.usage import usage
+
+
+@click.group()
+def route() -> None:
+    """The LLM gateway: its providers, requests and usage."""
+
+
+@route.command()
+@output.formats("json", "csv")
+def providers(how: How) -> None:
+    """List the providers that requests can go to: the organisation's own, then everybody's.
+
+    A model written `name/model` picks the provider of that name.
+
+    \b
+    Examples:
+      dd0c route providers
+      dd0c route providers --json | jq '.items[] | select(.enabled)'
+    """
+    columns = (
+        Column("provider", "name"),
+        Column("dialect", "dialect", "whole"),
+        Column("state", lambda one: "enabled" if one["enabled"] else "disabled", "state"),
+        Column("kind", lambda one: "simulated" if one["simulated"] else "real", "whole"),
+        Column("of", "owner", "whole"),
+        Column("url", "base_url", spare=True),
+        Column("prices", "price_provider", spare=True),
+        Column("id", "id", "whole", spare=True),
+    )
+    output.write_list(how, client.call("GET", "/route/providers")["items"], columns)
+
+
+route.add_command(requests)
+route.add_command(usage)

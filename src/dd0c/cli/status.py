@@ -1,0 +1,83 @@
+"""`dd0c status`: on one screen, whether it is well and what it did in the last day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from dd0c.base.clock import SystemClock
+from dd0c.base.errors import Forbidden
+from dd0c.cli import client, output
+from dd0c.cli.output import UNKNOWN
+
+LAST_DAY = timedelta(hours=24)
+
+
+@click.command()
+@output.formats("json")
+def status(how: output.How) -> int:
+    """Whether dd0c is well, and the last 24 hours in numbers. The exit status is 1 when it is not.
+
+    How each part is may be seen by keys with the role platform; `dd0c doctor` says what to do.
+
+    \b
+    Examples:
+      dd0c status
+      dd0c status --json | jq .last_day.cost_usd
+      dd0c status > /dev/null || notify-send "dd0c needs a look"
+    """
+    found = _ask()
+    if how == "json":
+        output.write_json(found)
+    else:
+        output.write_facts(_facts(found))
+    return 1 if found["failing"] else 0
+
+
+def _ask() -> dict[str, Any]:
+    target = client.find_target(profile=client.chosen_profile())
+    me = client.call("GET", "/me")
+    since = (SystemClock().now() - LAST_DAY).isoformat()
+    usage = client.call("GET", "/route/usage", query={"by": "model", "since": since})
+    try:
+        report = client.call("GET", "/health")
+    except Forbidden:
+        report = None
+    failing = [one for one in (report or {"items": []})["items"] if one["status"] != "ok"]
+    return {
+        "url": target.url,
+        "version": client.server_version(),
+        "org": me["org"],
+        "health": None if report is None else report["status"],
+        "failing": [{"name": one["name"], "detail": one["detail"]} for one in failing],
+        "last_day": usage["total"],
+        "top_models": [row["model"] for row in usage["rows"][:3]],
+    }
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    day = found["last_day"]
+    simulated = day["simulated_cost_usd"]
+    health = {None: "answers (its parts are for keys with the role platform)", "ok": "all is well"}
+    failing = [(one["name"], f"failing: {one['detail']}") for one in found["failing"]]
+    return [
+        ("dd0c", f"{found['version']} at {found['url']}"),
+        ("organisation", found["org"]),
+        ("health", health.get(found["health"], "something is wrong: `dd0c doctor`")),
+        *failing,
+        ("", ""),
+        ("last 24 hours", ""),
+        ("  requests", day["requests"]),
+        ("  tokens in", _or_unknown(day["input"])),
+        ("  tokens out", _or_unknown(day["output"])),
+        ("  cost USD", _or_unknown(day["cost_usd"])),
+        ("  simulated", simulated and f"{simulated} of it: nobody charges that"),
+        ("  unpriced", day["unpriced_requests"] or None),
+        ("  models", found["top_models"] or None),
+    ]
+
+
+def _or_unknown(value: Any) -> Any:
+    return UNKNOWN if value is None else value

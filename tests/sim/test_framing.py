@@ -252,14 +252,13 @@ def test_the_last_thousand_are_remembered(sim: Simulator) -> None:
 
 
 def test_unknown_questions_are_answered(sim: Simulator) -> None:
-    """What /_sim does not know is a 404 with a message, a bad rule a 400."""
+    """What /_sim does not know is a 404 with a message, a bad scenario a 400."""
     with connected(sim) as sock, sock.makefile("rb") as stream:
         for method, path, body, status in [
             (b"GET", b"nope", b"", 404),
             (b"GET", b"requests/req_1", b"", 404),
-            (b"POST", b"faults", b'{"fault":"nope"}', 400),
-            (b"POST", b"faults", b'{"fault":"500","rate":2}', 400),
-            (b"POST", b"faults", b"{", 400),
+            (b"POST", b"scenario", b"", 404),
+            (b"PUT", b"scenario", b"{", 400),
         ]:
             head = b"%b /_sim/%b HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
             sock.sendall(head % (method, path, len(body)) + body)

@@ -9,12 +9,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 COMMAND = (
-    "import sys; from dd0c.sim import server;"
-    " sys.exit(server.main('127.0.0.1', 0, faults=sys.argv[1]))"
+    "import sys; from pathlib import Path; from dd0c.sim import server;"
+    " corpus = Path(sys.argv[2]);"
+    " sys.exit(server.main('127.0.0.1', 0, faults=sys.argv[1], replay=corpus))"
 )
+CORPUS = Path(__file__).parents[1] / "corpus" / "llm"
 STOP_TIMEOUT_S = 5.0
 
 
@@ -49,7 +52,7 @@ class Simulator:
 @contextmanager
 def running_simulator(faults: str = "") -> Iterator[Simulator]:
     """Starts a simulator on a free port, with standing faults, and ends it."""
-    command = [sys.executable, "-c", COMMAND, faults]
+    command = [sys.executable, "-c", COMMAND, faults, str(CORPUS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         url = child.stdout.readline().split()[-1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-import msgspec
-
-from dd0c.base.errors import Error, InvalidInput, NotFound
-from dd0c.sim.faults import FAULTS, Rule
+from dd0c.base.errors import Error, NotFound
+from dd0c.sim import scenarios
+from dd0c.sim.faults import FAULTS
 from dd0c.sim.http import Answer, Request, encode
 from dd0c.sim.simulator import Simulator
 
@@ -32,7 +32,7 @@ def _act(simulator: Simulator, request: Request, body: bytes) -> Any:
             return _stats(simulator)
         case "POST", ["reset"]:
             simulator.records.reset()
-            simulator.rules.clear()
+            simulator.play(simulator.first_scenario)
             return {}
         case "GET", ["requests", request_id]:
             record = simulator.records.find(request_id)
@@ -40,22 +40,26 @@ def _act(simulator: Simulator, request: Request, body: bytes) -> Any:
                 raise NotFound(f"no request {request_id} among the last ones")
             return record.summary() | record.received()
         case "GET", ["faults"]:
-            return {"rules": simulator.rules.list_rules(), "faults": FAULTS}
-        case "POST", ["faults"]:
-            simulator.rules.add(_rule(body))
-            return {"rules": simulator.rules.list_rules()}
-        case "DELETE", ["faults"]:
-            simulator.rules.clear()
-            return {"rules": []}
+            return {"faults": FAULTS}
+        case "GET", ["recordings"]:
+            return {"recordings": simulator.recordings.list_names()}
+        case method, ["scenario"]:
+            return _direct(simulator, method, body)
     raise NotFound(f"there is no {request.method} {request.path}")
 
 
-def _rule(body: bytes) -> Rule:
-    try:
-        return msgspec.json.decode(body, type=Rule)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = 'POST {"fault": "status=429;retry_after=2", "count": 3}'
-        raise InvalidInput(f"that is no rule: {error}", hint=hint) from None
+def _direct(simulator: Simulator, method: str, body: bytes) -> Any:
+    """Shows the scenario, begins another one, or goes back to the first."""
+    match method:
+        case "PUT":
+            simulator.play(scenarios.read_json(body))
+        case "DELETE":
+            simulator.play(simulator.first_scenario)
+        case "GET":
+            pass
+        case _:
+            raise NotFound(f"there is no {method} {PREFIX}scenario")
+    return simulator.performance.shown(time.monotonic())
 
 
 def _stats(simulator: Simulator) -> dict[str, Any]:

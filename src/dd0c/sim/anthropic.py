@@ -135,7 +135,7 @@ def answer_messages(ask: Messages, faults: Faults, key: str) -> Answer:
         lines = headers(faults) + b"cache-control: no-cache\r\n"
         return Answer(200, lines, ID_HEADER, stream=stream, media_type=EVENT_STREAM)
     usage = _usage(counts, output)
-    return Answer(200, headers(faults), ID_HEADER, encode(message | usage))
+    return Answer(200, headers(faults), ID_HEADER, encode(message | usage), tokens=output)
 
 
 def _stop_reason(reply: Reply) -> str:
@@ -191,7 +191,7 @@ def _stream(
         _event("message_stop"),
     )
     failure = _event("error", error=_error(529))
-    return Stream(opening, (Run(before, reply.pieces, after),), closing, failure)
+    return Stream((*opening, Run(before, reply.pieces, after), *closing), closing[1], failure)
 
 
 def list_models() -> Answer:
@@ -230,9 +230,12 @@ def refuse(refusal: Refusal, faults: Faults, request_id: str) -> Answer:
         error["message"] = refusal.message
     body = {"type": "error", "error": error, "request_id": request_id}
     lines = headers(faults, limited=refusal.status == 429)
-    if refusal.status == 429:
-        lines += b"retry-after: %g\r\n" % faults.retry_after
+    wait_s = 1.0 if refusal.status == 429 and faults.retry_after is None else faults.retry_after
+    if wait_s is not None:
+        lines += b"retry-after: %g\r\n" % wait_s
     should_retry = refusal.status in (408, 409, 429) or refusal.status >= 500
+    if faults.should_retry is not None:
+        should_retry = faults.should_retry
     lines += b"x-should-retry: %b\r\n" % (b"true" if should_retry else b"false")
     return Answer(refusal.status, lines, ID_HEADER, encode(body))
 

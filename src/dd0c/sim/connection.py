@@ -154,10 +154,10 @@ class Connection(asyncio.Protocol):
             self._finish()
             return
         self._record = record = simulator.records.open(request, body)
-        answer, faults = simulator.respond(request, body, record)
-        record.status = answer.status
-        start = head(answer, request, int(time.time()))
-        self._steps = delivery.perform(start, answer, faults, chunks=request.chunks)
+        plan = simulator.respond(request, body, record)
+        record.status = plan.answer.status
+        start = head(plan.answer, request, int(time.time()))
+        self._steps = delivery.perform(start, plan, chunks=request.chunks)
         self._advance()
 
     def _leave_out(self) -> None:

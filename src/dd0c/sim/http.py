@@ -38,39 +38,55 @@ class Request(msgspec.Struct):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """Content events that differ only in their text: `before`, the text as JSON, `after`."""
+    """Content events that differ only in their text: `before`, the text as JSON, `after`.
+
+    With `first_number` they are numbered too: `after` then holds a `%d` for the number.
+    """
 
     before: bytes
     pieces: tuple[str, ...]
     after: bytes
+    first_number: int | None = None
+
+    def events(self) -> Iterator[bytes]:
+        """Every event with the blank line that ends it."""
+        before, after, number = self.before, self.after, self.first_number
+        for piece in self.pieces:
+            if number is None:
+                yield b"%b%b%b" % (before, encode(piece), after)
+            else:
+                yield b"%b%b%b" % (before, encode(piece), after % number)
+                number += 1
 
 
 class Stream(msgspec.Struct, frozen=True):
     """The events of a streamed answer. Content is rendered as it is sent, not before: a thousand
     long streams would otherwise be held in memory as a thousand copies of their framing."""
 
-    opening: tuple[bytes, ...]
-    content: tuple[Run, ...]
-    closing: tuple[bytes, ...]
-    failure: bytes  # the provider's own error event
+    parts: tuple[bytes | Run, ...]
+    finish: bytes = b""  # the part that says why the answer ends
+    failure: bytes = b""  # the provider's own error event
 
     @property
     def garbage(self) -> bytes:
         """A content event that breaks off amid its JSON."""
-        return self.content[0].before + b"\n\n"
+        runs = (part.before for part in self.parts if isinstance(part, Run))
+        return next(runs, b"data: {") + b"\n\n"
 
     def events(self) -> Iterator[bytes]:
         """Every event with the blank line that ends it."""
-        yield from self.opening
-        for run in self.content:
-            before, after = run.before, run.after
-            for piece in run.pieces:
-                yield b"%b%b%b" % (before, encode(piece), after)
-        yield from self.closing
+        for part in self.parts:
+            if isinstance(part, Run):
+                yield from part.events()
+            else:
+                yield part
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is to be sent: a body or a stream, under a status and the provider's own headers."""
+    """What is to be sent: a body or a stream, under a status and the provider's own headers.
+
+    `tokens` is what a model would have had to write, the measure of how long that takes.
+    """
 
     status: int
     headers: bytes  # whole lines, each ended by CRLF
@@ -78,6 +94,8 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
     stream: Stream | None = None
     media_type: bytes = JSON
+    tokens: int = 0
+    chunked: bool = False  # a body in chunks; a stream always is
 
 
 class Refusal(Exception):
@@ -98,7 +116,7 @@ def _date(second: int) -> bytes:
 
 def head(answer: Answer, request: Request, now_s: int) -> bytes:
     """The status line and headers of an answer."""
-    if answer.stream is None:
+    if answer.stream is None and not answer.chunked:
         length = b"content-length: %d\r\n" % len(answer.body)
     else:
         length = b"transfer-encoding: chunked\r\n" if request.chunks else b""

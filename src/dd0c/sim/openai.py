@@ -177,7 +177,13 @@ def answer_chat(chat: Chat, faults: Faults, key: str) -> Answer:
         stream = _stream(common, choices, usage, asked=asked)
         return Answer(200, lines, ID_HEADER, stream=stream, media_type=EVENT_STREAM)
     body = common | {"choices": [_choice(n, reply) for n, reply in enumerate(choices)]}
-    return Answer(200, lines, ID_HEADER, encode(body | ({"usage": usage} if usage else {})))
+    return Answer(
+        200,
+        lines,
+        ID_HEADER,
+        encode(body | ({"usage": usage} if usage else {})),
+        tokens=sum(reply.tokens for reply in choices),
+    )
 
 
 def _choice(index: int, reply: Reply) -> dict[str, Any]:
@@ -225,7 +231,7 @@ def _stream(
         closing.append(data_event(common | {"choices": [], "usage": usage}))
     closing.append(b"data: [DONE]\n\n")
     failure = data_event({"error": _error(500)})
-    return Stream(tuple(opening), tuple(runs), tuple(closing), failure)
+    return Stream((*opening, *runs, *closing), closing[0], failure)
 
 
 def list_models() -> Answer:
@@ -259,10 +265,11 @@ def refuse(refusal: Refusal, faults: Faults, request_id: str) -> Answer:
         error |= {"message": refusal.message, "code": refusal.code or None}
     body = {"error": error | {"param": refusal.param}}
     lines = headers(faults, limited=refusal.status == 429)
-    if refusal.status in (429, 503):
-        lines += b"retry-after: %g\r\n" % faults.retry_after
-    if refusal.status == 429:
-        lines += b"retry-after-ms: %d\r\n" % (faults.retry_after * 1000)
+    wait_s = 1.0 if refusal.status == 429 and faults.retry_after is None else faults.retry_after
+    if wait_s is not None:
+        lines += b"retry-after: %g\r\nretry-after-ms: %d\r\n" % (wait_s, wait_s * 1000)
+    if faults.should_retry is not None:
+        lines += b"x-should-retry: %b\r\n" % (b"true" if faults.should_retry else b"false")
     return Answer(refusal.status, lines, ID_HEADER, encode(body))
 
 

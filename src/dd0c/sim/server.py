@@ -9,28 +9,41 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from dd0c.base import process
 from dd0c.base.errors import SetupError
-from dd0c.sim import prose
+from dd0c.sim import prose, scenarios
 from dd0c.sim.connection import Connection
+from dd0c.sim.replay import Recordings
+from dd0c.sim.scenarios import Scenario
 from dd0c.sim.simulator import Simulator
 
 BACKLOG: Final = 4096
 SEND_BUFFER_BYTES: Final = 128 * 1024  # a default socket takes 4 MB before a slow client is seen
 
 
-def main(host: str, port: int, *, listen_fd: int | None = None, faults: str = "") -> int:
+def main(
+    host: str,
+    port: int,
+    *,
+    listen_fd: int | None = None,
+    faults: str = "",
+    scenario: Path | None = None,
+    replay: Path | None = None,
+) -> int:
     """Serve until SIGTERM, SIGINT or the supervisor's end; returns the exit status.
 
-    `faults` is the text of `x-sim-fault` for all requests that do not ask for their own, such as
-    `slow_first_token=200;pace=15`. `listen_fd` is an inherited listening socket instead of an
-    address. One line with the address is written to stdout when requests are accepted.
+    `faults` is the text of `x-sim-fault` for all requests that neither ask for their own nor are
+    struck by the rules of the file `scenario`; `replay` is the folder of recordings. `listen_fd` is
+    an inherited listening socket instead of an address. One line with the address is written to
+    stdout when requests are accepted.
     """
-    simulator = Simulator(faults)
+    rules = Scenario() if scenario is None else scenarios.read_file(scenario)
+    simulator = Simulator(scenarios.ended_by(rules, faults), Recordings(replay))
     listener = _listen(host, port, listen_fd)
     _allow_descriptors()
     prose.compose(b"")  # loads the tokenizer now: 0.2 s that the first request must not pay

@@ -1,8 +1,9 @@
-"""Who answers what: from a request to a planned answer and the faults it is delivered with."""
+"""Who answers what: from a request to a planned answer, its faults and its pace."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -12,12 +13,27 @@ import msgspec
 
 from dd0c.base.errors import InvalidInput
 from dd0c.sim import anthropic, embeddings, openai
-from dd0c.sim.faults import NONE, Faults, Rules, parse
+from dd0c.sim.delivery import Plan
+from dd0c.sim.distortion import distort
+from dd0c.sim.faults import NONE, Faults, lacking, parse
 from dd0c.sim.http import Answer, Refusal, Request
+from dd0c.sim.latency import INSTANT
 from dd0c.sim.records import Record, Records
+from dd0c.sim.replay import Recordings
+from dd0c.sim.scenarios import Facts, Performance, Scenario
 
 BODY_BYTES_CACHED: Final = 16 * 1024
 REFUSED_KEYS: Final = "invalid"  # keys that begin so are not accepted
+NEEDS: Final = {
+    "stream": "a streamed answer",
+    "own stream": "a streamed answer that is no recording",
+    "body": "an answer that is no stream",
+    "text": "a model that writes",
+    "tools": "a request with tools",
+    "usage": "an answer with usage",
+    "anthropic": "Anthropic's messages",
+    "1.1": "HTTP/1.1",
+}
 
 
 class Dialect(Protocol):
@@ -33,60 +49,124 @@ class Dialect(Protocol):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """How one path is served: its body is parsed, then answered under faults and with a key."""
+    """How one path is served: its body is parsed, then answered under faults and with a key.
+    `traits` are the kinds of faults its answers can show (Fault.needs)."""
 
     dialect: Dialect
     parse: Callable[[bytes], Any]
     answer: Callable[[Any, Faults, str], Answer]
+    traits: frozenset[str]
 
 
+WRITES: Final = frozenset({"text", "usage"})
+COUNTS: Final = frozenset({"usage"})
 ENDPOINTS: Final = {
-    "/v1/chat/completions": Endpoint(openai, openai.parse_chat, openai.answer_chat),
-    "/v1/embeddings": Endpoint(openai, embeddings.parse, embeddings.answer),
-    "/v1/messages": Endpoint(anthropic, anthropic.parse_messages, anthropic.answer_messages),
+    "/v1/chat/completions": Endpoint(openai, openai.parse_chat, openai.answer_chat, WRITES),
+    "/v1/embeddings": Endpoint(openai, embeddings.parse, embeddings.answer, COUNTS),
+    "/v1/messages": Endpoint(
+        anthropic, anthropic.parse_messages, anthropic.answer_messages, WRITES | {"anthropic"}
+    ),
 }
 MODELS: Final = "/v1/models"
 
 
 class Simulator:
-    """The state of a simulator: rules and records. What it answers follows from the request."""
+    """The state of a simulator: scenario and records. What it answers follows from the request."""
 
-    def __init__(self, standing_faults: str = "") -> None:
-        self.rules = Rules(standing_faults)
+    def __init__(self, scenario: Scenario | None = None, recordings: Recordings | None = None):
+        self.first_scenario = scenario or Scenario()
+        self.recordings = recordings or Recordings(None)
         self.records = Records()
         self.connections = 0
         self._boot = os.urandom(8).hex()
         self._last_id = 0
+        self.play(self.first_scenario)
+
+    def play(self, scenario: Scenario) -> None:
+        """Begins a scenario, in place of the one under way."""
+        self.performance = Performance(scenario, time.monotonic())
 
     def new_id(self) -> str:
         """An id for a request, unique across restarts."""
         self._last_id += 1
         return f"req_{self._boot}{self._last_id:016x}"
 
-    def respond(self, request: Request, body: bytes, record: Record) -> tuple[Answer, Faults]:
-        """The answer to a request, and the faults of its delivery."""
+    def respond(self, request: Request, body: bytes, record: Record) -> Plan:
+        """The answer to a request, and what its delivery is like."""
         endpoint = ENDPOINTS.get(request.path)
         dialect = endpoint.dialect if endpoint else _asked_dialect(request)
-        chosen = NONE
+        chosen, pace = NONE, INSTANT
         try:
-            key = _key(request, dialect)
-            if endpoint is None:
-                chosen = self._choose(request, "")
-                _strike(chosen, key)
-                return _browse(request, dialect), chosen
-            ask = _ask(request, endpoint, body)
-            record.model, record.streamed = ask.model, bool(getattr(ask, "stream", False))
-            chosen = self._choose(request, ask.model)
-            _strike(chosen, key)
-            return _answer(request, endpoint, body, chosen, key), chosen
+            chosen, make = self._decide(request, endpoint, body, record)
+            pace = self.performance.draw_pace(chosen.profile)
+            answer = make()
         except Refusal as refusal:
-            return dialect.refuse(refusal, chosen, request.id), chosen
+            answer = dialect.refuse(refusal, chosen, request.id)
         except InvalidInput as error:
-            return dialect.refuse(Refusal(400, error.message), chosen, request.id), chosen
+            said = f"{error.message} ({error.hint})" if error.hint else error.message
+            return Plan(dialect.refuse(Refusal(400, said), NONE, request.id), NONE)
+        return Plan(distort(answer, chosen), chosen, pace)
 
-    def _choose(self, request: Request, model: str) -> Faults:
-        asked = request.field(b"x-sim-fault")
-        return parse(asked) if asked else self.rules.choose(request.path, model)
+    def _decide(
+        self, request: Request, endpoint: Endpoint | None, body: bytes, record: Record
+    ) -> tuple[Faults, Callable[[], Answer]]:
+        """The faults of a request, and how its answer is made."""
+        header = request.field(b"x-sim-fault")
+        asked = parse(header) if header else None
+        if asked is not None and asked.replay is not None:
+            return asked, lambda: self.recordings.get_answer(asked)
+        if endpoint is None:
+            return self._decide_unwritten(request, asked)
+        key = _key(request, endpoint.dialect)
+        ask = _ask(request, endpoint, body)
+        record.model, record.streamed = ask.model, bool(getattr(ask, "stream", False))
+        facts = Facts(request.path, ask.model, record.streamed, _traits(request, endpoint, ask))
+        chosen = self._choose(asked, facts)
+        if chosen.replay is not None:
+            return chosen, lambda: self.recordings.get_answer(chosen)
+
+        def make() -> Answer:
+            _strike(chosen, key)
+            return _answer(request, endpoint, body, chosen, key)
+
+        return chosen, make
+
+    def _decide_unwritten(
+        self, request: Request, asked: Faults | None
+    ) -> tuple[Faults, Callable[[], Answer]]:
+        """The same for what no model answers: the list of models, paths of recordings."""
+        traits = frozenset({"body", "1.1"} if request.chunks else {"body"})
+        chosen = self._choose(asked, Facts(request.path, "", stream=False, traits=traits))
+        if chosen.replay is not None:
+            return chosen, lambda: self.recordings.get_answer(chosen)
+        dialect = _asked_dialect(request)
+        key = _key(request, dialect)
+
+        def make() -> Answer:
+            _strike(chosen, key)
+            return _browse(request, dialect)
+
+        return chosen, make
+
+    def _choose(self, asked: Faults | None, facts: Facts) -> Faults:
+        """What the request asks for itself, else what the scenario says."""
+        if asked is None:
+            return self.performance.choose(facts, time.monotonic())
+        refused = lacking(asked, facts.traits)
+        if refused:
+            names = ", ".join(fault.name for fault in refused)
+            raise InvalidInput(f"{facts.path} cannot show {names}: needs {NEEDS[refused[0].needs]}")
+        return asked
+
+
+def _traits(request: Request, endpoint: Endpoint, ask: Any) -> frozenset[str]:
+    """What this request can show; the words are those of Fault.needs."""
+    found = {"stream", "own stream"} if getattr(ask, "stream", False) else {"body"}
+    if request.chunks:
+        found.add("1.1")
+    if getattr(ask, "tools", None):
+        found.add("tools")
+    return endpoint.traits | found
 
 
 def _asked_dialect(request: Request) -> Dialect:

@@ -38,10 +38,13 @@ from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
 from dd0c.products.route.gateway.identity import Identity
 from dd0c.products.route.gateway.parent import Gateway
+from dd0c.products.route.gateway.saved import Shelf
+from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
 from dd0c.products.route.hotpath.snapshot import PriceWanted
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
+from dd0c.products.route.shipper.folder import Folder
 from dd0c.products.route.store.access import ACCESS
 
 PREDECESSOR_S = 6.0  # what the workers of a killed gateway may still need
@@ -77,25 +80,17 @@ async def _serve(
         if (change := configuration.add_prices([found])) is not None:
             fleet.tell(change)
 
+    key, clock = local.load(place), SystemClock()
     fleet = Fleet(doors, _spawner(settings, me), configuration.greeting, find_price)
     feed = Feed(
-        address.conninfo(settings, roles.GATEWAY),
-        Vault(local.load(place)),
-        prices,
-        configuration,
-        fleet.tell,
+        address.conninfo(settings, roles.GATEWAY), Vault(key), prices, configuration, fleet.tell
     )
+    shelf = Shelf(place, key, clock)
+    standby = Standby(
+        shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
+    )
+    addresses: dict[str, Any] = {}
     async with AsyncExitStack() as stack:
-
-        async def open_shipper() -> Shipper:
-            conninfo = address.conninfo(settings, roles.SHIPPER)
-            async with AsyncExitStack() as attempt:
-                pool = await open_pool(conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
-                attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
-                await checks.refuse_unsafe(pool, [ACCESS])
-                await attempt.enter_async_context(heartbeat.reporting(pool, part, facts))
-                await stack.enter_async_context(attempt.pop_all())
-            return Shipper(me.spool, pool, prices, SystemClock())
 
         def facts() -> dict[str, Any]:
             return {**addresses, **gateway.report().facts}
@@ -104,9 +99,8 @@ async def _serve(
             addresses.update(_addresses(me, doors[0], admin_port))
             home.write_atomically(written, json.dumps(addresses) + "\n")
 
-        part = parts.this("gateway", SystemClock())
-        addresses: dict[str, Any] = {}
-        gateway = Gateway(settings, configuration, fleet, feed, open_shipper)
+        ledger = _Ledger(settings, me, prices, facts=facts, stack=stack)
+        gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
         orphaned = asyncio.create_task(_end_without_supervisor(gateway))
@@ -114,6 +108,40 @@ async def _serve(
         written = place.run / "gateway.json"
         stack.callback(written.unlink, missing_ok=True)
         await gateway.run(answers_at)
+
+
+class _Ledger:
+    """The ledger of this gateway: its pool, its row among the parts, its shipper. What was opened
+    is closed with `stack`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        me: Identity,
+        prices: PriceTable,
+        *,
+        facts: heartbeat.Facts,
+        stack: AsyncExitStack,
+    ):
+        self._conninfo = address.conninfo(settings, roles.SHIPPER)
+        self._me = me
+        self._prices = prices
+        self._facts = facts
+        self._stack = stack
+        self._part = parts.this("gateway", SystemClock())
+
+    async def open(self) -> Shipper:
+        async with AsyncExitStack() as attempt:
+            pool = await open_pool(self._conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
+            attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
+            await checks.refuse_unsafe(pool, [ACCESS])
+            reporting = heartbeat.reporting(pool, self._part, self._facts)
+            await attempt.enter_async_context(reporting)
+            await self._stack.enter_async_context(attempt.pop_all())
+        return Shipper(self._me.spool, pool, self._prices, SystemClock())
+
+    def backlog_bytes(self) -> int:
+        return Folder(self._me.spool).unshipped_bytes()
 
 
 def _addresses(me: Identity, door: socket.socket, admin_port: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is; docs/reference/settings.md is generated from it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import tomllib
@@ -14,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from dd0c.base import secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
 
@@ -112,6 +115,15 @@ class Settings:
         "DD0C_SPOOL_SYNC_MS",
         "At most this many milliseconds of closed records lost at a power cut; 0 syncs each.",
     )
+    max_stale_s: float = _setting(
+        86_400.0,
+        "DD0C_MAX_STALE_S",
+        "Seconds that a gateway serves known keys while PostgreSQL is away, from memory or, after a "
+        "restart, from disk; a day, to outlast a night. A key revoked meanwhile works so long.",
+    )
+    log_format: str = _setting(
+        "text", "DD0C_LOG_FORMAT", "`text` for people, `json` for machines; one line a record."
+    )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
     openai_api_key: Secret = _setting(
         Secret(""), "OPENAI_API_KEY", "Registers OpenAI as a provider at `dd0c up`."
@@ -153,6 +165,12 @@ def load(
     return settings
 
 
+def environment(flags: Mapping[str, Any]) -> dict[str, str]:
+    """What flags say, as the environment of a child; what they do not say it reads for itself."""
+    names = {f.name: f.metadata["env"] for f in fields(Settings)}
+    return {names[name]: str(value) for name, value in flags.items() if value is not None}
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text())
@@ -169,13 +187,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _convert(source: str, raw: Any, kind: type) -> Any:
     try:
         if kind is Secret:
-            return raw if isinstance(raw, Secret) else Secret(str(raw))
+            return raw if isinstance(raw, Secret) else _secret(str(raw))
         if isinstance(raw, bool):
             raise TypeError
         return kind(raw)
     except (TypeError, ValueError):
         shown = "" if kind is Secret else f", not {raw!r}"
         raise SetupError(f"{source} must be {_NAMES.get(kind, kind.__name__)}{shown}") from None
+
+
+def _secret(text: str) -> Secret:
+    """The secret, remembered together with the password that an address may hold."""
+    with contextlib.suppress(ValueError):
+        password = urlsplit(text).password or ""
+        for spelled in (password, unquote(password)):
+            secrets.keep(Secret(spelled))
+    return secrets.keep(Secret(text))
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text"}
@@ -189,6 +216,8 @@ def _check(s: Settings) -> None:
         raise SetupError(f"gateway and console cannot both use port {s.gateway_port}")
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
+    if s.log_format not in ("text", "json"):
+        raise SetupError(f"log_format must be text or json, not {s.log_format!r}")
     for f in fields(Settings):
         value = getattr(s, f.name)
         if f.name.endswith(("_s", "_max", "_mb")) and not 0 < value < math.inf:

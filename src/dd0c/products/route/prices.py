@@ -83,11 +83,13 @@ class PriceTable:
         key = (provider, model)
         if len(model) > _NAME_MAX:
             return None
-        if key not in self._found:
-            if len(self._found) >= _NAMES_REMEMBERED_MAX:
-                self._found.clear()
-            self._found[key] = self._compile(provider, model)
-        return self._found[key]
+        known = self._found
+        if key in known:
+            return known[key]
+        if len(self._found) >= _NAMES_REMEMBERED_MAX:
+            self._found = {}  # not cleared: another thread may be reading it
+        found = self._found[key] = self._compile(provider, model)
+        return found
 
     def row(self, price_id: str) -> PriceRow | None:
         """A price by its id, if its model was asked for here."""

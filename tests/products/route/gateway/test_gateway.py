@@ -17,48 +17,16 @@ from pathlib import Path
 import pytest
 
 from dd0c.base.home import Home
-from dd0c.base.secrets import Secret
-from dd0c.base.settings import Settings
-from dd0c.kernel.db import tenancy
-from dd0c.kernel.db.pool import Pool
-from dd0c.kernel.vault import local
-from dd0c.kernel.vault.envelope import Vault
-from dd0c.products.route import providers
+from tests.products.route.gateway.conftest import PROVIDER_KEY
 from tests.products.route.gateway.running import Running, ask, running_gateway, wait_for
 from tests.products.route.gateway.tenant import MANY_KEYS, Tenant, as_owner
 from tests.support import processes
 from tests.support.database import Database
-from tests.support.simulator import Simulator, running_simulator
 
 CONNECTIONS = 24  # the kernel picks a worker for each: that one of two gets none is 1 in 8 million
 REVOCATION_MAX_S = 1.0
 GONE_MAX_S = 5.0
 MESSAGES = [{"role": "user", "content": "hi"}]
-PROVIDER_KEY = "sk-canary-of-the-provider-0123456789"
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    """The upstream."""
-    with running_simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def registered(place: Home, simulator: Simulator, owner_pool: Pool, runner: asyncio.Runner) -> None:
-    """Providers whose key would be noticed anywhere it does not belong."""
-
-    async def register() -> None:
-        settings = Settings(
-            home=place.path,
-            openai_api_key=Secret(PROVIDER_KEY),
-            openai_base_url=simulator.url,
-        )
-        async with tenancy.system(owner_pool) as tx:
-            vault = Vault(local.load(place))
-            await providers.ensure_from_environment(settings, tx, vault, None)
-
-    runner.run(register())
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ already make no message, so reading a row twice is harmless.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from dd0c.products.route.gateway.saved import Saved
 from dd0c.products.route.hotpath.snapshot import (
     KeyEntry,
     KeysChanged,
@@ -27,13 +29,16 @@ from dd0c.products.route.store.keys import KeyRow
 class Configuration:
     """The current keys, providers and prices, and what may not be relied on right now.
 
-    `version` counts the changes, `loaded` says that the first complete set is here.
+    `version` counts the changes, `loaded` says that the first complete set is here, `source` where
+    it came from. `expired`: too old to let any key in.
     """
 
     def __init__(self, pepper: bytes):
         self.version = 0
         self.loaded = False
+        self.source: Literal["database", "disk"] = "database"
         self.stale = False
+        self.expired = False
         self.spool_full = False
         self._pepper = pepper
         self._keys: dict[bytes, KeyEntry] = {}
@@ -71,6 +76,33 @@ class Configuration:
         if self.spool_full:
             messages.append(SpoolFull(full=True))
         return messages
+
+    def restore(self, saved: Saved) -> list[ToWorker]:
+        """Begin with what was kept on disk; changes since are missing."""
+        self._keys = {entry.hash: entry for entry in saved.keys}
+        self._providers = saved.providers
+        self._prices = {(p.provider, p.model): p for p in saved.prices}
+        self.version += 1
+        self.source = "disk"
+        self.loaded = self.stale = True
+        return self.greeting()
+
+    def to_save(self, as_of_us: int) -> Saved:
+        """What to keep on disk."""
+        keys, prices = tuple(self._keys.values()), tuple(self._prices.values())
+        return Saved(as_of_us, keys, self._providers, prices)
+
+    def expire(self) -> list[ToWorker]:
+        """Let no key in until all were read again: those that we know may have been revoked."""
+        self._keys = {}
+        self.version += 1
+        self.expired = self.stale = True
+        return self.greeting()
+
+    def confirm(self) -> None:
+        """PostgreSQL has said everything there is."""
+        self.source = "database"
+        self.expired = False
 
     def set_stale(self, stale: bool) -> Stale | None:
         """Whether changes may be missing; None when that was known."""

@@ -82,8 +82,12 @@ class Feed:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_MAX_S)
 
+    def begin_at_age(self, seconds: float) -> None:
+        """What is known already is from so long ago."""
+        self._looked_at = asyncio.get_running_loop().time() - seconds
+
     def age_s(self) -> float | None:
-        """Seconds since the last look; None before the first."""
+        """Seconds since PostgreSQL said what is known; None while nothing is."""
         if self._looked_at is None:
             return None
         return round(asyncio.get_running_loop().time() - self._looked_at, 3)
@@ -119,6 +123,7 @@ class Feed:
             await self._load_providers(connection)
         self._pass_on(self._configuration.replace_keys(rows))
         self._remember(watermark)
+        self._configuration.confirm()
         if not self._configuration.loaded:
             self._configuration.loaded = True
             self._tell(self._configuration.snapshot())
@@ -131,7 +136,8 @@ class Feed:
         ]
         self._pass_on(self._configuration.replace_providers(found))
         for name in sorted({p.price_provider for p in found}):
-            self._pass_on(self._configuration.add_prices(self._prices.prices(name)))
+            prices = await asyncio.to_thread(self._prices.prices, name)  # compiling takes 0.5 s
+            self._pass_on(self._configuration.add_prices(prices))
 
     async def _open(self, connection: Connection, row: provider_store.Sealed) -> Provider | None:
         """The provider with its secret in the clear; None for one that we cannot use."""

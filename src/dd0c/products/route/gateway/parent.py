@@ -1,9 +1,10 @@
 """Ties the parts of the parent together, and decides how they start, stop and what they tell.
 
 Workers start at once and wait for their snapshot; following and shipping begin when PostgreSQL
-answers and was found to keep tenants apart. A stop closes the listeners, lets workers finish, then
-ships what they wrote. A second one cuts: the attempts that were open are booked as lost. Without
-our supervisor there is no database either, so then nothing is waited for long.
+answers and was found to keep tenants apart; until then what is on disk is served. A stop closes the
+listeners, lets workers finish, then ships what they wrote. A second one cuts: the attempts that
+were open are booked as lost. Without our supervisor there is no database either, so then nothing is
+waited for long.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
@@ -18,6 +20,7 @@ from dd0c.products.route.gateway import admin
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
+from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.shipper import Shipper
 
 CUT_AFTER_DRAIN_S = 1.0
@@ -25,10 +28,23 @@ BOOK_MAX_S = 2.0
 ORPHAN_DRAIN_S = 2.0
 ORPHAN_BOOK_S = 0.3
 RESTART_S = 1.0
+DATABASE_PATIENCE_S = 3.0  # a server that neither answers nor refuses
 SPOOL_CHECK_S = 0.5
 SPOOL_RELEASE = 0.9  # of the bound, so that the door does not flutter
 
 log = logging.getLogger(__name__)
+
+
+class Ledger(Protocol):
+    """Where attempts go. `open` raises Unavailable while PostgreSQL is away."""
+
+    async def open(self) -> Shipper:
+        """What ships them there."""
+        ...
+
+    def backlog_bytes(self) -> int:
+        """Bytes in the spool, while nothing ships."""
+        ...
 
 
 class Gateway:
@@ -39,14 +55,17 @@ class Gateway:
         settings: Settings,
         configuration: Configuration,
         fleet: Fleet,
+        *,
         feed: Feed,
-        open_shipper: Callable[[], Awaitable[Shipper]],
+        standby: Standby,
+        ledger: Ledger,
     ):
         self._settings = settings
         self._configuration = configuration
         self._fleet = fleet
         self._feed = feed
-        self._open_shipper = open_shipper
+        self._standby = standby
+        self._ledger = ledger
         self._shipper: Shipper | None = None
         self._workers_gone = asyncio.Event()
         self._asked_to_stop = False
@@ -87,42 +106,58 @@ class Gateway:
 
     async def _work(self) -> None:
         """Follow, ship and watch the spool until the workers are gone and what they left is in."""
-        self._shipper = shipper = await self._begin()
         loops = [
-            asyncio.create_task(_until_done(self._feed.run)),
             asyncio.create_task(_until_done(self._watch_spool)),
+            asyncio.create_task(_until_done(self._standby.keep)),
         ]
         try:
+            self._shipper = shipper = await self._begin()
+            loops.append(asyncio.create_task(_until_done(self._feed.run)))
             await _until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
+            await self._standby.save()
         finally:
             for loop in loops:
                 loop.cancel()
 
     async def _begin(self) -> Shipper:
+        """Open the ledger; where PostgreSQL refuses or is silent, serve from disk meanwhile."""
         said = False
         while True:
+            opening = asyncio.ensure_future(self._ledger.open())
             try:
-                return await self._open_shipper()
+                await asyncio.wait([opening], timeout=DATABASE_PATIENCE_S)
+                if not opening.done() or isinstance(opening.exception(), Unavailable):
+                    await self._standby.restore()
+                return await opening
             except Unavailable as error:
                 if not said:
-                    log.warning("not ready, waiting for PostgreSQL: %s", error)
+                    log.warning("waiting for PostgreSQL: %s", error)
                 said = True
+            finally:
+                opening.cancel()
             await asyncio.sleep(RESTART_S)
 
     def report(self) -> admin.Report:
         """What the admin port tells."""
         configuration, feed, fleet = self._configuration, self._feed, self._fleet
         age_s = feed.age_s()
-        backlog = self._shipper.backlog_bytes() if self._shipper else 0
+        backlog = self._backlog_bytes()
         workers = [
             {"slot": slot.number, "pid": slot.process and slot.process.pid, "ready": slot.ready}
             for slot in fleet.slots
         ]
         return admin.Report(
-            ready=configuration.loaded and fleet.ready,
+            ready=configuration.loaded and not configuration.expired and fleet.ready,
             facts={
                 "workers": workers,
-                "snapshot": {"version": configuration.version, "age_s": age_s},
+                "snapshot": {
+                    "version": configuration.version,
+                    "age_s": age_s,
+                    "source": configuration.source,
+                    "as_of": self._standby.as_of,
+                    "kept_on_disk": self._standby.kept,
+                    "expired": configuration.expired,
+                },
                 "database": "following" if feed.away is False else "away",
                 "spool": {"backlog_bytes": backlog, "full": configuration.spool_full},
             },
@@ -144,6 +179,10 @@ class Gateway:
             },
         )
 
+    def _backlog_bytes(self) -> int:
+        waiting = self._shipper or self._ledger
+        return waiting.backlog_bytes()
+
     def _ledger_counters(self) -> dict[str, float]:
         if self._shipper is None:
             return {}
@@ -158,12 +197,11 @@ class Gateway:
 
     async def _watch_spool(self) -> None:
         """Close the door while more is unshipped than may be, and open it again."""
-        assert self._shipper is not None
         bound = self._settings.spool_bytes_max
         while True:
             full = self._configuration.spool_full
             limit = bound * SPOOL_RELEASE if full else bound
-            change = self._configuration.set_spool_full(self._shipper.backlog_bytes() > limit)
+            change = self._configuration.set_spool_full(self._backlog_bytes() > limit)
             if change is not None:
                 self._fleet.tell(change)
                 log.warning("the spool is %s", "full, refusing requests" if change.full else "free")

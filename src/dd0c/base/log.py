@@ -4,42 +4,45 @@
 
 Time, level, process, message, then fields: what the caller gave as `extra={"slot": 1}`. An
 exception adds `error` and `trace`. Text that holds spaces or quotes is written as JSON, so that a
-line stays one line and can be split again.
+line stays one line and can be split again. As JSON (`DD0C_LOG_FORMAT=json`) a line is one object
+with the same names.
 
-Two nets keep secrets out, because one is not enough: every `Secret` that is alive in this process
-is replaced wherever its text occurs, and so is anything shaped like a key. Both run over message,
-fields and traceback alike, before these are escaped.
+Secrets are taken out of message, fields and traceback before these are escaped, and out of all
+that anybody writes to stderr besides: the hooks of exceptions that nobody caught end up here, and
+`sys.stderr` is replaced. A native crash prints the frames of its threads, which hold no values.
 """
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import json
 import logging
 import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
-from dd0c.base import secrets
-from dd0c.base.secrets import MASK
+from dd0c.base import redact
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
-_SHAPES = re.compile(
-    r"(?P<keep>\b(?:bearer|basic)\s+|[?&](?:key|api_key|token)=)[A-Za-z0-9._~+/=-]{8,}"
-    r"|\bdd0c_(?:sk|ses)_[A-Za-z0-9_-]{8,}"
-    r"|\bsk-[A-Za-z0-9_-]{8,}",
-    re.IGNORECASE,
-)
-SECRET_LENGTH_MIN = 6  # shorter ones would blank out ordinary words
+TEXT_MAX = 20_000  # characters of a message or field; a trace of a deep recursion is longer
+FORMATS = ("text", "json")
 
 
-def configure(process: str, level: str = "info", stream: TextIO | None = None) -> None:
+def configure(
+    process: str, level: str = "info", stream: TextIO | None = None, *, form: str = "text"
+) -> None:
     """Send all logging of this process to `stream` (stderr), one masked line a record."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Formatter(process))
+    if stream is None:
+        stream = sys.stderr
+        _guard(stream)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Formatter(process, _as_json if form == "json" else _as_text))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -49,36 +52,63 @@ def configure(process: str, level: str = "info", stream: TextIO | None = None) -
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
 
 
-def scrub(text: str) -> str:
-    """The text without any living secret and without anything shaped like a key."""
-    for value in secrets.living():
-        if len(value) >= SECRET_LENGTH_MIN and value in text:
-            text = text.replace(value, MASK)
-    return _SHAPES.sub(lambda match: (match["keep"] or "") + MASK, text)
+def _guard(stream: TextIO) -> None:
+    """Let nobody write to stderr past the mask."""
+    if isinstance(stream, redact.Stderr):
+        return
+    faulthandler.enable(stream)
+    sys.stderr = guarded = redact.Stderr(stream)
+    atexit.register(guarded.finish)
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, process: str):
+    def __init__(self, process: str, write: Callable[[dict[str, Any]], str]):
         super().__init__()
         self._process = process
+        self._write = write
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        level = record.levelname.lower()
-        message = scrub(record.getMessage()).replace("\n", "\\n")
-        line = f"{moment}.{int(record.msecs):03d}Z {level} {self._process} {message}"
-        given = {k: v for k, v in vars(record).items() if k not in _OWN}
+        line = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "message": _shown(record.getMessage()),
+        }
+        line |= {k: _shown(v) for k, v in vars(record).items() if k not in _OWN and k not in line}
         if record.exc_info and record.exc_info[1] is not None:
-            given["error"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-            given["trace"] = self.formatException(record.exc_info)
-        return line + "".join(f" {name}={_shown(value)}" for name, value in given.items())
+            error = record.exc_info[1]
+            line["error"] = _shown(f"{type(error).__name__}: {error}")
+            line["trace"] = _shown(self.formatException(record.exc_info))
+        return self._write(line)
 
 
-def _shown(value: object) -> str:
-    text = scrub(str(value))
+def _shown(value: object) -> Any:
+    """The value as a line may hold it; numbers and nothing stay what they are."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = redact.scrub(str(value))  # before it is cut, which could be inside a secret
+    if len(text) <= TEXT_MAX:
+        return text
+    return f"{text[: TEXT_MAX // 2]} … {text[-TEXT_MAX // 2 :]}"
+
+
+def _as_text(line: dict[str, Any]) -> str:
+    head = [line.pop(name) for name in ("time", "level", "process", "message")]
+    head[-1] = head[-1].replace("\n", "\\n")
+    fields = (f"{name}={_quoted(str(value))}" for name, value in line.items())
+    return " ".join((*head, *fields))
+
+
+def _quoted(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _as_json(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -91,3 +121,9 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None:
         _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        given = (args.exc_type, args.exc_value, args.exc_traceback)
+        logging.getLogger("dd0c").error(args.err_msg or "ignored in a finalizer", exc_info=given)

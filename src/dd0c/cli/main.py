@@ -14,6 +14,7 @@ import sys
 import click
 from click.exceptions import NoSuchCommand
 
+from dd0c.base import redact
 from dd0c.base.errors import Error
 from dd0c.cli import completing, exits, output
 
@@ -33,7 +34,7 @@ VERBS = {
     "gateway": ("serve", "Run the LLM gateway alone."),
     "control": ("serve", "Run the console and the API alone."),
     "worker": ("serve", "Run the job worker alone."),
-    "sim": ("serve", "Run simulated LLM providers."),
+    "sim": ("sim", "Run simulated LLM providers."),
     "migrate": ("serve", "Bring the database's roles and schema up to date."),
 }
 
@@ -134,7 +135,7 @@ def _fail(message: str, hint: str, status: int) -> int:
 def _tell(word: str, colour: str, text: str) -> None:
     coloured = output.in_colour(sys.stderr)
     head = click.style(word, fg=colour, bold=True) if coloured else word
-    click.echo(f"{head} {text}", err=True, color=coloured)
+    click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
 if __name__ == "__main__":

@@ -18,24 +18,25 @@ class Pepper:
     """Makes the stored form of keys and tokens. Without it, stored hashes match nothing."""
 
     def __init__(self, secret: Secret):
+        self._secret = secret
         try:
-            self._key = bytes.fromhex(secret.reveal())
+            right = len(self.reveal()) == PEPPER_BYTES
         except ValueError:
-            self._key = b""
-        if len(self._key) != PEPPER_BYTES:
+            right = False
+        if not right:
             raise SetupError("the key pepper is not 64 hexadecimal digits")
 
     def digest(self, text: Secret) -> bytes:
         """The keyed hash, 32 bytes, under which the text is stored and found."""
-        return hashlib.blake2b(text.reveal().encode(), key=self._key, digest_size=32).digest()
+        return hashlib.blake2b(text.reveal().encode(), key=self.reveal(), digest_size=32).digest()
 
     def derive(self, purpose: bytes) -> bytes:
         """A key of 32 bytes for another purpose (a name of at most 16 bytes)."""
-        return hashlib.blake2b(key=self._key, person=purpose, digest_size=32).digest()
+        return hashlib.blake2b(key=self.reveal(), person=purpose, digest_size=32).digest()
 
     def reveal(self) -> bytes:
         """The pepper itself, for gateway workers: they check keys without a database."""
-        return self._key
+        return bytes.fromhex(self._secret.reveal())
 
 
 def ensure(home: Home) -> Pepper:

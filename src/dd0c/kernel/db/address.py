@@ -10,7 +10,7 @@ from __future__ import annotations
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dd0c.base import home
+from dd0c.base import home, secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
@@ -59,8 +59,10 @@ def _external(settings: Settings, role: str) -> Secret:
 
 def _parse(name: str, url: Secret) -> dict[str, str]:
     try:
-        return {k: str(v) for k, v in conninfo_to_dict(url.reveal()).items() if v is not None}
+        parts = {k: str(v) for k, v in conninfo_to_dict(url.reveal()).items() if v is not None}
     except ProgrammingError:  # its message repeats the text, password included
         raise SetupError(
             f"{name} is not a PostgreSQL address", hint="postgresql://user:password@host/database"
         ) from None
+    secrets.keep(Secret(parts.get("password", "")))
+    return parts

@@ -7,7 +7,7 @@ import secrets
 
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home, write_atomically
-from dd0c.base.secrets import Secret
+from dd0c.base.secrets import Secret, keep
 from dd0c.kernel.db import roles
 
 FILE = "database.json"
@@ -20,13 +20,13 @@ def ensure(home: Home) -> dict[str, Secret]:
     if missing:
         known |= {name: secrets.token_urlsafe(32) for name in missing}
         write_atomically(home.secrets / FILE, json.dumps(known, indent=1) + "\n")
-    return {name: Secret(text) for name, text in known.items()}
+    return {name: keep(Secret(text)) for name, text in known.items()}
 
 
 def get(home: Home, role: str) -> Secret:
     """The password of one account; SetupError when there is none yet."""
     try:
-        return Secret(_read(home)[role])
+        return keep(Secret(_read(home)[role]))
     except KeyError:
         raise SetupError(
             f"{home.secrets / FILE} has no password for {role}", hint="start `dd0c up` first"

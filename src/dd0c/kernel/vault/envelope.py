@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import tuple_row
 
-from dd0c.base import ids
+from dd0c.base import ids, secrets
 from dd0c.base.errors import Internal, NotFound
 from dd0c.base.secrets import Secret
 from dd0c.kernel.db.pool import Transaction
@@ -92,7 +92,7 @@ class Vault:
                 "a stored secret does not open: it was changed, or belongs to another record",
                 hint="enter the secret again",
             ) from None
-        return Secret(text.decode())
+        return secrets.keep(Secret(text.decode()))
 
     async def _current(self, tx: Transaction, org: uuid.UUID | None) -> tuple[uuid.UUID, AESGCM]:
         async with tx.cursor(row_factory=tuple_row) as cursor:

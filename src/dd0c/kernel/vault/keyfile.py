@@ -7,11 +7,11 @@ a file that others may read: a secret that was open for a while must be replaced
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from dd0c.base import secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
 
@@ -41,7 +41,7 @@ def read(path: Path) -> Secret:
         )
     if not content or len(content) > SIZE_BYTES_MAX or not content.isascii():
         raise SetupError(f"{path} does not hold a secret of dd0c")
-    return Secret(content.decode("ascii").strip())
+    return secrets.keep(Secret(content.decode("ascii").strip()))
 
 
 def ensure(path: Path, make: Callable[[], Secret]) -> Secret:
@@ -53,7 +53,7 @@ def ensure(path: Path, make: Callable[[], Secret]) -> Secret:
     if path.exists():
         return read(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with open(os.open(draft, flags, 0o600), "wb") as file:

@@ -7,14 +7,12 @@ written `name/model` chooses by name; a name that no provider has is part of the
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
+from dd0c.base import secrets
 from dd0c.base.secrets import Secret
 from dd0c.products.route.hotpath.heads import quoted
 from dd0c.products.route.hotpath.snapshot import Provider
@@ -35,7 +33,6 @@ class Target:
     """A provider with all that is the same for each request to it; its repr holds no secret."""
 
     __slots__ = (
-        "_masked",
         "auth",
         "host",
         "line",
@@ -57,7 +54,7 @@ class Target:
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
         self.secret_bytes_max = max(map(len, self.secrets), default=0)
-        self._masked = Secret(provider.secret)  # while it lives, the log masks it
+        secrets.keep(Secret(provider.secret))
 
     def __repr__(self) -> str:
         return f"Target({self.provider!r})"
@@ -114,9 +111,5 @@ def _auth(provider: Provider) -> bytes:
 
 
 def _forms(secret: str) -> tuple[bytes, ...]:
-    """The secret as it is, and as URL, JSON and base64 would write it."""
-    if not secret:
-        return ()
-    forms = (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
-    encoded = (form.encode() for form in forms)
-    return tuple(dict.fromkeys((*encoded, base64.b64encode(secret.encode()).rstrip(b"="))))
+    """The secret in every spelling that an echo could give it."""
+    return tuple(form.encode() for form in secrets.spellings(Secret(secret)))

@@ -167,6 +167,7 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
         command = [sys.executable, "-m", "dd0c.app.gateway_worker", "--slot", str(slot)]
         command += ["--control-fd", str(control), "--listen-fd", str(listener)]
         command += ["--spool", str(me.spool), "--limits", bounds]
+        command += ["--log-format", settings.log_format]
         return process.spawn(
             command,
             death_signal=signal.SIGTERM,

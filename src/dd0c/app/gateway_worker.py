@@ -140,7 +140,7 @@ class Worker:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of a worker; see the parent for who calls it."""
     given = _arguments(argv)
-    log.configure(f"worker-{given.slot}")
+    log.configure(f"worker-{given.slot}", form=given.log_format)
     limits = msgspec.json.decode(given.limits, type=Limits)
     _allow_descriptors()
     control = socket.socket(fileno=given.control_fd)
@@ -178,6 +178,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--spool", type=Path, required=True, help="folder for spool files")
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--limits", required=True, help="JSON of hotpath.limits.Limits")
+    parser.add_argument("--log-format", choices=log.FORMATS, default="text")
     return parser.parse_args(argv)
 
 

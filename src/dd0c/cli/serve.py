@@ -76,8 +76,9 @@ def gateway(**flags: Any) -> int:
     """
     from dd0c.app import gateway as app
 
-    log.configure("gateway")
-    return app.main(settings.load(flags))
+    found = settings.load(flags)
+    log.configure("gateway", form=found.log_format)
+    return app.main(found)
 
 
 @click.command()
@@ -91,8 +92,9 @@ def control(**flags: Any) -> int:
     """
     from dd0c.app import control as app
 
-    log.configure("control")
-    return app.main(settings.load(flags))
+    found = settings.load(flags)
+    log.configure("control", form=found.log_format)
+    return app.main(found)
 
 
 @click.command()
@@ -106,8 +108,9 @@ def worker(**flags: Any) -> int:
     """
     from dd0c.app import worker as app
 
-    log.configure("worker")
-    return app.main(settings.load(flags))
+    found = settings.load(flags)
+    log.configure("worker", form=found.log_format)
+    return app.main(found)
 
 
 class WithFaults(click.Command):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dd0c.base import log
+from dd0c.base import log, settings
 
 
 class WithTables(click.Command):
@@ -60,7 +60,7 @@ def sim(
     """
     from dd0c.sim import server
 
-    log.configure("sim")
+    log.configure("sim", form=settings.load().log_format)
     return server.main(
         host, port, listen_fd=listen_fd, faults=faults, scenario=scenario, replay=replay
     )

@@ -1,4 +1,4 @@
-"""The outermost layer: request id, bounds, deadline, headers, metrics, and the last `except`.
+"""The outermost layer: request id, bounds, deadline, headers, numbers, log, the last `except`.
 
 Everything that must hold for each answer, whoever made it, holds here. A deadline runs until the
 answer starts, so that neither a slow body nor a slow dependency keeps a request for ever; an answer
@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dd0c.base import ids
 from dd0c.base.errors import Internal, Timeout
-from dd0c.kernel.web import problems
-from dd0c.kernel.web.metrics import Metrics
+from dd0c.kernel.web import problems, requires
+from dd0c.kernel.web.metrics import Metrics, method_of, route_of
 
 DEADLINE_S = 30.0
 BODY_BYTES_MAX = 1_048_576
@@ -31,6 +31,8 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
 }
+
+UNTOLD = frozenset({"/livez", "/readyz", "/metrics"})
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,9 @@ class Edge:
             if not status:
                 await problems.answer(request, _ours())(scope, receive, send_marked)
         finally:
-            self._metrics.observe(request, status, time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            self._metrics.observe(request, status, seconds)
+            _tell(request, status, seconds)
 
     async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
         """Refuse what is over a bound before anything reads it; else pass it on."""
@@ -100,6 +104,27 @@ class Edge:
         else:
             app = self._app
         await app(request.scope, receive, send)
+
+
+def _tell(request: Request, status: int, seconds: float) -> None:
+    """One line a request; ids in paths, queries and bodies stay out. Who only looks whether we are
+    there is not worth a line. Status 0: the client left before an answer."""
+    route = route_of(request)
+    if route in UNTOLD:
+        return
+    who = requires.principal_of(request)
+    log.info(
+        "request",
+        extra={
+            "method": method_of(request),
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "org": who and ids.text(ids.Kind.ORGANISATION, who.org),
+            "key": who and ids.text(ids.Kind.KEY, who.key_id),
+            "request_id": request.scope["dd0c.request_id"],
+        },
+    )
 
 
 def _ours() -> Internal:

@@ -40,15 +40,24 @@ class Metrics:
 
     def observe(self, request: Request, status: int, seconds: float) -> None:
         """Count one request. Status 0 means that the client left before an answer."""
-        route = getattr(request.scope.get("route"), "path", "unknown")
-        method = request.method if request.method in METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
+        route = route_of(request)
+        self._requests.labels(method_of(request), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def render(self) -> Response:
         """All of it in the Prometheus text format."""
         text = generate_latest(self._registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def route_of(request: Request) -> str:
+    """The template of the path that answered, never the path."""
+    return str(getattr(request.scope.get("route"), "path", "unknown"))
+
+
+def method_of(request: Request) -> str:
+    """The method, if it is one that exists."""
+    return request.method if request.method in METHODS else "other"
 
 
 class _Pools(Collector):

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dd0c.base import redact
 from dd0c.base.errors import Error, InvalidInput, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -139,8 +140,8 @@ def _fill(request: Request, status: int, code: str, detail: str, hint: str) -> P
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
-        detail=detail,
-        hint=hint,
+        detail=redact.scrub(detail),
+        hint=redact.scrub(hint),
         request_id=request.scope.get("dd0c.request_id", ""),
     )
 

@@ -79,10 +79,10 @@ def test_a_single_failure_asks_nobody() -> None:
 def test_a_chart_knows_nothing_from_unknown() -> None:
     """In legend and table, nothing spent is 0.00 and spent without a cost is a dash (R-11)."""
     found = [
-        Slot(HOUR, "priced", 2, 0, DOLLAR),
-        Slot(HOUR, None, 1, 1, None),
-        Slot(HOUR - 1, None, 1, 1, None),
-        Slot(HOUR - 30, "priced", 1, 0, DOLLAR),
+        Slot(HOUR, "priced", 2, 0, 0, DOLLAR, None),
+        Slot(HOUR, None, 1, 0, 1, None, None),
+        Slot(HOUR - 1, None, 1, 0, 1, None, None),
+        Slot(HOUR - 30, "priced", 1, 0, 0, DOLLAR, None),
     ]
     chart = board.chart(found, NOW, SPANS[Range.DAY])
     assert [(key.name, key.total) for key in chart.legend] == [

@@ -9,6 +9,9 @@ from dd0c.kernel.jobs.job import Job, Work
 from dd0c.products.route.store import ledger
 
 MONTHS_AHEAD = timedelta(days=62)
+LATE = timedelta(minutes=2)  # most rows of an hour are in the ledger that long after its end
+NEW_ROWS_MAX = 1_000  # a reader adds up so many in a millisecond
+SPANS_AT_ONCE = 200
 
 
 async def keep_partitions(work: Work) -> None:
@@ -18,4 +21,16 @@ async def keep_partitions(work: Work) -> None:
         await ledger.ensure_partitions(tx, now, now + MONTHS_AHEAD)
 
 
-JOBS = (Job("route.keep_partitions", keep_partitions, cron="17 3 * * *", at_start=True),)
+async def merge_rollups(work: Work) -> None:
+    """The roll-ups of ended hours are merged, and those of an hour that already has many rows."""
+    merged = SPANS_AT_ONCE
+    while merged >= SPANS_AT_ONCE:
+        async with tenancy.system(work.pool) as tx:
+            ended_before = work.clock.now() - LATE
+            merged = await ledger.merge_rollups(tx, ended_before, NEW_ROWS_MAX, SPANS_AT_ONCE)
+
+
+JOBS = (
+    Job("route.keep_partitions", keep_partitions, cron="17 3 * * *", at_start=True),
+    Job("route.merge_rollups", merge_rollups, cron="* * * * *", at_start=True),
+)

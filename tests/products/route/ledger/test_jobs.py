@@ -52,4 +52,7 @@ def test_the_months_ahead_are_made(
 
 def test_jobs_are_declared() -> None:
     """The job worker learns of each job, and runs it at its start as well."""
-    assert [(job.name, job.at_start) for job in jobs.JOBS] == [("route.keep_partitions", True)]
+    assert [(job.name, job.at_start) for job in jobs.JOBS] == [
+        ("route.keep_partitions", True),
+        ("route.merge_rollups", True),
+    ]

@@ -26,6 +26,7 @@ from dd0c.products.route.models import SpoolRecord
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import CRASH_POINTS, Shipper, folder
 from dd0c.products.route.store import reading
+from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.products.route.ledger import ship_child, spools
@@ -74,7 +75,7 @@ async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str]
     rows = [0, 0, 0]
     for org in (two_orgs.acme, two_orgs.globex):
         async with tenancy.tenant(app_pool, org) as tx:
-            page = await reading.list_requests(tx, reading.Filter(), limit=10_000)
+            page = await reading.list_requests(tx, Filter(), limit=10_000)
             found |= {r.request_id.bytes: r.final.end_reason for r in page.requests}
             for n, table in enumerate(("attempts", "ratings", "attempt_tags")):
                 cursor = await tx.execute(

@@ -20,7 +20,8 @@ from dd0c.products.route.models import AttemptClosed, AttemptOpened, Usage
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import BATCH_ROWS
-from dd0c.products.route.store import reading
+from dd0c.products.route.store import reading, usage
+from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.products.route.ledger import spools
@@ -52,14 +53,14 @@ def attempts(org: uuid.UUID, count: int) -> list[tuple[AttemptOpened, AttemptClo
 async def in_ledger(app_pool: Pool, org: uuid.UUID) -> dict[bytes, reading.Attempt]:
     """All final attempts of an organisation by request id."""
     found: dict[bytes, reading.Attempt] = {}
-    wanted = reading.Filter()
+    wanted = Filter()
     async with tenancy.tenant(app_pool, org) as tx:
         while True:
             page = await reading.list_requests(tx, wanted, limit=500)
             found |= {r.request_id.bytes: r.final for r in page.requests}
             if page.next_before is None:
                 return found
-            wanted = reading.Filter(before=page.next_before)
+            wanted = Filter(before=page.next_before)
 
 
 async def test_closed_attempts_are_shipped(
@@ -395,7 +396,7 @@ async def test_more_than_a_batch(
         spools.write(folder, [r for p in pairs[n::3] for r in p], sequence=n + 1)
     assert await shipper.ship_once() == len(pairs)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await reading.usage_by(tx, "day", None, None)
+        report = await usage.usage_by(tx, "day", None, None)
     assert report.total.attempts == len(pairs)
 
 

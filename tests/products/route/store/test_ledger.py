@@ -15,7 +15,8 @@ from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.models import AttemptOpened, Usage
 from dd0c.products.route.prices import PriceTable
-from dd0c.products.route.store import ledger, reading, staging
+from dd0c.products.route.store import ledger, reading, staging, usage
+from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.support.database import Database
@@ -81,7 +82,7 @@ async def test_a_batch_may_be_shipped_again(
     assert await ship(shipper_pool, [*changed[:6], *batch[3:]]) == 3
     assert await ship(shipper_pool, [*batch, *batch]) == 0
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await reading.usage_by(tx, "model", None, None)
+        report = await usage.usage_by(tx, "model", None, None)
     assert report.total.attempts == 9
     assert report.total.cost_pico == 9 * 145_500_000
 
@@ -94,12 +95,12 @@ async def test_two_tenants_on_every_read(
     await ship(shipper_pool, [rated(theirs)])
     request_id = uuid.UUID(bytes=theirs.request_id)
     everything = [
-        reading.Filter(),
-        reading.Filter(model="secret-model"),
-        reading.Filter(key_id=uuid.UUID(bytes=theirs.key_id)),
-        reading.Filter(end_reason="complete"),
-        reading.Filter(since=START, until=datetime(2027, 1, 1, tzinfo=UTC)),
-        reading.Filter(before=uuid.UUID(int=2**128 - 1)),
+        Filter(),
+        Filter(model="secret-model"),
+        Filter(key_id=uuid.UUID(bytes=theirs.key_id)),
+        Filter(end_reason="complete"),
+        Filter(since=START, until=datetime(2027, 1, 1, tzinfo=UTC)),
+        Filter(before=uuid.UUID(int=2**128 - 1)),
     ]
     for org, seen in ((two_orgs.acme, 1), (two_orgs.globex, 0)):
         async with tenancy.tenant(app_pool, org) as tx:
@@ -107,7 +108,7 @@ async def test_two_tenants_on_every_read(
                 page = await reading.list_requests(tx, wanted, limit=10)
                 assert len(page.requests) == seen
             for by in ("model", "key", "day"):
-                report = await reading.usage_by(tx, by, None, None)
+                report = await usage.usage_by(tx, by, None, None)
                 assert report.total.attempts == len(report.rows) == seen
             if seen:
                 assert (await reading.get_request(tx, request_id)).request_id == request_id
@@ -128,21 +129,19 @@ async def test_the_list_pages_newest_first(
     batch = [rated(o, final=False, end_reason="upstream_error") for o in first]
     await ship(shipper_pool, batch + [rated(o) for o in again])
     seen: list[reading.Request] = []
-    wanted = reading.Filter()
+    wanted = Filter()
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         for _ in range(3):
             page = await reading.list_requests(tx, wanted, limit=3)
             seen += page.requests
-            wanted = reading.Filter(before=page.next_before)
+            wanted = Filter(before=page.next_before)
         assert page.next_before is None
-        span = reading.Filter(
+        span = Filter(
             since=datetime(2026, 11, 5, 12, tzinfo=UTC), until=datetime(2026, 11, 7, 12, tzinfo=UTC)
         )
         in_span = await reading.list_requests(tx, span, limit=100)
-        none = await reading.list_requests(tx, reading.Filter(model="gpt"), limit=100)
-        failed = await reading.list_requests(
-            tx, reading.Filter(end_reason="upstream_error"), limit=9
-        )
+        none = await reading.list_requests(tx, Filter(model="gpt"), limit=100)
+        failed = await reading.list_requests(tx, Filter(end_reason="upstream_error"), limit=9)
     assert [r.request_id.bytes for r in seen] == [o.request_id for o in reversed(first)]
     assert all([a.attempt for a in r.attempts] == [1, 2] for r in seen)
     assert all(r.final.attempt == 2 and r.cost_pico == 2 * 145_500_000 for r in seen)
@@ -174,7 +173,7 @@ async def test_totals_are_the_sum_of_the_lines(
     await ship(shipper_pool, batch)
     expected = sum(c for c in costs if c is not None)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        reports = {by: await reading.usage_by(tx, by, None, None) for by in ("model", "key", "day")}
+        reports = {by: await usage.usage_by(tx, by, None, None) for by in ("model", "key", "day")}
     for report in reports.values():
         assert report.total.cost_pico == expected
         assert sum(r.cost_pico for r in report.rows if r.cost_pico is not None) == expected
@@ -203,8 +202,8 @@ async def test_usage_says_what_is_made_up(
     ]
     await ship(shipper_pool, batch)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await reading.usage_by(tx, "model", START, START + timedelta(days=1))
-        before = await reading.usage_by(tx, "model", None, START)
+        report = await usage.usage_by(tx, "model", START, START + timedelta(days=1))
+        before = await usage.usage_by(tx, "model", None, START)
     shown = [(row.group, row.cost_pico, row.simulated_pico) for row in report.rows]
     assert shown == [("gpt-5-mini", 550, 120), ("gpt-5", 7, None)]
     assert (report.total.cost_pico, report.total.simulated_pico) == (557, 120)
@@ -219,7 +218,7 @@ async def test_lists_of_models_are_no_usage(
     await ship(shipper_pool, [rated(listed, cost_pico=0), rated(records.opened(two_orgs.acme))])
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         for by in ("model", "key", "day"):
-            report = await reading.usage_by(tx, by, None, None)
+            report = await usage.usage_by(tx, by, None, None)
             assert (len(report.rows), report.total.requests, report.total.attempts) == (1, 1, 1)
 
 
@@ -230,8 +229,8 @@ async def test_only_unknown_costs_are_shown_as_unknown(
     batch = [rated(records.opened(two_orgs.acme), cost_pico=None, cost_reason="no_usage")]
     await ship(shipper_pool, batch)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await reading.usage_by(tx, "model", None, None)
-        page = await reading.list_requests(tx, reading.Filter(), limit=1)
+        report = await usage.usage_by(tx, "model", None, None)
+        page = await reading.list_requests(tx, Filter(), limit=1)
     assert report.rows[0].cost_pico is None
     assert report.total.cost_pico is None
     assert report.total.unpriced == 1
@@ -298,7 +297,8 @@ async def test_the_column_table_is_the_schema(database: Database) -> None:
     with psycopg.connect(database.conninfo(roles.ADMIN).reveal()) as admin:
         rows = admin.execute(
             "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
-            " WHERE attrelid = 'route.attempts'::regclass AND attnum > 0 AND attname <> 'team'"
+            " WHERE attrelid = 'route.attempts'::regclass AND attnum > 0"
+            " AND attname NOT IN ('team', 'arrived')"
         ).fetchall()
     spelled = {"timestamp with time zone": "timestamptz"}
     assert {name: spelled.get(kind, kind) for name, kind in rows} == {

@@ -9,7 +9,7 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.models import AttemptOpened
 from dd0c.products.route.store import ledger, overview, staging
 from dd0c.products.route.store.overview import Slot, Totals, Unpriced
-from dd0c.products.route.store.reading import Filter
+from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 
@@ -94,12 +94,12 @@ async def test_spend_is_by_hour_and_by_the_dearest_models(
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         found = await overview.spend(tx, WHOLE, 3600, 2)
     assert found == [
-        Slot(FIRST_SLOT, "cheap", 1, 0, 20),
-        Slot(FIRST_SLOT, "dear", 1, 0, 500),
-        Slot(FIRST_SLOT + 1, "dear", 1, 0, 700),
-        Slot(FIRST_SLOT + 1, None, 1, 1, None),
-        Slot(FIRST_SLOT + 2, "dear", 1, 1, None),
-        Slot(FIRST_SLOT + 2, None, 1, 0, 3),
+        Slot(FIRST_SLOT, "cheap", 1, 0, 0, 20, None),
+        Slot(FIRST_SLOT, "dear", 1, 0, 0, 500, None),
+        Slot(FIRST_SLOT + 1, "dear", 1, 0, 0, 700, None),
+        Slot(FIRST_SLOT + 1, None, 1, 0, 1, None, None),
+        Slot(FIRST_SLOT + 2, "dear", 1, 1, 1, None, None),
+        Slot(FIRST_SLOT + 2, None, 1, 0, 0, 3, None),
     ]
 
 

@@ -21,6 +21,7 @@ from dd0c.kernel.web.requires import Requires
 from dd0c.products.route.api import shapes
 from dd0c.products.route.models import EndReason
 from dd0c.products.route.store import reading
+from dd0c.products.route.store.selection import Filter
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
@@ -47,7 +48,7 @@ async def list_requests(
     """Requests of the caller's organisation, newest first, each with its attempts."""
     use = resources.of(request)
     context = (who.org, "requests", since, until, model, key, end_reason)
-    wanted = reading.Filter(
+    wanted = Filter(
         since=since,
         until=until,
         model=model,

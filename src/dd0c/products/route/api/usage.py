@@ -20,7 +20,7 @@ from dd0c.kernel.web import csvlines, resources
 from dd0c.kernel.web.fields import Moment
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route.models import dollars_text
-from dd0c.products.route.store import reading
+from dd0c.products.route.store import usage
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
@@ -45,18 +45,19 @@ class Sums(BaseModel):
 
 
 class Row(Sums):
-    """Usage of one model, key or day; of these four, those that `by` does not ask for are null."""
+    """Usage of one model, key, provider or day; what `by` does not ask for is null."""
 
     model: str | None = Field(None, description="As it was asked for.")
     key: str | None = Field(None, description="The key's name, or its id when it has none.")
     key_id: str | None = None
+    provider: str | None = None
     day: str | None = Field(None, description="In UTC.")
 
 
 class UsageShown(BaseModel):
     """Usage in a span of time; the rows add up to the total, digit by digit."""
 
-    by: reading.By
+    by: usage.By
     since: datetime | None
     until: datetime | None
     rows: list[Row]
@@ -66,7 +67,7 @@ class UsageShown(BaseModel):
 @router.get(
     "/usage",
     operation_id="show_usage",
-    summary="Usage and cost by model, key or day",
+    summary="Usage and cost by model, key, provider or day",
     response_model=UsageShown,
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
@@ -74,7 +75,7 @@ async def show_usage(
     request: Request,
     who: Annotated[Principal, Depends(Requires("route:read"))],
     *,
-    by: Annotated[reading.By, Query(description="What a row is.")] = "model",
+    by: Annotated[usage.By, Query(description="What a row is.")] = "model",
     since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
     until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
     format: Annotated[Literal["json", "csv"], Query(description="How to answer.")] = "json",
@@ -82,7 +83,7 @@ async def show_usage(
     """Exact sums over the ledger. What has no known cost is counted apart, never taken as free."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        report = await reading.usage_by(tx, by, since, until)
+        report = await usage.usage_by(tx, by, since, until)
     if format == "csv":
         return StreamingResponse(
             csv_lines(report),
@@ -98,7 +99,7 @@ async def show_usage(
     )
 
 
-def csv_lines(report: reading.UsageReport) -> Iterator[str]:
+def csv_lines(report: usage.UsageReport) -> Iterator[str]:
     """The report as CSV, head first; without the total, which would count twice in a sheet."""
     group = ("key", "key_id") if report.by == "key" else (report.by,)
     yield csvlines.line([*group, *Sums.model_fields])
@@ -106,7 +107,7 @@ def csv_lines(report: reading.UsageReport) -> Iterator[str]:
         yield csvlines.line((_group(report.by, row) | _sums(row)).values())
 
 
-def _group(by: reading.By, row: reading.UsageRow) -> dict[str, Any]:
+def _group(by: usage.By, row: usage.UsageRow) -> dict[str, Any]:
     """What the row is of, in the order of the CSV's columns."""
     if by != "key":
         return {by: str(row.group)}
@@ -115,7 +116,7 @@ def _group(by: reading.By, row: reading.UsageRow) -> dict[str, Any]:
     return {"key": row.name or key_id, "key_id": key_id}
 
 
-def _sums(row: reading.UsageRow) -> dict[str, Any]:
+def _sums(row: usage.UsageRow) -> dict[str, Any]:
     """The row's sums, in the order of the CSV's columns. No attempts cost exactly nothing."""
     same = {name: getattr(row, name) for name in Sums.model_fields if name in _SAME}
     cost = 0 if row.attempts == 0 else row.cost_pico
@@ -126,4 +127,4 @@ def _sums(row: reading.UsageRow) -> dict[str, Any]:
     }
 
 
-_SAME = frozenset(field.name for field in dataclasses.fields(reading.UsageRow))
+_SAME = frozenset(field.name for field in dataclasses.fields(usage.UsageRow))

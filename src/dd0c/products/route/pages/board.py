@@ -147,7 +147,7 @@ def chart(found: Sequence[Slot], now: datetime, over: Span) -> Chart:
     requests, unpriced = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
     for each in found:
         slot = min(max(each.slot, slots[0]), slots[-1])  # clocks of gateways differ a little
-        costs.add(slot, each.model or _REST, each.cost_pico)
+        costs.add(slot, each.name or _REST, each.cost_pico)
         requests[slot] += each.requests
         unpriced[slot] += each.unpriced
     series = [charts.Series(n, [costs.of(s, n) or 0 for s in slots], n == _REST) for n in names]
@@ -209,10 +209,10 @@ def _ranked(found: Iterable[Slot]) -> list[str]:
     sums: dict[str, int] = {}
     rest = False
     for each in found:
-        if each.model is None:
+        if each.name is None:
             rest = True
         else:
-            sums[each.model] = sums.get(each.model, 0) + (each.cost_pico or 0)
+            sums[each.name] = sums.get(each.name, 0) + (each.cost_pico or 0)
     ranked = sorted(sums, key=lambda name: (-sums[name], name))
     return [*ranked, _REST] if rest else ranked
 

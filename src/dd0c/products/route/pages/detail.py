@@ -25,7 +25,8 @@ from dd0c.products.route.pages.bill import Bill, Line
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.store import overview, providers, reading
 from dd0c.products.route.store.overview import Totals
-from dd0c.products.route.store.reading import Attempt, Filter
+from dd0c.products.route.store.reading import Attempt
+from dd0c.products.route.store.selection import Filter
 
 router = APIRouter(include_in_schema=False)
 

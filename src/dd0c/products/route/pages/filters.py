@@ -13,7 +13,7 @@ from dd0c.base.errors import InvalidInput
 from dd0c.products.route.models import EndReason
 from dd0c.products.route.pages import rows, span, words
 from dd0c.products.route.pages.span import SPANS, Range, Span
-from dd0c.products.route.store.reading import Filter
+from dd0c.products.route.store.selection import Filter
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from dd0c.products.route.pages.filters import Filters
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.store import overview, providers, reading
 from dd0c.products.route.store.overview import Totals
-from dd0c.products.route.store.reading import Filter
+from dd0c.products.route.store.selection import Filter
 
 PAGE_ROWS = 40  # keeps a page with its style under 60 kB
 KEYS_MAX = 200

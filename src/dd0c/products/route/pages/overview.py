@@ -16,7 +16,7 @@ from dd0c.kernel.web.requires import Requires
 from dd0c.products.route.pages import board, commands, rows, span
 from dd0c.products.route.pages.span import SPANS, Range
 from dd0c.products.route.store import overview, providers, reading
-from dd0c.products.route.store.reading import Filter
+from dd0c.products.route.store.selection import Filter
 
 PATH = "/console/"
 LATEST = 10

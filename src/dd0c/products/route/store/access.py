@@ -17,12 +17,13 @@ from dd0c.kernel.db.roles import (
 )
 
 _LEDGER = ("route.attempts", "route.ratings", "route.attempt_tags")
+_SUMS = ("route.rollups", "route.latencies")
 
 ACCESS = Access(
     schema="route",
     usage=frozenset(RUNTIME),
     grants=(
-        *(grant(APP, table, SELECT) for table in (*_LEDGER, "route.prices")),
+        *(grant(APP, table, SELECT) for table in (*_LEDGER, *_SUMS, "route.prices")),
         *(grant(SHIPPER, table, INSERT) for table in (*_LEDGER, "route.prices")),
         grant(
             APP,
@@ -66,6 +67,16 @@ ACCESS = Access(
             "route.ensure_partitions(timestamp with time zone, timestamp with time zone)",
             frozenset({SHIPPER, JOBS}),
             "runtime roles cannot create tables",
+        ),
+        Definer(
+            "route.roll_up()",
+            frozenset(),
+            "a trigger: whoever adds to the ledger adds to the sums, and may do neither by hand",
+        ),
+        Definer(
+            "route.merge_rollups(timestamp with time zone, integer, integer)",
+            frozenset({JOBS}),
+            "sums of all tenants are merged alike; the job worker reads none of them",
         ),
     ),
     shared=(("route.prices", "a price belongs to a provider, not to a tenant"),),

@@ -69,3 +69,19 @@ async def ensure_partitions(tx: Transaction, since: datetime, until: datetime) -
     row = await cursor.fetchone()
     assert row is not None
     return int(row[0])
+
+
+async def merge_rollups(
+    tx: Transaction, ended_before: datetime, rows_min: int, spans_max: int
+) -> int:
+    """Adds new roll-up rows to those of their hour and day; says how many spans that were.
+
+    A span is an hour of an organisation in one of both tables; at most `spans_max` of each table.
+    Merged is what ended before then, and what has `rows_min` new rows. No sum changes.
+    """
+    cursor = await tx.execute(
+        "SELECT route.merge_rollups(%s, %s, %s)", (ended_before, rows_min, spans_max)
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,22 +1,30 @@
-"""Sums for the overview: totals, spend over time by model, what has no price, who fails.
+"""Sums for pages: totals, spend over time, what has no price, who fails, what to filter by.
 
-Like `reading`: in a tenant's transaction, time is the time inside the request id, costs are as
-billed, and what has no cost is counted apart.
+In a tenant's transaction. Time is the time inside the request id, costs are as billed, what has no
+cost is counted apart, and what a simulated provider would have charged is said apart.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from typing import Literal as OneOf
 
-from psycopg.rows import class_row
-from psycopg.sql import SQL
+from psycopg.rows import class_row, dict_row
+from psycopg.sql import SQL, Literal
 
+from dd0c.base import ids
 from dd0c.kernel.db.pool import Transaction
 from dd0c.products.route.models import EndReason
-from dd0c.products.route.store import reading
-from dd0c.products.route.store.reading import Filter
+from dd0c.products.route.store import rollups, selection, spans
+from dd0c.products.route.store.selection import Filter
+from dd0c.products.route.store.spans import Span
 
+By = OneOf["model", "key", "provider"]
+VALUES_MAX = 200
 FAILED = [
     *(EndReason.UPSTREAM_ERROR, EndReason.UPSTREAM_CUT, EndReason.TIMEOUT),
     *(EndReason.LIMIT, EndReason.PANIC, EndReason.LOST),
@@ -40,16 +48,29 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one model cost in one slot of time; `model` None is every model but the dearest.
+    """What one model, key (its id) or provider cost in one slot of time; `name` None is all but the
+    dearest together.
 
-    `cost_pico` is the sum of what is known; None when nothing is.
+    `cost_pico` is the sum of what is known; None when nothing is. `simulated_pico` is the part of
+    it that a simulated provider made up.
     """
 
     slot: int
-    model: str | None
+    name: str | None
     requests: int
+    failed: int
     unpriced: int
     cost_pico: int | None
+    simulated_pico: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a list can be filtered by, at most `VALUES_MAX` of each."""
+
+    models: tuple[str, ...]
+    keys: tuple[uuid.UUID, ...]
+    providers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,70 +95,82 @@ class Failing:
 
 async def totals(tx: Transaction, wanted: Filter) -> Totals:
     """Sums over the requests that match."""
-    conditions, values = reading.matching(wanted)
     query = SQL(
-        "SELECT count(*) FILTER (WHERE a.final) AS requests,"
-        " count(*) FILTER (WHERE a.final AND a.end_reason = ANY(%(failed)s)) AS failed,"
-        " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced,"
-        " CASE WHEN count(*) = 0 THEN 0 ELSE sum(r.cost_pico) END AS cost_pico,"
-        " {simulated} AS simulated_pico {rated} WHERE {conditions}"
+        "SELECT coalesce(sum(requests), 0), coalesce(sum(requests) FILTER ({failed}), 0),"
+        " {unpriced}, CASE WHEN count(*) = 0 THEN 0 ELSE sum(cost_pico) END, {simulated}"
+        " FROM {measured}"
     ).format(
-        simulated=reading.SIMULATED_PICO,
-        rated=reading.rated(wanted),
-        conditions=SQL(" AND ").join(conditions),
+        failed=_FAILED,
+        unpriced=rollups.UNPRICED,
+        simulated=rollups.SIMULATED_PICO,
+        measured=rollups.measured(wanted),
     )
-    cursor = await tx.execute(query, {**values, "failed": FAILED})
-    row = await cursor.fetchone()
+    row = await (await tx.execute(query)).fetchone()
     assert row is not None
-    requests, failed, unpriced, cost_pico, simulated_pico = row
+    requests, failed, unpriced, cost, simulated = row
     return Totals(
-        requests,
-        failed,
-        unpriced,
-        None if cost_pico is None else int(cost_pico),
-        None if simulated_pico is None else int(simulated_pico),
+        int(requests), int(failed), unpriced, rollups.whole(cost), rollups.whole(simulated)
     )
 
 
-async def spend(tx: Transaction, wanted: Filter, step_s: int, models_max: int) -> list[Slot]:
-    """Spend by slot of `step_s` seconds since 1970 and by the models that cost most."""
-    conditions, values = reading.matching(wanted)
+async def spend(
+    tx: Transaction, wanted: Filter, step_s: int, names_max: int, *, by: By = "model"
+) -> list[Slot]:
+    """Spend by slot of `step_s` seconds since 1970 and by the names that cost most."""
     query = SQL(
-        "WITH sums AS ("
-        "SELECT floor(date_part('epoch', a.started_at) / %(step_s)s)::bigint AS slot,"
-        " a.requested_model AS model, count(*) FILTER (WHERE a.final) AS requests,"
-        " count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced, sum(r.cost_pico) AS cost_pico"
-        " {rated} WHERE {conditions} GROUP BY 1, 2), dearest AS ("
-        "SELECT model AS name FROM sums GROUP BY 1"
-        " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT %(models_max)s)"
-        " SELECT slot, name, sum(requests), sum(unpriced), sum(cost_pico)"
-        " FROM sums LEFT JOIN dearest ON name = model GROUP BY 1, 2 ORDER BY 1, 2"
-    ).format(rated=reading.rated(wanted), conditions=SQL(" AND ").join(conditions))
-    cursor = await tx.execute(query, {**values, "step_s": step_s, "models_max": models_max})
-    rows = await cursor.fetchall()
-    return [
-        Slot(slot, model, int(requests), int(unpriced), None if cost is None else int(cost))
-        for slot, model, requests, unpriced, cost in rows
-    ]
+        "WITH sums AS (SELECT {slot} AS slot, {column}::text AS name, sum(requests) AS requests,"
+        " sum(requests) FILTER ({failed}) AS failed, {unpriced} AS unpriced,"
+        " sum(cost_pico) AS cost_pico, {simulated} AS simulated_pico FROM {measured} GROUP BY 1, 2"
+        "), dearest AS ("
+        "SELECT name AS kept FROM sums GROUP BY 1"
+        " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT {names_max})"
+        " SELECT slot, kept AS name, sum(requests) AS requests,"
+        " coalesce(sum(failed), 0) AS failed, sum(unpriced) AS unpriced,"
+        " sum(cost_pico) AS cost_pico, sum(simulated_pico) AS simulated_pico"
+        " FROM sums LEFT JOIN dearest ON kept = name GROUP BY 1, 2 ORDER BY 1, 2"
+    ).format(
+        slot=rollups.slot_of(step_s),
+        column=_COLUMNS[by],
+        failed=_FAILED,
+        unpriced=rollups.UNPRICED,
+        simulated=rollups.SIMULATED_PICO,
+        measured=rollups.measured(wanted, step_s),
+        names_max=Literal(names_max),
+    )
+    async with tx.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query)
+        return [_slot(by, row) for row in await cursor.fetchall()]
+
+
+async def list_values(tx: Transaction, wanted: Filter) -> Values:
+    """What there is to filter by in a span, the most used first; its ends are whole hours."""
+    span = spans.widened(Span(wanted.since, wanted.until))
+    query = SQL(
+        "SELECT requested_model, key_id, provider FROM {} GROUP BY GROUPING SETS"
+        " ((requested_model), (key_id), (provider)) ORDER BY sum(requests) DESC, 1, 2, 3"
+    ).format(rollups.measured(Filter(since=span.since, until=span.until)))
+    rows = await (await tx.execute(query)).fetchall()
+    models, keys, providers = (
+        tuple([value for value in column if value is not None][:VALUES_MAX])
+        for column in (zip(*rows, strict=True) if rows else ((), (), ()))
+    )
+    return Values(models, keys, providers)
 
 
 async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unpriced]:
     """Models without a price for what was used, most frequent first."""
-    conditions, values = reading.matching(wanted)
     query = SQL(
-        "SELECT a.requested_model AS model, r.reason, count(*) AS attempts {rated}"
-        " WHERE r.cost_pico IS NULL AND (r.reason LIKE %(price)s OR r.reason LIKE %(rate)s)"
-        " AND {conditions} GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT %(limit)s"
-    ).format(rated=reading.rated(wanted), conditions=SQL(" AND ").join(conditions))
-    reasons = {"price": "no_price%", "rate": "no_rate%"}
+        "SELECT requested_model AS model, cost_reason AS reason, sum(attempts)::bigint AS attempts"
+        " FROM {measured} WHERE cost_reason LIKE 'no_price%' OR cost_reason LIKE 'no_rate%'"
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT {limit}"
+    ).format(measured=rollups.measured(wanted), limit=Literal(limit))
     async with tx.cursor(row_factory=class_row(Unpriced)) as cursor:
-        await cursor.execute(query, {**values, **reasons, "limit": limit})
+        await cursor.execute(query)
         return await cursor.fetchall()
 
 
 async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
     """Providers with a failed attempt, most failures first."""
-    conditions, values = reading.matching(wanted)
     query = SQL(
         "SELECT a.provider, count(*) AS attempts, count(*) FILTER ({failed}) AS failed,"
         " max(a.started_at) FILTER ({failed}) AS last_at,"
@@ -145,9 +178,26 @@ async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
         " AS last_status FROM route.attempts a WHERE a.attempt > 0 AND {conditions} GROUP BY 1"
         " HAVING count(*) FILTER ({failed}) > 0 ORDER BY 3 DESC, 1"
     ).format(
-        failed=SQL("WHERE a.end_reason = ANY(%(failed)s)"),
-        conditions=SQL(" AND ").join(conditions),
+        failed=SQL("WHERE a.end_reason = ANY({})").format(Literal(FAILED)),
+        conditions=selection.both(*selection.spanned(wanted, "a"), *selection.equal(wanted, "a")),
     )
     async with tx.cursor(row_factory=class_row(Failing)) as cursor:
-        await cursor.execute(query, {**values, "failed": FAILED})
+        await cursor.execute(query)
         return await cursor.fetchall()
+
+
+_FAILED = SQL("WHERE end_reason = ANY({})").format(Literal(FAILED))
+_COLUMNS = {"model": SQL("requested_model"), "key": SQL("key_id"), "provider": SQL("provider")}
+
+
+def _slot(by: By, row: Mapping[str, Any]) -> Slot:
+    name = row["name"]
+    return Slot(
+        slot=row["slot"],
+        name=ids.text(ids.Kind.KEY, uuid.UUID(name)) if by == "key" and name else name,
+        requests=int(row["requests"]),
+        failed=int(row["failed"]),
+        unpriced=int(row["unpriced"]),
+        cost_pico=rollups.whole(row["cost_pico"]),
+        simulated_pico=rollups.whole(row["simulated_pico"]),
+    )

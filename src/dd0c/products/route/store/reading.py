@@ -1,28 +1,27 @@
-"""What the ledger tells: requests with all their attempts, and usage with its exact cost.
+"""What the ledger tells: requests with all their attempts, and what each cost.
 
 Every function runs in a tenant's transaction; row-level security leaves only that tenant's rows.
-A request's time is the one inside its id, for filters, order and days alike: all attempts of a
-request are in the same place, and a span of time is a span of the primary key.
-
-Costs are as billed (revision 0 of the ratings). What has no cost is counted apart, never as 0;
-what a simulated provider would have charged is in the sums, and said apart.
+Costs are as billed (revision 0 of the ratings); an unknown one is None, never 0. Sums are in
+`overview` and `usage`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Composable, Composed, Placeholder
+from psycopg.sql import SQL, Composed, Literal
 
 from dd0c.base import ids
-from dd0c.base.errors import NotFound
+from dd0c.base.errors import InvalidInput, NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import Endpoint, PriceRow, Usage
+from dd0c.products.route.models import PriceRow, Usage
+from dd0c.products.route.store import rollups, selection
+from dd0c.products.route.store.selection import Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,76 +99,119 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which requests: all conditions hold, None does not restrict. `until` is not included.
-
-    `before` continues a list after its last request (see `RequestPage`).
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    model: str | None = None
-    key_id: uuid.UUID | None = None
-    end_reason: str | None = None
-    before: uuid.UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RequestPage:
-    """Requests, newest first. `next_before` goes into the next filter; None: there are no more."""
+    """Requests, newest first. `next_before` goes into the next filter as `before`, `previous_after`
+    as `after`; None: there are no older ones, no newer ones."""
 
     requests: tuple[Request, ...]
     next_before: uuid.UUID | None
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-By = Literal["model", "key", "day"]
+    previous_after: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class UsageRow:
-    """Sums over the attempts of one model, key or day. None: no attempt reported it.
+class Arrivals:
+    """Requests that came into the ledger lately, newest first; `mark` goes into the next question.
 
-    `requests` counts requests once, where their final attempt is; `unpriced` counts the attempts
-    whose cost is unknown and therefore not in `cost_pico`. `simulated_pico` is the part of
-    `cost_pico` that a simulated provider made up; None: nothing was simulated.
+    A request may come twice, and an old one late; none is left out, unless `cut`: then there were
+    more than were asked for, and these are the newest.
     """
 
-    group: str | uuid.UUID | date | None
-    name: str | None
-    requests: int
-    attempts: int
-    input: int | None
-    cache_read: int | None
-    cache_write_5m: int | None
-    cache_write_1h: int | None
-    output: int | None
-    reasoning: int | None
-    cost_pico: int | None
-    simulated_pico: int | None
-    unpriced: int
-
-
-@dataclass(frozen=True, slots=True)
-class UsageReport:
-    """Usage by model, key or day; `total` is the sum of the rows, digit by digit."""
-
-    by: By
-    rows: tuple[UsageRow, ...]
-    total: UsageRow
+    requests: tuple[Request, ...]
+    cut: bool
+    mark: str
 
 
 async def list_requests(tx: Transaction, wanted: Filter, *, limit: int) -> RequestPage:
     """At most `limit` requests that match, newest first."""
-    conditions, values = matching(wanted)
+    narrowed = await _narrowed(tx, wanted, limit + 1)
+    found = [] if narrowed is None else await _find(tx, narrowed, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    if wanted.after is not None:
+        found.reverse()
+    older = more if wanted.after is None else True
+    newer = more if wanted.after is not None else wanted.before is not None
+    return RequestPage(
+        tuple(await _load(tx, found)),
+        found[-1] if found and older else None,
+        found[0] if found and newer else None,
+    )
+
+
+async def list_arrived(
+    tx: Transaction, wanted: Filter, mark: str | None, *, limit: int
+) -> Arrivals:
+    """What arrived since `mark` was given out; None: nothing yet, only a first mark.
+
+    By transaction: an id is as old as its request, and whoever streams for minutes arrives after
+    younger ones. A transaction that was open when the mark was taken is looked at again, so what it
+    commits late is found.
+    """
+    cursor = await tx.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+    row = await cursor.fetchone()
+    assert row is not None
+    if mark is None:
+        return Arrivals((), False, row[0])
+    arrived = SQL("a.arrived >= {}::xid8").format(Literal(mark))
+    found = await _find(tx, wanted, limit + 1, arrived)
+    return Arrivals(tuple(await _load(tx, found[:limit])), len(found) > limit, row[0])
+
+
+async def list_starting(tx: Transaction, digits: str, *, limit: int) -> list[Request]:
+    """Requests whose id begins with these digits (of `req_…`), newest first; [] for no digits."""
+    lowest, highest = (_id_of(digits, fill) for fill in "0z")
+    if not digits or lowest is None or highest is None:
+        return []
+    span = SQL("a.request_id BETWEEN {} AND {}").format(Literal(lowest), Literal(highest))
+    return await _load(tx, await _find(tx, Filter(), limit, span))
+
+
+def _id_of(digits: str, fill: str) -> uuid.UUID | None:
+    """The smallest or the largest id that begins so; None when none does."""
+    try:
+        return ids.parse(ids.Kind.REQUEST, f"req_{digits.ljust(ids.TEXT_LENGTH, fill)}")
+    except InvalidInput:
+        return None
+
+
+async def _narrowed(tx: Transaction, wanted: Filter, limit: int) -> Filter | None:
+    """The filter with a span as short as the roll-ups allow; None: nothing matches.
+
+    An index serves one condition. Where several must hold, a page could read everything that one of
+    them leaves; the roll-ups know in which hours all of them hold.
+    """
+    if wanted.narrowed < 2:
+        return wanted
+    hours = await rollups.find_hours(tx, wanted, limit)
+    if hours is None:
+        return None
+    since = [at for at in (wanted.since, hours.since) if at is not None]
+    until = [at for at in (wanted.until, hours.until) if at is not None]
+    return replace(wanted, since=max(since), until=min(until))
+
+
+async def _find(
+    tx: Transaction, wanted: Filter, limit: int, *conditions: Composed
+) -> list[uuid.UUID]:
+    """Ids of the final attempts that match, from the newest, or with `after` from the oldest."""
+    every = [*conditions, *selection.spanned(wanted, "a"), *selection.equal(wanted, "a")]
+    if wanted.before is not None:
+        every.append(SQL("a.request_id < {}").format(Literal(wanted.before)))
+    if wanted.after is not None:
+        every.append(SQL("a.request_id > {}").format(Literal(wanted.after)))
+    unpriced = SQL(
+        "JOIN route.ratings r ON r.request_id = a.request_id AND r.attempt = a.attempt"
+        " AND r.revision = 0 AND r.cost_pico IS NULL AND {}"
+    ).format(selection.both(*selection.spanned(wanted, "r")))
     query = SQL(
-        "SELECT a.request_id FROM route.attempts a WHERE a.final AND {} ORDER BY 1 DESC LIMIT {}"
-    ).format(SQL(" AND ").join(conditions), Placeholder("limit"))
-    cursor = await tx.execute(query, {**values, "limit": limit + 1})
-    found = [row[0] for row in await cursor.fetchall()]
-    requests = await _load(tx, found[:limit])
-    return RequestPage(tuple(requests), found[limit - 1] if len(found) > limit else None)
+        "SELECT a.request_id FROM route.attempts a {unpriced}"
+        " WHERE a.final AND {every} ORDER BY a.request_id {order} LIMIT {limit}"
+    ).format(
+        unpriced=unpriced if wanted.unpriced else SQL(""),
+        every=selection.both(*every),
+        order=SQL("DESC" if wanted.after is None else "ASC"),
+        limit=Literal(limit),
+    )
+    return [row[0] for row in await (await tx.execute(query)).fetchall()]
 
 
 async def get_request(tx: Transaction, request_id: uuid.UUID) -> Request:
@@ -178,93 +220,6 @@ async def get_request(tx: Transaction, request_id: uuid.UUID) -> Request:
     if not found:
         raise NotFound(f"there is no request {ids.text(ids.Kind.REQUEST, request_id)}")
     return found[0]
-
-
-async def usage_by(
-    tx: Transaction, by: By, since: datetime | None, until: datetime | None
-) -> UsageReport:
-    """Usage in a span of time; models and keys by falling cost, days in order.
-
-    Lists of models are left out: they have no model, use no tokens and cost nothing.
-    """
-    group, name, order = _GROUPS[by]
-    wanted = Filter(since=since, until=until)
-    conditions, values = matching(wanted)
-    conditions.append(SQL("a.endpoint <> {}").format(Endpoint.MODELS.value))
-    query = SQL(
-        "SELECT {group} AS group, {name} AS name, count(*) FILTER (WHERE a.final) AS requests,"
-        " count(*) AS attempts, sum(input_tokens) AS input, sum(cache_read_tokens) AS cache_read,"
-        " sum(cache_write_5m_tokens) AS cache_write_5m,"
-        " sum(cache_write_1h_tokens) AS cache_write_1h, sum(output_tokens) AS output,"
-        " sum(reasoning_tokens) AS reasoning, sum(r.cost_pico) AS cost_pico,"
-        " {simulated} AS simulated_pico, count(*) FILTER (WHERE r.cost_pico IS NULL) AS unpriced"
-        " {rated} WHERE {conditions} GROUP BY 1 ORDER BY {order}"
-    ).format(
-        group=group,
-        name=name,
-        order=order,
-        simulated=SIMULATED_PICO,
-        rated=rated(wanted),
-        conditions=SQL(" AND ").join(conditions),
-    )
-    async with tx.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        rows = tuple([_usage_row(row) for row in await cursor.fetchall()])
-    return UsageReport(by, rows, _total(rows))
-
-
-_GROUPS: Mapping[By, tuple[SQL, SQL, SQL]] = {
-    "model": (SQL("a.requested_model"), SQL("NULL"), SQL("cost_pico DESC NULLS LAST, 1")),
-    "key": (
-        SQL("a.key_id"),
-        SQL("(SELECT k.name FROM kernel.api_keys k WHERE k.id = a.key_id)"),
-        SQL("cost_pico DESC NULLS LAST, 1"),
-    ),
-    "day": (SQL("(route.time_of(a.request_id) AT TIME ZONE 'UTC')::date"), SQL("NULL"), SQL("1")),
-}
-_SUMS = (
-    *("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning"),
-    *("cost_pico", "simulated_pico"),
-)
-SIMULATED_PICO = SQL(
-    "sum(r.cost_pico) FILTER"
-    " (WHERE a.credential_id IN (SELECT id FROM route.providers WHERE simulated))"
-)
-
-
-def matching(wanted: Filter) -> tuple[list[Composable], dict[str, Any]]:
-    """The filter as SQL on `a`; spans of time become spans of request ids."""
-    given = (
-        ("a.request_id >= {}", "since", wanted.since and _first_id(wanted.since)),
-        ("a.request_id < {}", "until", wanted.until and _first_id(wanted.until)),
-        ("a.request_id < {}", "before", wanted.before),
-        ("a.requested_model = {}", "model", wanted.model),
-        ("a.key_id = {}", "key", wanted.key_id),
-        ("a.end_reason = {}", "end_reason", wanted.end_reason),
-    )
-    conditions: list[Composable] = [SQL("true")]
-    values = {}
-    for text, name, value in given:
-        if value is not None:
-            conditions.append(SQL(text).format(Placeholder(name)))
-            values[name] = value
-    return conditions, values
-
-
-def rated(wanted: Filter) -> Composed:
-    """Attempts with what was billed. The span stands on both sides of the join: else the ratings
-    of all time are read (87 ms against 11 for an hour of a day of 200,000)."""
-    on = [SQL("r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0")]
-    if wanted.since is not None:
-        on.append(SQL("r.request_id >= %(since)s"))
-    if wanted.until is not None:
-        on.append(SQL("r.request_id < %(until)s"))
-    joined = SQL("FROM route.attempts a LEFT JOIN route.ratings r ON {}")
-    return joined.format(SQL(" AND ").join(on))
-
-
-def _first_id(moment: datetime) -> uuid.UUID:
-    return ids.first_of((moment - _EPOCH) // timedelta(milliseconds=1))
 
 
 async def _load(tx: Transaction, request_ids: Sequence[uuid.UUID]) -> list[Request]:
@@ -340,29 +295,4 @@ def _attempt(row: Mapping[str, Any], tags: tuple[str, ...]) -> Attempt:
         ),
         price=price,
         tags=tags,
-    )
-
-
-def _usage_row(row: Mapping[str, Any]) -> UsageRow:
-    sums = {name: None if row[name] is None else int(row[name]) for name in _SUMS}
-    return UsageRow(
-        group=row["group"],
-        name=row["name"],
-        requests=row["requests"],
-        attempts=row["attempts"],
-        unpriced=row["unpriced"],
-        **sums,
-    )
-
-
-def _total(rows: Iterable[UsageRow]) -> UsageRow:
-    rows = list(rows)
-    known = {name: [v for r in rows if (v := getattr(r, name)) is not None] for name in _SUMS}
-    return UsageRow(
-        group=None,
-        name=None,
-        requests=sum(r.requests for r in rows),
-        attempts=sum(r.attempts for r in rows),
-        unpriced=sum(r.unpriced for r in rows),
-        **{name: sum(values) if values else None for name, values in known.items()},
     )

@@ -1,0 +1,134 @@
+"""Sums without reading the ledger: whole days and hours from the roll-ups, the rest exactly.
+
+A span of time is cut into whole days (UTC), the whole hours beside them, and what is left of an
+hour at either end; only that is read from the ledger. Roll-up rows that the job has not merged yet
+(step `new`) are read beside the merged ones. `measured` puts all of it into one relation of one
+shape, so a sum over it is the sum over the ledger, to the digit, whatever is merged meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from dd0c.kernel.db.pool import Transaction
+from dd0c.products.route.models import Endpoint
+from dd0c.products.route.store import selection, spans
+from dd0c.products.route.store.selection import Filter
+from dd0c.products.route.store.spans import Span
+
+_DIMENSIONS = (
+    *("key_id", "requested_model", "served_model", "provider", "credential_id", "endpoint"),
+    *("stream", "end_reason", "usage_source"),
+)
+_TOKENS = (
+    *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
+    *("output_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens"),
+    *("image_tokens", "server_tools"),
+)
+COLUMNS = ("at", *_DIMENSIONS, "cost_reason", "requests", "attempts", *_TOKENS, "cost_pico")
+UNPRICED = SQL("coalesce(sum(attempts) FILTER (WHERE cost_reason IS NOT NULL), 0)::bigint")
+SIMULATED_PICO = SQL(
+    "sum(cost_pico) FILTER"
+    " (WHERE credential_id IN (SELECT id FROM route.providers WHERE simulated))"
+)
+
+
+def measured(
+    wanted: Filter, step_s: int | None = None, *, lists_of_models: bool = False
+) -> Composed:
+    """The attempts that match as a relation of `COLUMNS`, added up as far as they can be.
+
+    `at` is when the hour or day begins of what is added up, else the request's own time: it lies in
+    the right step of `step_s` seconds. Lists of models are left out unless asked for: they have no
+    model, use no tokens and cost nothing.
+    """
+    parts = spans.cut(Span(wanted.since, wanted.until), step_s)
+    relations = [*rolled("rollups", COLUMNS, parts), *map(_ledger, parts.edges)]
+    conditions = [*selection.equal(wanted, "m")]
+    if wanted.unpriced:
+        conditions.append(SQL("m.cost_reason IS NOT NULL").format())
+    if not lists_of_models:
+        conditions.append(SQL("m.endpoint <> {}").format(Literal(Endpoint.MODELS.value)))
+    return SQL("(SELECT * FROM ({}) AS m WHERE {}) AS measured").format(
+        SQL(" UNION ALL ").join(relations), selection.both(*conditions)
+    )
+
+
+def rolled(table: str, columns: Sequence[str], parts: spans.Cut) -> list[Composed]:
+    """The whole days and hours of a span, and what is not merged of them, as relations."""
+    found = [("day", parts.days), *(("hour", hours) for hours in parts.hours), ("new", parts.whole)]
+    return [
+        SQL("SELECT {} FROM route.{} WHERE step = {} AND {}").format(
+            SQL(", ").join(map(Identifier, columns)),
+            Identifier(table),
+            Literal(step),
+            selection.both(*_bounds(span)),
+        )
+        for step, span in found
+        if span is not None
+    ]
+
+
+def _bounds(span: Span) -> list[Composed]:
+    bounds = (("at >= {}", span.since), ("at < {}", span.until))
+    return [SQL(text).format(Literal(at)) for text, at in bounds if at is not None]
+
+
+def _ledger(edge: Span) -> Composed:
+    """Attempts in the shape of roll-ups."""
+    return SQL(
+        "SELECT route.time_of(a.request_id) AS at, {dimensions},"
+        " CASE WHEN r.cost_pico IS NULL THEN coalesce(r.reason, 'unknown') END AS cost_reason,"
+        " a.final::integer::bigint AS requests, 1::bigint AS attempts, {tokens},"
+        " r.cost_pico::numeric AS cost_pico {rated}"
+    ).format(
+        dimensions=SQL(", ").join(Identifier("a", name) for name in _DIMENSIONS),
+        tokens=SQL(", ").join(SQL("{}::numeric").format(Identifier("a", name)) for name in _TOKENS),
+        rated=selection.rated(Filter(since=edge.since, until=edge.until)),
+    )
+
+
+async def find_hours(tx: Transaction, wanted: Filter, requests_min: int) -> Span | None:
+    """The hours of the next `requests_min` requests of a list; None: it has no more.
+
+    From its newest request, or from where `before` or `after` says. The hour in which the list
+    begins is not counted: how much of it lies behind the list's beginning is not known here.
+    """
+    span = spans.widened(Span(wanted.since, wanted.until))
+    begins = span.until
+    if wanted.after is not None:
+        begins = selection.time_of(wanted.after)
+        span = Span(spans.floor(begins, spans.HOUR), span.until)
+    elif wanted.before is not None:
+        begins = selection.time_of(wanted.before)
+        span = Span(span.since, spans.floor(begins, spans.HOUR) + spans.HOUR)
+    first = None if begins is None else spans.floor(begins, spans.HOUR)
+    query = SQL(
+        "SELECT min(at), max(at) FROM (SELECT at, coalesce(sum(sum(requests) FILTER ({counted}))"
+        " OVER (ORDER BY at {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS passed"
+        " FROM {measured} GROUP BY at HAVING sum(requests) > 0) AS hours WHERE passed < {least}"
+    ).format(
+        counted=SQL("WHERE at IS DISTINCT FROM {}").format(Literal(first)),
+        order=SQL("ASC" if wanted.after is not None else "DESC"),
+        measured=measured(
+            replace(wanted, since=span.since, until=span.until), 3600, lists_of_models=True
+        ),
+        least=Literal(requests_min),
+    )
+    row = await (await tx.execute(query)).fetchone()
+    assert row is not None
+    return None if row[0] is None else Span(row[0], row[1] + spans.HOUR)
+
+
+def whole(value: Any) -> int | None:
+    """A sum as the database gives it as a number; None where nothing was known."""
+    return None if value is None else int(value)
+
+
+def slot_of(step_s: int) -> Composed:
+    """The number of the step of `step_s` seconds since 1970 that `at` lies in."""
+    return SQL("floor(date_part('epoch', at) / {})::bigint").format(Literal(step_s))

@@ -1,0 +1,88 @@
+"""Which attempts: the filter of every list and sum, as SQL on the ledger.
+
+A request's time is the one inside its id, for filters, order and days alike: all attempts of a
+request are in the same place, and a span of time is a span of the primary key. Values stand in the
+statement as literals: what is planned knows them, and a span that reaches one partition reads one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from psycopg.sql import SQL, Composed, Literal
+
+from dd0c.base import ids
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EQUAL = {
+    "model": "requested_model",
+    "key_id": "key_id",
+    "provider": "provider",
+    "end_reason": "end_reason",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests: all conditions hold, None does not restrict. `until` is not included.
+
+    `unpriced`: only those without a known cost. `before` and `after` continue a list after its last
+    request, or before its first one (see `RequestPage`); they do not restrict sums.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    model: str | None = None
+    key_id: uuid.UUID | None = None
+    provider: str | None = None
+    end_reason: str | None = None
+    unpriced: bool = False
+    before: uuid.UUID | None = None
+    after: uuid.UUID | None = None
+
+    @property
+    def narrowed(self) -> int:
+        """How many conditions there are besides the span."""
+        return sum(getattr(self, name) is not None for name in _EQUAL) + self.unpriced
+
+
+def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
+    """The conditions on columns that the ledger and its roll-ups share."""
+    for name, column in _EQUAL.items():
+        if (value := getattr(wanted, name)) is not None:
+            yield SQL("{}.{} = {}").format(SQL(alias), SQL(column), Literal(value))
+
+
+def spanned(wanted: Filter, alias: str) -> Iterator[Composed]:
+    """The span of time as a span of request ids."""
+    if wanted.since is not None:
+        yield SQL("{}.request_id >= {}").format(SQL(alias), Literal(first_id(wanted.since)))
+    if wanted.until is not None:
+        yield SQL("{}.request_id < {}").format(SQL(alias), Literal(first_id(wanted.until)))
+
+
+def rated(wanted: Filter) -> Composed:
+    """Attempts `a` with what was billed, `r`. The span stands on both sides of the join: else the
+    ratings of all time are read (87 ms against 11 for an hour of a day of 200,000)."""
+    on = SQL("r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0").format()
+    return SQL("FROM route.attempts a LEFT JOIN route.ratings r ON {} WHERE {}").format(
+        both(on, *spanned(wanted, "r")), both(*spanned(wanted, "a"))
+    )
+
+
+def both(*conditions: Composed) -> Composed:
+    """All of the conditions; true when there is none."""
+    return SQL(" AND ").join(conditions or (SQL("true").format(),))
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """The smallest request id of a moment."""
+    return ids.first_of((moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+def time_of(request_id: uuid.UUID) -> datetime:
+    """The moment inside a request id."""
+    return _EPOCH + timedelta(milliseconds=ids.time_ms(request_id))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import secrets
+import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg.rows import class_row
@@ -25,6 +27,20 @@ from dd0c.kernel.db.pool import Transaction
 PREFIX = "dd0c_ses_"
 LIFETIME = timedelta(hours=12)  # a working day; a forgotten browser is signed out by the next one
 _TEXT = re.compile(r"dd0c_ses_[A-Za-z0-9_-]{43}")
+
+
+MARK_HEX = 16  # of its hash: enough to tell sessions apart, too little to find anything with
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A session that still opens the console. `mark` names it without its token."""
+
+    mark: str
+    key_id: uuid.UUID
+    key_name: str
+    created_at: datetime
+    expires_at: datetime
 
 
 async def start(
@@ -65,4 +81,32 @@ async def end(tx: Transaction, pepper: Pepper, token: str) -> None:
     """Forget the session; one that is not there is no error."""
     await tx.execute(
         "DELETE FROM kernel.sessions WHERE token_hash = %s", (pepper.digest(Secret(token)),)
+    )
+
+
+def mark(pepper: Pepper, token: str) -> str:
+    """The mark of the session of a token."""
+    return pepper.digest(Secret(token)).hex()[:MARK_HEX]
+
+
+async def list_open(tx: Transaction, now: datetime, key: uuid.UUID | None = None) -> list[Open]:
+    """Sessions of the organisation, or of one of its keys, the newest first; at most 100."""
+    async with tx.cursor(row_factory=class_row(Open)) as cursor:
+        await cursor.execute(
+            "SELECT left(encode(s.token_hash, 'hex'), %(length)s) AS mark, s.key_id,"
+            " k.name AS key_name, s.created_at, s.expires_at"
+            " FROM kernel.sessions s JOIN kernel.api_keys k ON k.id = s.key_id"
+            " WHERE s.expires_at > %(now)s AND (%(key)s::uuid IS NULL OR s.key_id = %(key)s)"
+            " ORDER BY s.created_at DESC LIMIT 100",
+            {"length": MARK_HEX, "now": now, "key": key},
+        )
+        return await cursor.fetchall()
+
+
+async def end_marked(tx: Transaction, wanted: str, key: uuid.UUID | None = None) -> None:
+    """Forget the session of that mark, if it is one of this organisation, or of this key of it."""
+    await tx.execute(
+        "DELETE FROM kernel.sessions WHERE left(encode(token_hash, 'hex'), %s) = %s"
+        " AND (%s::uuid IS NULL OR key_id = %s)",
+        (MARK_HEX, wanted, key, key),
     )

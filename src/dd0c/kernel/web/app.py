@@ -18,11 +18,12 @@ from dd0c.kernel.web import (
     query,
     status,
 )
-from dd0c.kernel.web.console import errors, frame, routes
+from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.probes import Health, Probe
 from dd0c.kernel.web.resources import Resources
+from dd0c.kernel.web.twin import Twins
 
 HEALTH_SHARED_S = 10.0
 READY_SHARED_S = 1.0
@@ -53,7 +54,9 @@ def create(resources: Resources, added: Added) -> FastAPI:
     app.state.metrics = metrics
     app.state.ready = Health([database], resources.clock, READY_SHARED_S)
     app.state.health = Health([database, *added.probes], resources.clock, HEALTH_SHARED_S)
-    app.state.console = frame.Console(added.sections)
+    sections = (*added.sections, section.SECTION)
+    app.state.console = frame.Console(sections)
+    app.state.live = live.Hub(resources.pool, [topic for each in sections for topic in each.topics])
     app.state.problem_page = errors.render
     include_api(app, added.api)
     app.state.query_names = query.names(app.routes)
@@ -61,6 +64,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.state.document = openapi.describe(app)
     problems.install(app)
+    app.add_middleware(Twins)
     app.add_middleware(Edge, metrics=metrics, header_bytes_max=resources.settings.header_bytes_max)
     return app
 

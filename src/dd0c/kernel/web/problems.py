@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from dd0c.base import redact
 from dd0c.base.errors import Error, InvalidInput, Unavailable
+from dd0c.kernel.web import twin
 
 MEDIA_TYPE = "application/problem+json"
 SHOWN_ERRORS_MAX = 5
@@ -127,7 +128,7 @@ def _answer(request: Request, problem: Problem, headers: dict[str, str]) -> Resp
 
 def _is_for_a_browser(request: Request) -> bool:
     html = "text/html" in request.headers.get("accept", "")
-    return html and not request.url.path.startswith("/api/")
+    return html and not twin.is_wanted(request) and not request.url.path.startswith("/api/")
 
 
 def _problem(request: Request, error: Error) -> Problem:

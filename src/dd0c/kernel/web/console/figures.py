@@ -105,10 +105,17 @@ def size(octets: int | None) -> str:
 
 
 def moment(at: datetime, show: str = "full") -> Markup:
-    """A `<time>` in UTC; the script rewrites it as `ago`, `clock`, `day` or `full` local time."""
+    """A `<time>` in UTC; the script rewrites it as local time, or as time since.
+
+    `show` is `full`, `clock`, `minute` or `day`, or `ago` (12 s) and `since` (12 s ago).
+    """
     utc = at.astimezone(UTC)
     iso = utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    text = {"clock": f"{utc:%H:%M:%S}", "ago": f"{utc:%H:%M:%S}", "day": f"{utc:%Y-%m-%d}"}.get(
-        show, f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond // 1000:03d} UTC"
-    )
+    day, clock = f"{utc:%Y-%m-%d}", f"{utc:%H:%M:%S}"
+    text = {
+        "full": f"{day} {clock}.{utc.microsecond // 1000:03d} UTC",
+        "minute": f"{day} {utc:%H:%M} UTC",
+        "day": day,
+        "since": f"{day} {utc:%H:%M} UTC",
+    }.get(show, clock)
     return Markup('<time datetime="{}" data-show="{}">{}</time>').format(iso, show, text)

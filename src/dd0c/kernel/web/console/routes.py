@@ -1,11 +1,11 @@
-"""The console's own addresses: the way in, static files, the search box, the design system."""
+"""The console's own addresses: the way in, static files, search, streams, the kernel's pages."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from dd0c.kernel.web.console import assets, find, frame, kit, sign_in
+from dd0c.kernel.web.console import assets, find, frame, key_changes, keys, kit, live, sign_in
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,5 +23,5 @@ async def show_asset(request: Request, name: str) -> Response:
     return frame.of(request).assets.answer(name)
 
 
-for part in (sign_in, find, kit):
+for part in (sign_in, find, live, key_changes, keys, kit):
     router.include_router(part.router)

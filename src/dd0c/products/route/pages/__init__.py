@@ -13,7 +13,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from dd0c.base.ids import Kind
-from dd0c.kernel.web.console.frame import Entry, Section
+from dd0c.kernel.web.console.frame import Entry, Related, Section
 from dd0c.products.route.pages import detail, listing, overview, rows
 
 SECTION = Section(
@@ -22,7 +22,8 @@ SECTION = Section(
         Entry("Overview", overview.PATH, "o", "overview"),
         Entry("Requests", rows.PATH, "r", "list"),
     ),
-    jumps={Kind.REQUEST: f"{rows.PATH}/{{}}", Kind.KEY: f"{rows.PATH}?key={{}}"},
+    jumps={Kind.REQUEST: f"{rows.PATH}/{{}}"},
+    related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
     search=f"{rows.PATH}?range=30d&model={{}}",
 )
 

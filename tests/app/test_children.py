@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,11 @@ def test_a_second_stop_signal_cuts_the_wait(tmp_path: Path) -> None:
         ("x\\nerror: port 1 is taken\\nhint: free it\\n", "port 1 is taken", "free it"),
         ("error: old\\nhint: old\\nerror: new\\n", "new", "see "),
         ("some noise\\nlast line\\n\\n", "thing ended with status 3: last line", "see "),
+        (
+            "x FATAL:  no room\\nshut down\\n",
+            "thing ended with status 3: x FATAL:  no room",
+            "see ",
+        ),
         ("", "thing ended with status 3: it wrote nothing", "see "),
     ],
 )
@@ -168,15 +174,94 @@ def test_a_child_that_never_ends_is_ended(tmp_path: Path) -> None:
     assert children.run(child_of(tmp_path, "sleep", "60"), 0.1) == -signal.SIGKILL
 
 
-def test_a_large_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:
-    """Logs stay bounded, also of a child that runs for months: the large part moves to `.1`."""
-    path = tmp_path / "gateway.log"
-    with children.open_log(path) as log:
-        log.write(b"x" * children.LOG_BYTES_MAX)
-        children.bound_log(path)
-        assert path.stat().st_size == children.LOG_BYTES_MAX
-        log.write(b"y")
-        children.bound_log(path)
-        log.write(b"later\n")
-    assert path.read_text() == "later\n"
-    assert path.with_name("gateway.log.1").stat().st_size == children.LOG_BYTES_MAX + 1
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Child]:
+    """A child that runs, and is ready when the file `ready` is there."""
+    ready = tmp_path / "ready"
+    child = child_of(tmp_path, "sleep", "60")
+    child.is_ready = lambda pid: ready.exists()
+    child.start()
+    yield child
+    for one in child.living:
+        one.kill()
+        one.wait()
+
+
+def tend_until(child: Child, done: Callable[[], bool]) -> list[str]:
+    """Look after the child until it is so; what was said."""
+    said: list[str] = []
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        children.tend(child, time.monotonic(), said.append)
+        time.sleep(0.01)
+    return said
+
+
+def test_an_heir_follows_when_it_is_ready(old: Child, tmp_path: Path) -> None:
+    """K-7: the old process serves until the new one says that it does, and only then is asked."""
+    first = old.process
+    assert first is not None
+    old.start_heir(time.monotonic())
+    heir = old.heir
+    children.tend(old, time.monotonic(), print)
+    assert (old.process, first.poll()) == (first, None)
+    assert children.pause([old], time.monotonic()) is not None, "somebody looks again soon"
+    (tmp_path / "ready").touch()
+    assert tend_until(old, lambda: old.settled and not old.retired) == []
+    assert old.process is heir
+    assert first.poll() == -signal.SIGTERM
+    assert old.restarts == 0
+
+
+def test_an_heir_that_fails_leaves_the_old_one(old: Child) -> None:
+    """K-7: new code that does not start takes nothing down, and its reason is kept."""
+    first = old.process
+    old.launch = lambda: subprocess.Popen(
+        ["sh", "-c", f"echo error: no such setting >> {old.log}; exit 2"]
+    )
+    old.start_heir(time.monotonic())
+    [line] = tend_until(old, lambda: old.settled)
+    assert "the new thing ended with status 2, the old one stays" in line
+    assert (old.process, old.ended, old.last_words) == (first, None, "no such setting")
+
+
+def test_an_heir_that_never_is_ready_is_given_up(old: Child) -> None:
+    """K-7: a replacement that hangs does not run beside the old one for ever."""
+    old.start_heir(time.monotonic() - children.TAKES_OVER_WITHIN_S)
+    heir = old.heir
+    assert heir is not None
+    [line] = tend_until(old, lambda: old.settled)
+    assert "did not become ready in time" in line
+    assert heir.poll() == -signal.SIGKILL
+    assert old.ended is None
+
+
+def test_an_heir_takes_over_from_a_dead_one_at_once(old: Child) -> None:
+    """K-6: an old process that dies meanwhile is not started a second time."""
+    old.start_heir(time.monotonic())
+    heir, first = old.heir, old.process
+    assert first is not None
+    first.kill()
+    first.wait()
+    assert tend_until(old, lambda: old.settled) == []
+    assert (old.process, old.due_at) == (heir, None)
+
+
+def test_a_renewed_child_is_no_failure(old: Child) -> None:
+    """K-7: a worker that finished its job because it was asked to is started again at once."""
+    first = old.process
+    children.renew(old)
+    assert not old.settled
+    assert tend_until(old, lambda: old.settled and old.process is not first) == []
+    assert (old.failures, old.restarts, old.due_at) == (0, 0, None)
+
+
+def test_stopping_ends_heirs_and_predecessors_too(old: Child) -> None:
+    """K-6: a stop in the middle of a replacement leaves nothing behind."""
+    old.start_heir(time.monotonic())
+    everything = old.living
+    assert len(everything) == 2
+    with Signals() as signals:
+        children.stop([old], signals, 5.0)
+    assert [one.poll() for one in everything] == [-signal.SIGTERM] * 2

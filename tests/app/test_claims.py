@@ -14,7 +14,6 @@ import pytest
 from dd0c.app import claims
 from dd0c.base import home as homes
 from dd0c.base.errors import SetupError
-from dd0c.base.settings import Settings
 
 
 def test_a_second_supervisor_of_a_home_is_refused(tmp_path: Path) -> None:
@@ -55,9 +54,8 @@ def test_a_taken_port_is_told_with_its_flag() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        settings = Settings(gateway_port=0, console_port=port)
         with pytest.raises(SetupError, match=f"the console cannot listen on 127.0.0.1 port {port}"):
-            claims.ports(settings, after_crash=False)
+            claims.listen("127.0.0.1", port, "console", after_crash=False)
 
 
 def test_after_a_crash_a_taken_port_is_waited_for() -> None:
@@ -65,12 +63,9 @@ def test_after_a_crash_a_taken_port_is_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as leftover:
         port = leftover.getsockname()[1]
         threading.Timer(0.5, leftover.close).start()
-        settings = claims.ports(Settings(gateway_port=port, console_port=0), after_crash=True)
-    assert settings.gateway_port == port
+        assert claims.free_port("127.0.0.1", port, "gateway", after_crash=True) == port
 
 
 def test_port_zero_becomes_a_free_port() -> None:
     """Tests and crowded machines ask for any free port."""
-    settings = claims.ports(Settings(gateway_port=0, console_port=0), after_crash=False)
-    assert settings.gateway_port > 0
-    assert settings.console_port > 0
+    assert claims.free_port("127.0.0.1", 0, "gateway", after_crash=False) > 0

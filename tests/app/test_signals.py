@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -42,13 +43,42 @@ def test_handlers_are_given_back() -> None:
     assert [signal.getsignal(one) for one in STOPS] == before
 
 
-def test_a_supervisor_under_nohup_outlives_its_terminal() -> None:
-    """`nohup dd0c up &` goes on when the terminal goes: an ignored hang-up stays ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Signals() as signals:
-            os.kill(os.getpid(), signal.SIGHUP)
-            signals.wait(0.05)
-            assert signals.stops == 0
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_a_hang_up_sent_by_somebody_is_a_reload() -> None:
+    """K-7: `kill -HUP`, as `dd0c reload` and service managers send it, stops nothing."""
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.wait(5)
+        assert (signals.stops, signals.reloads) == (0, 1)
+
+
+LOSES_ITS_TERMINAL = """
+import fcntl, os, signal, sys, termios
+from dd0c.app.signals import Signals
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))
+with Signals() as signals:
+    print("ready", flush=True)
+    signals.wait(10)
+    print(signals.stops, signals.reloads, flush=True)
+    os.kill(os.getpid(), signal.SIGHUP)
+    signals.wait(10)
+    print(signals.stops, signals.reloads, flush=True)
+"""
+
+
+@pytest.mark.parametrize(("before", "stops"), [("SIG_DFL", 1), ("SIG_IGN", 0)])
+def test_a_terminal_that_goes_is_a_stop(before: str, stops: int) -> None:
+    """K-6: closing the terminal stops what runs in it, not under `nohup`; later ones reload."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", LOSES_ITS_TERMINAL, before],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        os.close(theirs)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        os.close(ours)
+        assert child.stdout.readline() == f"{stops} 0\n".encode()
+        assert child.stdout.readline() == f"{stops} 1\n".encode()

@@ -1,68 +1,54 @@
 """What a supervisor claims before it starts anything: the home for itself alone, and the ports.
 
-The home is claimed by a flock, which the kernel drops with the process: a kill -9 leaves nothing
-to clean up. Ports are tried by plain binds, because SO_REUSEPORT, which the gateway uses, never
-reports a port as taken to the same user. The children of a killed supervisor need a few seconds to
-finish; a next start that finds their ports taken waits so long before it complains.
+The console's socket it opens itself and keeps: the control server and its replacement inherit it,
+so that no connection is refused while one takes over from the other. The gateway, which opens its
+own, has its port tried by a plain bind, because SO_REUSEPORT never reports a port as taken to the
+same user. The children of a killed supervisor need a few seconds to finish; a next start that finds
+their ports taken waits so long before it complains.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
+from dd0c.base import locks
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
-from dd0c.base.settings import Settings
 
 PREDECESSOR_S = 6.0
 LOOK_S = 0.05
+BACKLOG = 512
 
 
 def facts_path(home: Home) -> Path:
-    """Where the running supervisor tells who it is and where its parts listen."""
+    """Where the running supervisor tells who it is and how its parts fare."""
     return home.run / "up.json"
 
 
 @contextmanager
 def alone(home: Home) -> Iterator[bool]:
     """Keep other supervisors off the home; tells whether the one before had no time to clean up."""
-    with (home.run / "up.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise SetupError(
-                f"dd0c already runs on {home.path} (process {lock.read().strip() or 'unknown'})",
-                hint="stop that one, or choose another home with --home",
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with locks.held(
+        home.run / "up.lock",
+        within_s=0,
+        taken=f"dd0c already runs on {home.path}",
+        hint="stop that one, or choose another home with --home",
+    ):
         yield facts_path(home).exists()
 
 
-def ports(settings: Settings, *, after_crash: bool) -> Settings:
-    """The settings with ports that nobody listens on; a port of 0 becomes a free one."""
-    patience_s = PREDECESSOR_S if after_crash else 0.0
-    gateway = _free(settings.gateway_host, settings.gateway_port, "gateway", patience_s)
-    console = _free(settings.console_host, settings.console_port, "console", patience_s)
-    return replace(settings, gateway_port=gateway, console_port=console)
-
-
-def _free(host: str, port: int, name: str, patience_s: float) -> int:
-    deadline = time.monotonic() + patience_s
+def listen(host: str, port: int, name: str, *, after_crash: bool) -> socket.socket:
+    """A listening socket; `name` is the part in words, and of its flag. A port of 0: a free one."""
+    deadline = time.monotonic() + (PREDECESSOR_S if after_crash else 0.0)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         try:
-            with socket.create_server((host, port), family=family) as probe:
-                return int(probe.getsockname()[1])
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             if time.monotonic() < deadline:
                 time.sleep(LOOK_S)
@@ -71,3 +57,9 @@ def _free(host: str, port: int, name: str, patience_s: float) -> int:
                 f"the {name} cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}",
                 hint=f"stop what listens there, or choose another with --{name}-port",
             ) from None
+
+
+def free_port(host: str, port: int, name: str, *, after_crash: bool) -> int:
+    """The port, which nobody listens on, or a free one for 0."""
+    with listen(host, port, name, after_crash=after_crash) as probe:
+        return int(probe.getsockname()[1])

@@ -13,12 +13,13 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
+from types import FrameType
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from dd0c.base import home, process
+from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import SetupError
 from dd0c.base.settings import Settings
@@ -41,21 +42,48 @@ CACHE_CONNECTIONS = 2
 CONNECTIONS_MAX = 1000
 HEAD_BYTES_MAX = 1_048_576  # beyond it the parser closes; up to it we answer 431 in our own words
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
+LINGER_S = 0.2
 
 log = logging.getLogger(__name__)
 
 
-def main(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
+class Server(uvicorn.Server):
+    """Tells when it serves. Asked to stop it first lets go of the door, which may be another's too,
+    and leaves a moment to those who came in just before: their request is still on its way."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        notify.ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            super().handle_exit(sig, frame)
+        else:
+            asyncio.get_running_loop().call_soon_threadsafe(self.stop)
+
+    def stop(self) -> None:
+        """Take nobody new, and end when what is open is answered."""
+        for server in self.servers if self.started else ():
+            server.close()
+        asyncio.get_running_loop().call_later(LINGER_S, setattr, self, "should_exit", True)
+
+
+def main(settings: Settings, *, listen_fd: int | None = None) -> int:
+    """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone.
+
+    `listen_fd` is an inherited listening socket instead of an address.
+    """
     with (
-        _listen(settings.console_host, settings.console_port) as listener,
+        _listen(settings.console_host, settings.console_port, listen_fd) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         runner.run(_serve(settings, listener))
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, listen_fd: int | None) -> socket.socket:
+    if listen_fd is not None:
+        return socket.socket(fileno=listen_fd)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=512)
@@ -72,7 +100,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         await _until_stopped(serve_with(app, settings), listener)
 
 
-def serve_with(app: FastAPI, settings: Settings) -> uvicorn.Server:
+def serve_with(app: FastAPI, settings: Settings) -> Server:
     """The HTTP server for the application, bounded."""
     config = uvicorn.Config(
         app,
@@ -88,7 +116,7 @@ def serve_with(app: FastAPI, settings: Settings) -> uvicorn.Server:
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
@@ -131,11 +159,11 @@ def _facts(settings: Settings) -> dict[str, str]:
     return {"listens_on": f"{settings.console_host}:{settings.console_port}"}
 
 
-async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _until_stopped(server: Server, listener: socket.socket) -> None:
     """Serve; the server handles signals itself and repeats them here, where they do nothing."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        loop.add_signal_handler(number, server.stop)
     serving = asyncio.create_task(server.serve([listener]))
     orphaned = asyncio.create_task(process.supervisor_gone())
     await asyncio.wait([serving, orphaned], return_when=asyncio.FIRST_COMPLETED)

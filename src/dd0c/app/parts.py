@@ -12,29 +12,38 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from dd0c.app import children
+from dd0c.app import children, logs
 from dd0c.app.children import Child
-from dd0c.base import process
+from dd0c.base import notify, process
+from dd0c.base import settings as configuration
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.db.embedded import EmbeddedPostgres
 
 PREPARE_DEADLINE_S = 300.0
+LOGS = {"PostgreSQL": "postgres", "Valkey": "valkey"}
 WITHHELD = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DD0C_DATABASE_ADMIN_URL", "DD0C_KEY"})
 """What no serving child finds in its environment."""
+
+Flags = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the supervisor works with."""
+    """What the supervisor works with: `flags` are for its children too, the sockets it keeps."""
 
     settings: Settings
+    flags: Flags
     home: Home
+    console: socket.socket
     simulator: socket.socket
     lifeline: int
+    notices: notify.Listener
 
     @property
     def gateway_url(self) -> str:
@@ -77,44 +86,53 @@ def _store(
     here: Installation, name: str, server: EmbeddedPostgres | EmbeddedValkey, ask: signal.Signals
 ) -> Child:
     def launch() -> subprocess.Popen[bytes]:
-        server.start()
+        server.launch()
         assert server.child is not None
         return server.child
 
-    return Child(name, here.home.log / f"{name.lower()}.log", launch, ask)
+    log = here.home.log / f"{LOGS[name]}.log"
+    return Child(name, log, launch, ask, settle=server.await_ready)
 
 
 def serving(here: Installation) -> list[Child]:
     """Our own processes. The simulator comes first, as the gateway may call it at once."""
-    found = [_python(here, name) for name in ("gateway", "control", "worker")]
-    listen = str(here.simulator.fileno())
-    return [_python(here, "sim", "--listen-fd", listen, fds=(int(listen),)), *found]
+    return [
+        _python(here, "sim", here.simulator),
+        _python(here, "gateway"),
+        _python(here, "control", here.console),
+        _python(here, "worker"),
+    ]
 
 
-def _python(here: Installation, verb: str, *flags: str, fds: tuple[int, ...] = ()) -> Child:
+def _python(here: Installation, verb: str, listener: socket.socket | None = None) -> Child:
     log = here.home.log / f"{verb}.log"
+    command = [sys.executable, "-m", "dd0c.cli.main", verb]
+    inherited = [here.lifeline]
+    if listener is not None:
+        command += ["--listen-fd", str(listener.fileno())]
+        inherited.append(listener.fileno())
 
     def launch() -> subprocess.Popen[bytes]:
-        with children.open_log(log) as output:
+        with logs.append_to(log) as output:
             return process.spawn(
-                [sys.executable, "-m", "dd0c.cli.main", verb, *flags],
+                command,
                 death_signal=signal.SIGTERM,
                 env=_environment(here, WITHHELD),
-                pass_fds=(here.lifeline, *fds),
+                pass_fds=inherited,
                 output=output,
             )
 
-    return Child(verb, log, launch)
+    return Child(verb, log, launch, is_ready=here.notices.is_ready)
 
 
-def prepare(here: Installation) -> Prepared:
+def prepare(here: Installation, meanwhile: Callable[[], None]) -> Prepared:
     """Run the short child that alone may change roles, schema, keys and providers."""
     log = here.home.log / "prepare.log"
     reading, writing = os.pipe()
     with open(reading) as report:
 
         def launch() -> subprocess.Popen[bytes]:
-            with children.open_log(log) as output, open(writing, "wb"):
+            with logs.append_to(log) as output, open(writing, "wb"):
                 return process.spawn(
                     [sys.executable, "-m", "dd0c.app.prepare", here.simulator_url, str(writing)],
                     death_signal=signal.SIGTERM,
@@ -124,19 +142,21 @@ def prepare(here: Installation) -> Prepared:
                 )
 
         child = Child("prepare", log, launch)
-        if children.run(child, PREPARE_DEADLINE_S) != 0:
+        if children.run(child, PREPARE_DEADLINE_S, meanwhile) != 0:
             raise children.last_words(child)
         found = json.load(report)
     return Prepared(real=tuple(found["real"]), warnings=tuple(found["warnings"]))
 
 
 def _environment(here: Installation, withheld: frozenset[str]) -> dict[str, str]:
-    """Ours without what is withheld, with the settings that flags may have given."""
+    """Ours without what is withheld, with what flags said, the ports as they were claimed."""
     settings = here.settings
-    return {name: value for name, value in os.environ.items() if name not in withheld} | {
+    return {
+        **{name: value for name, value in os.environ.items() if name not in withheld},
+        **configuration.environment(here.flags),
         "DD0C_HOME": str(here.home.path),
         "DD0C_GATEWAY_PORT": str(settings.gateway_port),
         "DD0C_CONSOLE_PORT": str(settings.console_port),
-        "DD0C_WORKERS": str(settings.workers),
         process.LIFELINE_FD: str(here.lifeline),
+        notify.NOTIFY_SOCKET: here.notices.address,
     }

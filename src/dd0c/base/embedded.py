@@ -1,28 +1,24 @@
 """What the embedded servers share: an account, folders they can reach, a lock they hold, a log.
 
-The lock is a descriptor that a server and all its processes inherit. It is free when the last of
-them is gone, however it went, so a start that waits for it never meets a half-dead predecessor.
+The lock is one of locks.py that a server and all its processes inherit.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dd0c.base import process
+from dd0c.base import locks, process
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 LOCK_WITHIN_S = 30.0
 LOG_BYTES_MAX = 16 * 1024 * 1024
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +67,14 @@ def _own(folder: Path, account: process.Account | None) -> None:
         os.chown(folder, account.uid, account.gid)
 
 
-@contextmanager
-def lock(path: Path, *, within_s: float = LOCK_WITHIN_S) -> Iterator[int]:
-    """Hold the lock in the block; a child that inherits the descriptor goes on holding it."""
-    deadline = time.monotonic() + within_s
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise SetupError(
-                        f"{path} is held by a process that still runs",
-                        hint="another dd0c uses this home: stop it, or choose another DD0C_HOME",
-                    ) from None
-                time.sleep(_POLL_S)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def lock(path: Path, *, within_s: float = LOCK_WITHIN_S) -> AbstractContextManager[int]:
+    """Hold the lock of a server in the block; all its processes inherit the descriptor."""
+    return locks.held(
+        path,
+        within_s=within_s,
+        taken=f"{path} is held by a process that still runs",
+        hint="another dd0c uses this home: stop it, or choose another DD0C_HOME",
+    )
 
 
 @contextmanager

@@ -52,7 +52,8 @@ def up(**flags: Any) -> int:
     Without a provider key in the environment, simulated providers answer, so that everything can be
     tried offline. With OPENAI_API_KEY or ANTHROPIC_API_KEY those providers are registered.
 
-    Ctrl-C finishes open requests (at most 30 s), then stops; a second Ctrl-C cuts them.
+    Ctrl-C finishes open requests (at most 30 s), then stops; a second Ctrl-C cuts them. SIGHUP, or
+    `dd0c reload`, takes over new settings and code without a refused connection.
 
     \b
     Examples:
@@ -62,7 +63,7 @@ def up(**flags: Any) -> int:
     """
     from dd0c.app import up as app
 
-    return app.main(settings.load(flags), click.echo)
+    return app.main(settings.load(flags), flags, click.echo)
 
 
 @click.command()
@@ -83,7 +84,8 @@ def gateway(**flags: Any) -> int:
 
 @click.command()
 @_flags("home", "console_port")
-def control(**flags: Any) -> int:
+@click.option("--listen-fd", type=int, hidden=True, help="An inherited listening socket.")
+def control(*, listen_fd: int | None, **flags: Any) -> int:
     """Run the console and the API alone.
 
     \b
@@ -94,7 +96,7 @@ def control(**flags: Any) -> int:
 
     found = settings.load(flags)
     log.configure("control", form=found.log_format)
-    return app.main(found)
+    return app.main(found, listen_fd=listen_fd)
 
 
 @click.command()

@@ -35,16 +35,21 @@ class EmbeddedValkey:
 
     def __init__(self, home: Home):
         self._home = home
+        self._log = home.log / "valkey.log"
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, return when it answers."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Like `start`, without waiting for an answer."""
         self.stop()
         password = _ensure_password(self._home)
-        log_path = self._home.log / "valkey.log"
         with embedded.lock(self._home.run / "valkey.lock") as lock:
             place = embedded.place(self._home, self._home.valkey, _packages())
-            with embedded.log_file(log_path) as log:
+            with embedded.log_file(self._log) as log:
                 self.child = process.spawn(
                     [place.packages / _program(), "-"],
                     death_signal=signal.SIGTERM,
@@ -58,7 +63,6 @@ class EmbeddedValkey:
         assert self.child.stdin is not None
         with self.child.stdin as configuration:
             configuration.write(self._configuration(place.data, password).encode())
-        self._await_ready(password, log_path)
 
     def stop(self) -> None:
         """Shut down with everything on disk."""
@@ -81,15 +85,17 @@ class EmbeddedValkey:
         }
         return "".join(f"{name} {value}\n" for name, value in lines.items())
 
-    def _await_ready(self, password: str, log_path: Path) -> None:
+    def await_ready(self) -> None:
+        """Return when the launched server has loaded its data; SetupError when it ends."""
         assert self.child is not None
+        password = read_password(self._home).reveal()
         deadline = time.monotonic() + READY_WITHIN_S
         while not _answers(self._home.sockets / SOCKET, password):
             if self.child.poll() is not None:
-                raise SetupError(f"the cache does not start: see {log_path}")
+                raise SetupError(f"the cache does not start: see {self._log}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise SetupError(f"the cache is not ready in time: see {log_path}")
+                raise SetupError(f"the cache is not ready in time: see {self._log}")
             time.sleep(POLL_S)
 
 

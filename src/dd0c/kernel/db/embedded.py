@@ -45,10 +45,16 @@ class EmbeddedPostgres:
         self._memory_mb = settings.memory_mb
         self._durable = durable  # False: a test's cluster, which need not survive a power cut
         self._log = home.log / "postgres.log"
+        self._log_start = 0
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Make the cluster the first time, start the server, return when it answers."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Like `start`, without waiting for an answer: a recovery may take its minutes."""
         self.stop()  # a killed one that nobody waited for still has its process id
         with embedded.lock(self._home.run / "postgres.lock") as lock:
             if not self._home.postgres.exists():
@@ -56,7 +62,7 @@ class EmbeddedPostgres:
             self._refuse_other_version()
             self._forget_dead_postmaster()
             place = embedded.place(self._home, self._home.postgres, _packages())
-            written = self._log.stat().st_size if self._log.exists() else 0
+            self._log_start = self._log.stat().st_size if self._log.exists() else 0
             with embedded.log_file(self._log) as log:
                 self.child = process.spawn(
                     [place.packages / PROGRAMS / "postgres", "-D", place.data, *self._options()],
@@ -67,7 +73,6 @@ class EmbeddedPostgres:
                     pass_fds=[lock],
                     output=log,
                 )
-        self._await_ready(written)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, nothing is left to recover."""
@@ -157,21 +162,22 @@ class EmbeddedPostgres:
             values |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         return [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
 
-    def _await_ready(self, written: int) -> None:
+    def await_ready(self) -> None:
+        """Return when the launched server answers; SetupError with its reason when it ends."""
         assert self.child is not None
         ask = [str(_packages() / PROGRAMS / "pg_isready"), "-q", "-h", str(self._home.sockets)]
         deadline = time.monotonic() + READY_WITHIN_S
         while subprocess.run(ask, env=embedded.ENVIRONMENT, timeout=10, check=False).returncode:
             if self.child.poll() is not None:
-                raise SetupError(f"the database does not start: {self._reason(written)}")
+                raise SetupError(f"the database does not start: {self._reason()}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise SetupError(f"the database is not ready in time: see {self._log}")
             time.sleep(POLL_S)
 
-    def _reason(self, written: int) -> str:
+    def _reason(self) -> str:
         with self._log.open("rb") as log:
-            log.seek(written)
+            log.seek(self._log_start)
             lines = log.read().decode(errors="replace").splitlines()
         fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
         return fatal[-1] if fatal else f"see {self._log}"

@@ -1,0 +1,49 @@
+"""The logs of children: bounded, appended to, and searched for why one of them ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+BYTES_MAX = 8 * 1024 * 1024
+TAIL_BYTES = 8192
+CAUSES = ("FATAL:", "PANIC:")  # PostgreSQL's last line is that it is shut down
+
+
+def append_to(path: Path) -> BinaryIO:
+    """The log opened for appending; large, it is set aside first."""
+    bound(path)
+    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
+
+
+def bound(path: Path) -> None:
+    """Set a large log aside as `.1`, in place: whoever writes appends, and goes on at the start.
+
+    A full disk takes no copy; the log then stays as it is.
+    """
+    with suppress(OSError):
+        if path.stat().st_size > BYTES_MAX:
+            shutil.copyfile(path, path.with_name(path.name + ".1"))
+            os.truncate(path, 0)
+
+
+def last_cause(path: Path, start: int) -> tuple[str, str]:
+    """The last error told in a log since byte `start`, and its hint; else the last line."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(min(size, max(start, size - TAIL_BYTES)))
+            lines = [line.decode(errors="replace").strip() for line in file.read().splitlines()]
+    except OSError as error:
+        return f"its log cannot be read: {error.strerror}", ""
+    for number, line in reversed(list(enumerate(lines))):
+        if line.startswith("error: "):
+            after = lines[number + 1] if number + 1 < len(lines) else ""
+            hint = after.removeprefix("hint: ") if after.startswith("hint: ") else ""
+            return line.removeprefix("error: "), hint or f"see {path}"
+        if any(cause in line for cause in CAUSES):
+            return line, ""
+    return next((line for line in reversed(lines) if line), "it wrote nothing"), ""

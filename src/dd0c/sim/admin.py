@@ -9,6 +9,7 @@ from dd0c.base.errors import Error, NotFound
 from dd0c.sim import scenarios
 from dd0c.sim.faults import FAULTS
 from dd0c.sim.http import Answer, Request, encode
+from dd0c.sim.prompt_cache import PromptCache
 from dd0c.sim.simulator import Simulator
 
 PREFIX = "/_sim/"
@@ -32,6 +33,7 @@ def _act(simulator: Simulator, request: Request, body: bytes) -> Any:
             return _stats(simulator)
         case "POST", ["reset"]:
             simulator.records.reset()
+            simulator.prompts = PromptCache()
             simulator.play(simulator.first_scenario)
             return {}
         case "GET", ["requests", request_id]:

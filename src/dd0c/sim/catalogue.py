@@ -48,10 +48,12 @@ OPENAI: Final = (
     _openai("gpt-4o", "2024-08-06"),
     _openai("gpt-4o-mini", "2024-07-18"),
     _openai("o4-mini", "2025-04-16"),
+    Model("gpt-3.5-turbo-instruct", "gpt-3.5-turbo-instruct", "system", "2023-08-24"),
     _openai("text-embedding-3-small", "2024-01-25", 1536),
     _openai("text-embedding-3-large", "2024-01-25", 3072),
     _openai("text-embedding-ada-002", "2022-12-15", 1536),
 )
+COMPLETING: Final = ("gpt-3.5-turbo-instruct",)  # take a bare prompt
 ANTHROPIC: Final = (
     _anthropic("claude-opus-4-5", "2025-11-01", "Claude Opus 4.5"),
     _anthropic("claude-haiku-4-5", "2025-10-01", "Claude Haiku 4.5"),
@@ -59,6 +61,12 @@ ANTHROPIC: Final = (
     _anthropic("claude-opus-4-1", "2025-08-05", "Claude Opus 4.1"),
 )
 BY_NAME: Final = {model.name: model for model in OPENAI + ANTHROPIC}
+
+
+def is_chat_only(name: str) -> bool:
+    """Whether a model that we know takes messages, and prompts no more."""
+    model = BY_NAME.get(name)
+    return model is not None and model.dimensions is None and name not in COMPLETING
 
 
 def served(name: str) -> str:

@@ -12,12 +12,16 @@ from urllib.parse import unquote
 import msgspec
 
 from dd0c.base.errors import InvalidInput
-from dd0c.sim import anthropic, embeddings, openai
+from dd0c.sim.anthropic import dialect as anthropic_dialect
+from dd0c.sim.anthropic import messages
 from dd0c.sim.delivery import Plan
 from dd0c.sim.distortion import distort
 from dd0c.sim.faults import NONE, Faults, lacking, parse
 from dd0c.sim.http import Answer, Refusal, Request
 from dd0c.sim.latency import INSTANT
+from dd0c.sim.openai import chat, completions, embeddings, responses
+from dd0c.sim.openai import dialect as openai_dialect
+from dd0c.sim.prompt_cache import Parts, PromptCache
 from dd0c.sim.records import Record, Records
 from dd0c.sim.replay import Recordings
 from dd0c.sim.scenarios import Facts, Performance, Scenario
@@ -31,13 +35,15 @@ NEEDS: Final = {
     "text": "a model that writes",
     "tools": "a request with tools",
     "usage": "an answer with usage",
+    "input": "a prompt",
+    "cache": "a prompt of messages",
     "anthropic": "Anthropic's messages",
     "1.1": "HTTP/1.1",
 }
 
 
 class Dialect(Protocol):
-    """What the modules openai and anthropic have in common."""
+    """What the dialects of openai and anthropic have in common."""
 
     NO_KEY: str
 
@@ -50,21 +56,30 @@ class Dialect(Protocol):
 
 class Endpoint(msgspec.Struct, frozen=True):
     """How one path is served: its body is parsed, then answered under faults and with a key.
-    `traits` are the kinds of faults its answers can show (Fault.needs)."""
+    `traits` are the kinds of faults its answers can show (Fault.needs); `prefixes` are the parts of
+    a prompt that a cache compares."""
 
     dialect: Dialect
     parse: Callable[[bytes], Any]
     answer: Callable[[Any, Faults, str], Answer]
     traits: frozenset[str]
+    prefixes: Callable[[Any], Parts] | None = None
 
 
-WRITES: Final = frozenset({"text", "usage"})
-COUNTS: Final = frozenset({"usage"})
+COUNTS: Final = frozenset({"input"})
+EMBEDS: Final = COUNTS | {"usage"}
+WRITES: Final = EMBEDS | {"text"}
+CACHES: Final = WRITES | {"cache"}
+CLAUDE: Final = CACHES | {"anthropic"}
+gpt, claude = openai_dialect, anthropic_dialect
 ENDPOINTS: Final = {
-    "/v1/chat/completions": Endpoint(openai, openai.parse_chat, openai.answer_chat, WRITES),
-    "/v1/embeddings": Endpoint(openai, embeddings.parse, embeddings.answer, COUNTS),
-    "/v1/messages": Endpoint(
-        anthropic, anthropic.parse_messages, anthropic.answer_messages, WRITES | {"anthropic"}
+    "/v1/chat/completions": Endpoint(gpt, chat.parse, chat.answer, CACHES, chat.prefixes),
+    "/v1/responses": Endpoint(gpt, responses.parse, responses.answer, CACHES, responses.prefixes),
+    "/v1/completions": Endpoint(gpt, completions.parse, completions.answer, WRITES),
+    "/v1/embeddings": Endpoint(gpt, embeddings.parse, embeddings.answer, EMBEDS),
+    "/v1/messages": Endpoint(claude, messages.parse, messages.answer, CLAUDE, messages.prefixes),
+    "/v1/messages/count_tokens": Endpoint(
+        claude, messages.parse_count, messages.answer_count, COUNTS
     ),
 }
 MODELS: Final = "/v1/models"
@@ -77,6 +92,7 @@ class Simulator:
         self.first_scenario = scenario or Scenario()
         self.recordings = recordings or Recordings(None)
         self.records = Records()
+        self.prompts = PromptCache()
         self.connections = 0
         self._boot = os.urandom(8).hex()
         self._last_id = 0
@@ -127,7 +143,8 @@ class Simulator:
 
         def make() -> Answer:
             _strike(chosen, key)
-            return _answer(request, endpoint, body, chosen, key)
+            faults = self._cached(chosen, endpoint, ask)
+            return _answer(request, endpoint, body, faults, key)
 
         return chosen, make
 
@@ -158,6 +175,13 @@ class Simulator:
             raise InvalidInput(f"{facts.path} cannot show {names}: needs {NEEDS[refused[0].needs]}")
         return asked
 
+    def _cached(self, chosen: Faults, endpoint: Endpoint, ask: Any) -> Faults:
+        """The faults with the usage of a prompt cache, where one is asked for."""
+        if not chosen.caching or endpoint.prefixes is None:
+            return chosen
+        marked = "anthropic" in endpoint.traits
+        return self.prompts.applied(chosen, ask.model, endpoint.prefixes(ask), marked=marked)
+
 
 def _traits(request: Request, endpoint: Endpoint, ask: Any) -> frozenset[str]:
     """What this request can show; the words are those of Fault.needs."""
@@ -170,7 +194,7 @@ def _traits(request: Request, endpoint: Endpoint, ask: Any) -> frozenset[str]:
 
 
 def _asked_dialect(request: Request) -> Dialect:
-    return anthropic if b"anthropic-version" in request.fields else openai
+    return claude if b"anthropic-version" in request.fields else gpt
 
 
 def _key(request: Request, dialect: Dialect) -> str:
@@ -204,8 +228,8 @@ def _browse(request: Request, dialect: Dialect) -> Answer:
 def _ask(request: Request, endpoint: Endpoint, body: bytes) -> Any:
     if request.method != "POST":
         raise Refusal(405, "Only POST requests are accepted.")
-    if endpoint.dialect is anthropic and b"anthropic-version" not in request.fields:
-        raise Refusal(400, anthropic.NO_VERSION)
+    if endpoint.dialect is claude and b"anthropic-version" not in request.fields:
+        raise Refusal(400, anthropic_dialect.NO_VERSION)
     if len(body) > BODY_BYTES_CACHED:
         return endpoint.parse(body)
     return _parsed(request.path, body)

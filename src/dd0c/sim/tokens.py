@@ -13,7 +13,7 @@ from splintr import AnyTokenizer, Tokenizer
 
 MESSAGE_OVERHEAD: Final = 3  # around each message, as OpenAI documents for its chat models
 REPLY_OVERHEAD: Final = 3  # the start of the reply
-IMAGE: Final = 85  # an image at low detail
+OTHER_PART: Final = 85  # a file or a sound in a message: its real cost cannot be told from here
 CACHED_TEXT_MAX: Final = 4096  # characters; a thousand longer prompts would be the memory we save
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from dd0c.sim import catalogue, openai, tokens
+from dd0c.sim import catalogue, tokens
 from dd0c.sim.faults import Faults
 from dd0c.sim.http import Answer, Refusal, encode
+from dd0c.sim.openai import dialect
 
 INPUTS_MAX: Final = 2048
 Tokens = list[int]
@@ -32,7 +33,7 @@ _embed = msgspec.json.Decoder(Embed)
 
 def parse(body: bytes) -> Embed:
     """The request in a body; Refusal as OpenAI words it."""
-    embed: Embed = openai.check(_embed, body)
+    embed: Embed = dialect.check(_embed, body)
     if not embed.input:
         raise Refusal(400, "Input cannot be an empty string or list.", param="input")
     longest = catalogue.dimensions(embed.model)
@@ -59,11 +60,13 @@ def answer(embed: Embed, faults: Faults, _key: str) -> Answer:
         "data": data,
         "model": catalogue.served(embed.model),
     }
-    if not faults.no_usage:
+    if faults.null_usage:
+        body["usage"] = None
+    elif not faults.no_usage:
         counted = sum(tokens.count(i) if isinstance(i, str) else len(i) for i in inputs)
         total = counted if faults.input is None else faults.input
         body["usage"] = {"prompt_tokens": total, "total_tokens": total}
-    return Answer(200, openai.headers(faults), openai.ID_HEADER, encode(body))
+    return Answer(200, dialect.headers(faults), dialect.ID_HEADER, encode(body))
 
 
 def _inputs(embed: Embed) -> list[str | Tokens]:

@@ -15,6 +15,7 @@ import httpx
 
 from dd0c.base import process
 from dd0c.kernel.auth import pepper
+from dd0c.kernel.vault import local
 from tests.support.database import Cluster, Database
 
 START_S = 20.0
@@ -33,6 +34,7 @@ def running(
     """`dd0c control` on the database, killed at the end of the block."""
     place = database.cluster.home
     pepper.ensure(place)
+    local.ensure(place)
     environment = os.environ | {
         "DD0C_HOME": str(place.path),
         "DD0C_DATABASE_URL": database.settings.database_url.reveal(),

@@ -19,6 +19,7 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.vault import local
 from tests.support.database import Cluster, Database
 
 NO_CACHE = Secret("valkey://:none@127.0.0.1:1/0")
@@ -71,6 +72,7 @@ async def _first_key(cluster: Cluster, database: Database) -> str:
     try:
         text = organisations.first_key(cluster.home)
         await organisations.ensure_first(pool, pepper.ensure(cluster.home), text)
+        local.ensure(cluster.home)
     finally:
         await pool.close()
     return text.reveal()

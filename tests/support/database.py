@@ -90,7 +90,10 @@ async def _open_to_roles(database: Database) -> None:
     """Who may connect is not copied with a template."""
     conninfo = database.conninfo(roles.ADMIN).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as admin:
-        await provision.make_schemas(admin, [])
+        await provision.close_to_others(
+            admin, ["kernel", migrate.QUEUE, *(s.schema for s in product_migrations())]
+        )
+        await provision.make_schemas(admin, [], roles.ALL)
         await admin.execute(
             SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
                 Identifier(database.name), Identifier(LOGIN)

@@ -19,13 +19,14 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from dd0c.app import entrance
 from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import SetupError
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.cache import client
-from dd0c.kernel.db import address, checks, roles
+from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
@@ -73,6 +74,7 @@ def main(settings: Settings, *, listen_fd: int | None = None) -> int:
 
     `listen_fd` is an inherited listening socket instead of an address.
     """
+    settings, _ = entrance.enter(settings)
     with (
         _listen(settings.console_host, settings.console_port, listen_fd) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -121,15 +123,17 @@ def serve_with(app: FastAPI, settings: Settings) -> Server:
 
 async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     """The application over everything that it needs; the stack closes what was opened."""
-    clock = SystemClock()
-    pool = await open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE)
+    clock, place = SystemClock(), home.find(settings.home)
+    pool = await reach.patiently(
+        lambda: open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE), log.warning
+    )
     stack.push_async_callback(pool.close)
-    await checks.refuse_unsafe(pool, [manifest.access for manifest in MANIFESTS])
+    await entrance.refuse_unfit(pool, place)
     me = parts.this("control", clock)
     await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
     stack.push_async_callback(cache.aclose)
-    peppered = pepper.load(home.find(settings.home))
+    peppered = pepper.load(place)
     resources = Resources(
         settings=settings,
         pool=pool,

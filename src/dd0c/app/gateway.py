@@ -21,12 +21,13 @@ from typing import Any
 import msgspec
 import uvloop
 
+from dd0c.app import entrance
 from dd0c.base import home, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
-from dd0c.kernel.db import address, checks, roles
+from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
@@ -45,7 +46,6 @@ from dd0c.products.route.hotpath.snapshot import PriceWanted
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import Folder
-from dd0c.products.route.store.access import ACCESS
 
 PREDECESSOR_S = 6.0  # what the workers of a killed gateway may still need
 ORPHAN_MAX_S = 3.5
@@ -58,7 +58,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "LD_LIBRAR
 
 def main(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
-    place = home.find(settings.home)
+    settings, place = entrance.enter(settings)
     with identity.claim(place, patience_s=PREDECESSOR_S) as me:
         doors = listeners.open_listeners(
             settings.gateway_host, settings.gateway_port, settings.worker_count
@@ -99,7 +99,7 @@ async def _serve(
             addresses.update(_addresses(me, doors[0], admin_port))
             home.write_atomically(written, json.dumps(addresses) + "\n")
 
-        ledger = _Ledger(settings, me, prices, facts=facts, stack=stack)
+        ledger = _Ledger(settings, me, prices, place=place, facts=facts, stack=stack)
         gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
@@ -120,12 +120,14 @@ class _Ledger:
         me: Identity,
         prices: PriceTable,
         *,
+        place: Home,
         facts: heartbeat.Facts,
         stack: AsyncExitStack,
     ):
         self._conninfo = address.conninfo(settings, roles.SHIPPER)
         self._me = me
         self._prices = prices
+        self._place = place
         self._facts = facts
         self._stack = stack
         self._part = parts.this("gateway", SystemClock())
@@ -134,7 +136,7 @@ class _Ledger:
         async with AsyncExitStack() as attempt:
             pool = await open_pool(self._conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
             attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
-            await checks.refuse_unsafe(pool, [ACCESS])
+            await entrance.refuse_unfit(pool, self._place)
             reporting = heartbeat.reporting(pool, self._part, self._facts)
             await attempt.enter_async_context(reporting)
             await self._stack.enter_async_context(attempt.pop_all())

@@ -1,62 +1,108 @@
 """The short child of `dd0c up`, and all of `dd0c migrate`: what must be so before anything serves.
 
-Roles, schema and queue; the first organisation and its owner key; the providers that the
-environment names. All of it may run again at every start, and after a kill at any point. Nothing
-else ever holds the owner's database role or an administrator's.
+Roles, schema and queue; the secrets of the installation and whose database this is; the first
+organisation and its owner key; the providers that the environment names. All of it may run again at
+every start, and after a kill at any point. Nothing else ever holds the owner's database role or an
+administrator's.
+
+`dd0c up` beside an external database without an administrator's address prepares nothing that needs
+one: it looks whether somebody's `dd0c migrate` did.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from json import dumps
-from pathlib import Path
 
-from dd0c.base import home, log, settings
-from dd0c.base.errors import Error
+from dd0c.app import entrance
+from dd0c.base import home, settings
+from dd0c.base import log as logs
+from dd0c.base.errors import Error, SetupError
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
-from dd0c.kernel.db import address, migrate, roles, tenancy
-from dd0c.kernel.db.pool import Pool, open_pool
-from dd0c.kernel.db.schema import Source
+from dd0c.kernel.db import address, fitness, migrate, reach, roles, tenancy
+from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
-from dd0c.products import route
 from dd0c.products.route import providers
 from dd0c.products.route.store import providers as provider_store
 
-ROUTE = Source("route", Path(route.__file__).parent / "migrations")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What was done just now, what requests will be answered by, and what deserves a warning."""
 
+    steps: tuple[str, ...]
     migrations: tuple[str, ...]
     real: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def main(settings: Settings, simulator_url: str | None = None) -> Findings:
-    """Do all of it; SetupError where the database or the home does not allow it."""
-    return asyncio.run(_prepare(settings, home.create(settings.home), simulator_url))
+    """Do all of it; SetupError where the database or the home does not allow it.
+
+    `simulator_url` None: `dd0c migrate`, which has none.
+    """
+    place = home.create(settings.home)
+    if settings.database_url and not settings.database_admin_url and simulator_url is not None:
+        return asyncio.run(reach.patiently(lambda: _look(settings, place), log.warning))
+    return asyncio.run(
+        reach.patiently(lambda: _prepare(settings, place, simulator_url), log.warning)
+    )
 
 
 async def _prepare(settings: Settings, place: Home, simulator_url: str | None) -> Findings:
-    applied = await migrate.migrate(settings, [ROUTE])
+    done = await migrate.migrate(settings, entrance.PRODUCTS)
+    async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
+        await _claim(tx, place)
     async with _pool(settings, roles.APP) as pool:
         text = organisations.first_key(place)
-        await organisations.ensure_first(pool, pepper.ensure(place), text)
-    vault = Vault(local.ensure(place))
+        await organisations.ensure_first(pool, pepper.load(place), text)
+    vault = Vault(local.load(place))
     async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
         warnings = await providers.ensure_from_environment(settings, tx, vault, simulator_url)
-        known = await provider_store.list_visible(tx)
+        real = await _real_dialects(tx)
+    return Findings(tuple(done.steps), tuple(done.applied), real, (*done.warnings, *warnings))
+
+
+async def _look(settings: Settings, place: Home) -> Findings:
+    if missing := entrance.list_missing(place):
+        raise SetupError(f"{place.secrets} lacks {' and '.join(missing)}", hint=entrance.COPY)
+    async with _pool(settings, roles.APP) as pool:
+        await entrance.refuse_unfit(pool, place)
+        async with tenancy.system(pool) as tx:
+            real = await _real_dialects(tx)
+    given = settings.openai_api_key or settings.anthropic_api_key
+    warning = f"provider keys of the environment are registered only with {entrance.ADMIN_URL}"
+    return Findings((), (), real, (warning,) if given else ())
+
+
+async def _claim(tx: Transaction, place: Home) -> None:
+    """Database and secrets of this home belong together; the first home that comes makes them."""
+    known = await fitness.find_fingerprints(tx)
+    in_use = known is not None or await organisations.find(tx, organisations.FIRST) is not None
+    if in_use and (missing := entrance.list_missing(place)):
+        raise SetupError(
+            f"this database is in use, and {place.secrets} lacks {' and '.join(missing)}",
+            hint=entrance.COPY,
+        )
+    pepper.ensure(place)
+    local.ensure(place)
+    await fitness.claim(tx, place.installation, entrance.fingerprints(place))
+
+
+async def _real_dialects(tx: Transaction) -> tuple[str, ...]:
+    known = await provider_store.list_visible(tx)
     real = {p.dialect for p in known if p.org is None and p.enabled and not p.simulated}
-    return Findings(tuple(applied), tuple(sorted(real)), tuple(warnings))
+    return tuple(sorted(real))
 
 
 @asynccontextmanager
@@ -70,7 +116,7 @@ async def _pool(settings: Settings, role: str) -> AsyncIterator[Pool]:
 
 def _child(simulator_url: str, report_fd: int) -> int:
     """Write the findings to the supervisor's pipe; what went wrong goes to the log (stderr)."""
-    log.configure("prepare")
+    logs.configure("prepare")
     try:
         findings = main(settings.load(), simulator_url)
     except Error as error:

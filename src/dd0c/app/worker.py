@@ -6,15 +6,17 @@ import asyncio
 import logging
 import os
 import signal
+from functools import partial
 
+from dd0c.app import entrance
 from dd0c.base import process
 from dd0c.base.clock import SystemClock
+from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job
 from dd0c.products.route import jobs as route
-from dd0c.products.route.store import access as route_access
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
 
@@ -23,15 +25,17 @@ JOBS: tuple[Job, ...] = (*route.JOBS,)
 
 def main(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
-    asyncio.run(_serve(settings))
+    settings, place = entrance.enter(settings)
+    asyncio.run(_serve(settings, place))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, place: Home) -> None:
     loop = asyncio.get_running_loop()
     conninfo = address.conninfo(settings, roles.JOBS)
+    judge = partial(entrance.refuse_unfit, place=place)
     work = asyncio.create_task(
-        runner.serve(settings, conninfo, JOBS, SystemClock(), access=[route_access.ACCESS])
+        runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge)
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)

@@ -29,7 +29,7 @@ MARKER = "home.json"
 SOCKET_PATH_BYTES_MAX = 107
 LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 SHORT_ROOT = Path("/tmp")  # noqa: S108 - the folder below is made 0700 and its owner checked
-OURS_BEFORE_MARKER = {"dd0c.toml", MARKER + ".new"}
+OURS_BEFORE_MARKER = {"dd0c.toml", "secrets", MARKER + ".new"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
-from dd0c.base.errors import Internal, Timeout, Unavailable
+from dd0c.base.errors import Internal, SetupError, Timeout, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, Transaction, open_pool
@@ -251,5 +251,5 @@ async def test_a_database_that_is_away_is_unavailable(database: Database) -> Non
 
 async def test_a_pool_speaks_as_the_role_it_is_for(database: Database) -> None:
     """K-10: a connection that turns out to be somebody else's is not used."""
-    with pytest.raises(Internal):
+    with pytest.raises(SetupError):
         await open_pool(database.conninfo(roles.GATEWAY), roles.APP, 1)

@@ -19,7 +19,6 @@ from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.jobs import heartbeat, queue, runner
 from dd0c.kernel.jobs.job import Job, Work
-from dd0c.products.route.store.access import ACCESS
 from tests.kernel.jobs import victim
 from tests.support.database import Database
 
@@ -37,7 +36,9 @@ async def serving(database: Database, *jobs: Job) -> AsyncIterator[asyncio.Task[
     """A job worker for the block, on the same roles and schema as the product's."""
     settings = replace(Settings(), drain_s=1.0)
     conninfo = address.conninfo(database.settings, roles.JOBS)
-    work = runner.serve(settings, conninfo, jobs, SystemClock(), victim.PACE, access=[ACCESS])
+    work = runner.serve(
+        settings, conninfo, jobs, SystemClock(), victim.PACE, refuse_unfit=victim.judge
+    )
     task = asyncio.create_task(work)
     try:
         yield task

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from dd0c.base import home
 from dd0c.base.process import LIFELINE_FD
+from dd0c.kernel.auth import pepper
+from dd0c.kernel.vault import local
 from tests.support.database import Database
 
 START_MAX_S = 15.0
@@ -23,6 +25,8 @@ END_MAX_S = 5.0
 def running(database: Database, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A job worker and the end of its lifeline that its supervisor would hold."""
     place = home.create(tmp_path / "home")
+    pepper.ensure(place)
+    local.ensure(place)
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "dd0c.cli.main", "worker"],

@@ -10,6 +10,8 @@ from pathlib import Path
 from dd0c.base import settings
 from dd0c.base.clock import SystemClock
 from dd0c.base.secrets import Secret
+from dd0c.kernel.db import checks
+from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job, Work
 from dd0c.products.route.store.access import ACCESS
@@ -29,11 +31,16 @@ def waiting_job(began: Path, seconds: float) -> Job:
     return Job(NAME, run, at_start=True)
 
 
+async def judge(pool: Pool) -> None:
+    """As the product judges a database, but for the secrets: these tests have none."""
+    await checks.refuse_unsafe(pool, [ACCESS])
+
+
 def main(home: str, began: str) -> None:
     conninfo = Secret(sys.stdin.readline().strip())
     found = settings.load({"home": home}, {})
     jobs = [waiting_job(Path(began), 60)]
-    asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE, access=[ACCESS]))
+    asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE, refuse_unfit=judge))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,10 @@ def _external(settings: Settings, role: str) -> Secret:
     if role in (roles.ADMIN, roles.OWNER):
         name, url = "DD0C_DATABASE_ADMIN_URL", settings.database_admin_url
         if not url:
-            raise SetupError(f"{name} is needed to migrate", hint=f"set {name} for this command")
+            raise SetupError(
+                f"{name} is needed to migrate",
+                hint=f"set {name} for this command: an account that may create roles",
+            )
     else:
         name, url = "DD0C_DATABASE_URL", settings.database_url
     parts = _parse(name, url)

@@ -149,13 +149,21 @@ _FUNCTIONS: LiteralString = """
         ) AS roles
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        AND NOT EXISTS (  -- an extension's is the server's own
+            SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        )
     ORDER BY 1
 """
 
 
 async def refuse_unsafe(pool: Pool, products: Iterable[Access] = ()) -> None:
-    """SetupError that names what is more open, or less, than the kernel and `products` say."""
-    accesses = (roles.KERNEL, roles.QUEUE, *products)
+    """SetupError that names what is more open, or less, than the kernel and `products` say.
+
+    An entry of `products` for the kernel's own schema replaces the table of this program.
+    """
+    listed = {access.schema: access for access in (roles.KERNEL, roles.QUEUE, *products)}
+    accesses = tuple(listed.values())
     async with tenancy.system(pool) as tx:
         catalogue = await load(tx, [access.schema for access in accesses])
     found = list(findings(catalogue, accesses))

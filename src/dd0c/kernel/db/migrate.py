@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from psycopg.errors import LockNotAvailable
 from psycopg.sql import SQL, Identifier
 
 from dd0c.base import home
-from dd0c.base.errors import SetupError
+from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
-from dd0c.kernel.db import address, passwords, provision, roles
+from dd0c.kernel.db import address, fitness, passwords, provision, reach, roles
 from dd0c.kernel.db.schema import KERNEL, File, Source, pending, read_folder
 
 LOCK_KEY = 0x64643063  # "dd0c": one runner at a time in a database
@@ -41,44 +42,67 @@ PAUSE_S = 0.5
 QUEUE = "jobs"
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done just now: steps of an administrator, and migrations by schema and name."""
+
+    steps: list[str]
+    applied: list[str]
+    warnings: list[str]
+
+
 async def migrate(
     settings: Settings,
     products: Sequence[Source],
     *,
     database: str = roles.DATABASE,
     attempts: int = ATTEMPTS,
-) -> list[str]:
-    """Roles, database, schemas and all migrations are there; returns what was applied just now.
+) -> Outcome:
+    """Roles, database, schemas and all migrations are there.
 
     The kernel's own folder comes first; a file that cannot get its locks has that many `attempts`.
-    SetupError says what is wrong with a file or the database.
+    SetupError says what is wrong with a file, an account or the database; Unavailable: not there.
     """
     sources = (KERNEL, *products)
-    try:
-        await _provision(settings, [*(s.schema for s in sources), QUEUE], database)
-        async with _connection(settings, roles.OWNER, database) as owner:
-            await _create_record(owner)
-            applied: list[str] = []
-            for source in sources:
-                files = read_folder(source.folder)
-                applied += await _apply(owner, source.schema, files, attempts)
-            return applied + await _apply_queue(owner, attempts)
-    except psycopg.OperationalError as error:
-        raise SetupError(f"the database does not answer: {_line(error)}") from error
-
-
-async def _provision(settings: Settings, schemas: Sequence[str], database: str) -> None:
+    schemas = [*(s.schema for s in sources), QUEUE]
     login = address.login(settings)
+    if login is None:
+        steps, warnings = await _provision_embedded(settings, schemas, database)
+    else:
+        steps, warnings = await _provision_external(settings, schemas, login)
+    async with _connection(settings, roles.OWNER, database) as owner:
+        await _create_record(owner)
+        applied: list[str] = []
+        for source in sources:
+            files = read_folder(source.folder)
+            applied += await _apply(owner, source.schema, files, attempts)
+        applied += await _apply_queue(owner, attempts)
+        for source in sources:
+            if source.access is not None:
+                await fitness.write_access(owner, source.access)
+    return Outcome(steps, applied, warnings)
+
+
+async def _provision_embedded(
+    settings: Settings, schemas: Sequence[str], database: str
+) -> tuple[list[str], list[str]]:
+    place = home.find(settings.home)
+    accounts = {role: passwords.get(place, role) for role in roles.ALL}
     async with _connection(settings, roles.ADMIN, "postgres") as server:
-        if login is None:
-            place = home.find(settings.home)
-            accounts = {role: passwords.get(place, role) for role in roles.ALL}
-            await provision.make_roles(server, accounts)
-            await provision.make_database(server, database)
-        else:
-            await provision.make_roles_for(server, login)
+        steps = await provision.make_accounts(server, accounts)
+        steps += await provision.make_database(server, database)
     async with _connection(settings, roles.ADMIN, database) as admin:
-        await provision.make_schemas(admin, schemas)
+        warnings = await provision.close_to_others(admin, schemas)
+        return steps + await provision.make_schemas(admin, schemas, roles.ALL), warnings
+
+
+async def _provision_external(
+    settings: Settings, schemas: Sequence[str], login: str
+) -> tuple[list[str], list[str]]:
+    async with _connection(settings, roles.ADMIN, "") as admin:
+        steps = await provision.make_roles_for(admin, login)
+        warnings = await provision.close_to_others(admin, schemas)
+        return steps + await provision.make_schemas(admin, schemas, [login]), warnings
 
 
 @asynccontextmanager
@@ -87,10 +111,18 @@ async def _connection(
 ) -> AsyncIterator[AsyncConnection[Any]]:
     """A connection that holds the runners' lock of its database for the block."""
     conninfo = address.conninfo(settings, role, database=database)
-    connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
+    try:
+        connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise reach.explain(error, conninfo) from error
     async with connection:
-        await _lock(connection)
-        yield connection
+        try:
+            await _lock(connection)
+            yield connection
+        except psycopg.OperationalError as error:
+            if not connection.closed:
+                raise
+            raise Unavailable("PostgreSQL went away while we were at work") from error
 
 
 async def _lock(connection: AsyncConnection[Any]) -> None:
@@ -114,8 +146,15 @@ async def _create_record(owner: AsyncConnection[Any]) -> None:
     await owner.execute(
         "CREATE TABLE IF NOT EXISTS kernel.migrations ("
         " schema text NOT NULL, name text NOT NULL, sha256 bytea NOT NULL,"
-        " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (schema, name))"
+        " applied_at timestamptz NOT NULL DEFAULT now(), compatible_from text,"
+        " PRIMARY KEY (schema, name))"
     )
+    cursor = await owner.execute(
+        "SELECT FROM pg_attribute"
+        " WHERE attrelid = 'kernel.migrations'::regclass AND attname = 'compatible_from'"
+    )
+    if await cursor.fetchone() is None:
+        await owner.execute("ALTER TABLE kernel.migrations ADD compatible_from text")
 
 
 async def _recorded(owner: AsyncConnection[Any], schema: str) -> dict[str, bytes]:
@@ -178,6 +217,8 @@ async def _run(
                 ) from error
             await asyncio.sleep(PAUSE_S)
         except psycopg.Error as error:
+            if owner.closed:
+                raise
             raise SetupError(
                 f"the migration {schema}/{file.name} failed: {_line(error)}"
             ) from error
@@ -216,8 +257,9 @@ async def _run_outside(
 async def _record(owner: AsyncConnection[Any], schema: str, record: Sequence[File]) -> None:
     for entry in record:
         await owner.execute(
-            "INSERT INTO kernel.migrations (schema, name, sha256) VALUES (%s, %s, %s)",
-            (schema, entry.name, entry.sha256),
+            "INSERT INTO kernel.migrations (schema, name, sha256, compatible_from)"
+            " VALUES (%s, %s, %s, %s)",
+            (schema, entry.name, entry.sha256, entry.compatible_from),
         )
 
 

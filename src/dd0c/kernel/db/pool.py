@@ -13,8 +13,9 @@ from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from dd0c.base.errors import Internal, Unavailable
+from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
+from dd0c.kernel.db import reach
 
 Transaction: TypeAlias = AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[Any]]
@@ -30,7 +31,7 @@ SESSION = (
 
 
 async def open_pool(conninfo: Secret, role: str, size: int) -> Pool:
-    """A pool of up to `size` connections as `role`; Unavailable says why there is none."""
+    """A pool of up to `size` connections as `role`; Unavailable or SetupError says why not."""
     given = conninfo_to_dict(conninfo.reveal()).get("options") or ""
     options = {"autocommit": True, "options": f"{given} {SESSION}"}
     await _refuse_other_role(conninfo, role, options)
@@ -60,8 +61,6 @@ async def _refuse_other_role(conninfo: Secret, role: str, options: dict[str, Any
             cursor = await connection.execute("SELECT current_user = %s", (role,))
             right = await cursor.fetchone() == (True,)
     except (OperationalError, TimeoutError) as error:
-        raise Unavailable(
-            f"the database does not let {role} in: {error}", hint="is it running? see `dd0c doctor`"
-        ) from error
+        raise reach.explain(error, conninfo) from error
     if not right:
-        raise Internal(f"a connection for {role} speaks as somebody else")
+        raise SetupError(f"a connection for {role} speaks as somebody else", hint=reach.POOLER)

@@ -91,11 +91,17 @@ def grant(role: str, table: str, *privileges: str, columns: str = "") -> Grant:
     return Grant(role, table, frozenset(privileges), frozenset(columns.split()) or None)
 
 
+_OF_THE_INSTALLATION = {
+    "kernel.migrations": "the schema's own history",
+    "kernel.installation": "which secrets this database needs, by fingerprint",
+    "kernel.access": "what the newest dd0c lists here, for an older one",
+}
+
 KERNEL = Access(
     schema="kernel",
     usage=frozenset(RUNTIME),
     grants=(
-        *(grant(role, "kernel.migrations", SELECT) for role in RUNTIME),
+        *(grant(role, table, SELECT) for table in _OF_THE_INSTALLATION for role in RUNTIME),
         grant(APP, "kernel.organisations", SELECT, INSERT),
         grant(APP, "kernel.api_keys", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.sessions", SELECT, INSERT, DELETE),
@@ -163,7 +169,7 @@ KERNEL = Access(
             "for the platform role; the permission is checked by its caller",
         ),
     ),
-    shared=(("kernel.migrations", "the schema's own history"),),
+    shared=tuple(_OF_THE_INSTALLATION.items()),
 )
 
 QUEUE = Access(

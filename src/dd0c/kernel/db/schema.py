@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dd0c.base.errors import SetupError
+from dd0c.kernel.db import roles
+from dd0c.kernel.db.roles import Access
 
 OUTSIDE = "-- outside transaction"
 _NAME = re.compile(r"[0-9]{4}_[a-z0-9_]+\.sql")
@@ -34,13 +36,23 @@ _END = re.compile(r"(?<=;)[ \t]*\n")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A folder of migrations and the schema they are for."""
+    """A folder of migrations, the schema they are for, and what that opens to whom."""
 
     schema: str
     folder: Path
+    access: Access | None = None
 
 
-KERNEL = Source("kernel", Path(__file__).parent / "migrations")
+KERNEL = Source("kernel", Path(__file__).parent / "migrations", roles.KERNEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One migration as the database has recorded it."""
+
+    schema: str
+    name: str
+    compatible_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +114,27 @@ def pending(schema: str, files: Sequence[File], recorded: Mapping[str, bytes]) -
                 hint="restore the file, and put the change into a new one",
             )
     return [f for f in files if f.name not in recorded]
+
+
+def refuse_other(source: Source, applied: Sequence[Applied]) -> bool:
+    """Whether the schema is newer than this program and serves it nevertheless.
+
+    SetupError when it is older, or newer without saying that this program may go on.
+    """
+    files = [f.name for f in read_folder(source.folder)]
+    there = {a.name: a for a in applied if a.schema == source.schema}
+    if missing := [name for name in files if name not in there]:
+        raise SetupError(
+            f"the database lacks the migration {source.schema}/{missing[0]}",
+            hint="run `dd0c migrate`: the schema is older than this dd0c",
+        )
+    newest = files[-1][:4] if files else "0000"
+    newer = [a for name, a in there.items() if name not in files]
+    for one in newer:
+        if one.compatible_from is None or one.compatible_from > newest:
+            raise SetupError(
+                f"the database has the migration {source.schema}/{one.name},"
+                " with which this dd0c cannot serve",
+                hint="its schema is newer: start the newer dd0c",
+            )
+    return bool(newer)

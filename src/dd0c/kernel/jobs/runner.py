@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -15,9 +15,8 @@ from dd0c.base.clock import Clock
 from dd0c.base.errors import Error, SetupError
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
-from dd0c.kernel.db import checks, roles
-from dd0c.kernel.db.pool import open_pool
-from dd0c.kernel.db.roles import Access
+from dd0c.kernel.db import roles
+from dd0c.kernel.db.pool import Pool, open_pool
 from dd0c.kernel.jobs import queue
 from dd0c.kernel.jobs.job import Job, Work
 from dd0c.kernel.parts import heartbeat
@@ -46,17 +45,17 @@ async def serve(
     clock: Clock,
     pace: Pace | None = None,
     *,
-    access: Sequence[Access],
+    refuse_unfit: Callable[[Pool], Awaitable[None]],
 ) -> None:
     """Run jobs. Cancelled once, running jobs get `drain_s` to finish; twice, and they are cut.
 
-    SetupError when the database is more open than the kernel's table and `access` say.
+    SetupError when `refuse_unfit` says that the database is not to be served from.
     """
     me = parts.this("worker", clock)
     away = False
     while True:
         try:
-            await _refuse_unsafe(conninfo, access)
+            await _judge(conninfo, refuse_unfit)
             await _serve_once(settings, conninfo, jobs, clock, pace or Pace(), me=me)
             away = False
         except SetupError:
@@ -68,10 +67,10 @@ async def serve(
         await asyncio.sleep(RETRY_EVERY_S)
 
 
-async def _refuse_unsafe(conninfo: Secret, access: Sequence[Access]) -> None:
+async def _judge(conninfo: Secret, refuse_unfit: Callable[[Pool], Awaitable[None]]) -> None:
     pool = await open_pool(conninfo, roles.JOBS, 1)
     try:
-        await checks.refuse_unsafe(pool, access)
+        await refuse_unfit(pool)
     finally:
         await pool.close()
 

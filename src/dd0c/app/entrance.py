@@ -1,0 +1,67 @@
+"""What every part does before it serves: finds its home and secrets, and judges the database.
+
+A part that stands alone beside an external database has a home too: for the secrets that all
+machines of an installation share, for its spool and its logs. It is made where there is none; the
+secrets never are, because only those with which the database was first prepared open it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from dd0c.base import home
+from dd0c.base.errors import SetupError
+from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth import pepper
+from dd0c.kernel.db import fitness
+from dd0c.kernel.db.fitness import Fingerprints
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.db.schema import Source
+from dd0c.kernel.vault import local
+from dd0c.products import route
+from dd0c.products.route.store.access import ACCESS
+
+ADMIN_URL = "DD0C_DATABASE_ADMIN_URL"
+COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
+
+PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
+
+
+def enter(settings: Settings) -> tuple[Settings, Home]:
+    """The settings without what a serving part must not have, and its home.
+
+    SetupError for an administrator's address in the environment: everything that can read a
+    process's memory or environment would then own the database (K-2). One in dd0c.toml is not
+    handed on.
+    """
+    if os.environ.get(ADMIN_URL):
+        raise SetupError(
+            f"{ADMIN_URL} is set for a part that serves, which must not have it",
+            hint="set it for `dd0c migrate` (or `dd0c up`, which hands it on to nobody) only",
+        )
+    place = home.create(settings.home) if settings.database_url else home.find(settings.home)
+    if settings.database_url and (missing := list_missing(place)):
+        raise SetupError(f"{place.secrets} lacks {' and '.join(missing)}", hint=COPY)
+    return replace(settings, database_admin_url=Secret("")), place
+
+
+def list_missing(place: Home) -> list[str]:
+    """The names of the shared secrets that this home does not have."""
+    return [name for name in (pepper.FILE, local.FILE) if not (place.secrets / name).exists()]
+
+
+def fingerprints(place: Home) -> Fingerprints:
+    """What tells the secrets of this home from those of another."""
+    return {
+        "the key pepper": pepper.load(place).derive(b"dd0c fingerprint").hex(),
+        "the key-encryption key": local.load(place).name,
+    }
+
+
+async def refuse_unfit(pool: Pool, place: Home) -> None:
+    """SetupError when a part with this home must not serve from this database."""
+    await fitness.refuse_unfit(pool, PRODUCTS, fingerprints(place))

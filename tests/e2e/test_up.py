@@ -122,8 +122,8 @@ def test_doctor_finds_nothing_wrong(product: Product) -> None:
     done = product.cli("doctor", "--json")
     assert done.returncode == 0, done.stdout
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
-    assert {"home", "disk", "spool", "processes", "providers"} <= findings.keys()
-    assert {"database", "cache", "gateway", "worker"} <= findings.keys()
+    assert {"modes", "room", "disk", "spool", "supervisor", "children", "providers"} <= findings.keys()
+    assert {"database", "database fit", "clock", "cache", "gateway", "worker"} <= findings.keys()
     wrong = {name for name, finding in findings.items() if finding["state"] != "ok"}
     assert wrong == {"providers"}
 
@@ -144,8 +144,8 @@ def test_doctor_names_cause_and_remedy(product: Product) -> None:
         key.chmod(0o600)
     assert done.returncode == 1
     findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
-    assert findings["home"]["state"] == "problem"
-    assert f"chmod go= {key}" in findings["home"]["remedy"]
+    assert findings["modes"]["state"] == "problem"
+    assert f"chmod go= {key}" in findings["modes"]["remedy"]
     assert findings["environment"]["state"] == "warning"
     assert "unset OPENAI_BASE_URL" in findings["environment"]["remedy"]
 

@@ -232,8 +232,19 @@ def _local_url(here: settings.Settings) -> tuple[str, str]:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine itself."""
-    host = urlsplit(url).hostname or ""
+    host, _ = host_and_port(url)
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def host_and_port(url: str) -> tuple[str, int | None]:
+    """Where an address leads to; nowhere when it is none."""
+    try:
+        address = urlsplit(url)
+        return address.hostname or "", address.port or {"http": 80, "https": 443}.get(
+            address.scheme
+        )
+    except ValueError:
+        return "", None

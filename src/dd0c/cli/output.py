@@ -48,6 +48,7 @@ TINTS = {
     "failing": "red",
     "degraded": "yellow",
     "stale": "yellow",
+    "unknown": "dim",
     "revoked": "dim",
     "expired": "dim",
     "complete": "green",

@@ -113,8 +113,12 @@ def check_name(name: str) -> str:
 
 def check_url(url: str, what: str) -> str:
     """The address without its last slash, when it is one of HTTP."""
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname or not url.isprintable():
+    try:
+        address = urlsplit(url)
+        right = address.scheme in ("http", "https") and address.hostname and url.isprintable()
+    except ValueError:
+        right = False
+    if not right:
         raise SetupError(f"{what} must start with http:// or https://, not {url!r}")
     return url.rstrip("/")
 

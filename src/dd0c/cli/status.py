@@ -33,7 +33,7 @@ def status(how: output.How) -> int:
         output.write_json(found)
     else:
         output.write_facts(_facts(found))
-    return 1 if found["failing"] else 0
+    return 1 if found["health"] == "failing" else 0
 
 
 def _ask() -> dict[str, Any]:
@@ -45,13 +45,17 @@ def _ask() -> dict[str, Any]:
         report = client.call("GET", "/health")
     except Forbidden:
         report = None
-    failing = [one for one in (report or {"items": []})["items"] if one["status"] != "ok"]
+    items = report["items"] if report else []
     return {
         "url": target.url,
         "version": client.server_version(),
         "org": me["org"],
         "health": None if report is None else report["status"],
-        "failing": [{"name": one["name"], "detail": one["detail"]} for one in failing],
+        "not_ok": [
+            {name: one[name] for name in ("name", "status", "detail")}
+            for one in items
+            if one["status"] != "ok"
+        ],
         "last_day": usage["total"],
         "top_models": [row["model"] for row in usage["rows"][:3]],
     }
@@ -61,12 +65,12 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, Any]]:
     day = found["last_day"]
     simulated = day["simulated_cost_usd"]
     health = {None: "answers (its parts are for keys with the role platform)", "ok": "all is well"}
-    failing = [(one["name"], f"failing: {one['detail']}") for one in found["failing"]]
+    not_ok = [(f"  {one['name']}", f"{one['status']}: {one['detail']}") for one in found["not_ok"]]
     return [
         ("dd0c", f"{found['version']} at {found['url']}"),
         ("organisation", found["org"]),
-        ("health", health.get(found["health"], "something is wrong: `dd0c doctor`")),
-        *failing,
+        ("health", health.get(found["health"], f"{found['health']}: `dd0c doctor` says more")),
+        *not_ok,
         ("", ""),
         ("last 24 hours", ""),
         ("  requests", day["requests"]),

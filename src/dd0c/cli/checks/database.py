@@ -1,0 +1,62 @@
+"""Checks of the database as a serving part would use it: with this home's secrets, as its role.
+
+A part that may not serve says so by ending. Here the same is asked without starting one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from dd0c.app import entrance
+from dd0c.base.errors import Error
+from dd0c.cli.checks.finding import Finding, ok, problem, warning
+from dd0c.cli.checks.host import Host, Look
+from dd0c.cli.checks.running import is_up
+from dd0c.kernel.db import address, roles, tenancy
+from dd0c.kernel.db.pool import open_pool
+
+
+def look_at_database(host: Host) -> Iterator[Finding]:
+    """It lets us in, its schema is this program's, its secrets are this home's, its clock is ours.
+
+    One that belongs to a `dd0c up` that does not run is not looked at: it does not run either.
+    """
+    if not host.settings.database_url and not is_up(host):
+        return
+    try:
+        off = asyncio.run(_ask(host))
+    except Error as error:
+        yield problem(error.message, error.hint)
+        return
+    yield ok("lets us in and fits this dd0c and this home")
+    if off > host.bounds.clock_off_warning:
+        yield warning(
+            f"its clock and this machine's differ by {off.total_seconds():.0f} s",
+            "let both follow a time server: spans of time and ends of keys are judged by clocks",
+            name="clock",
+        )
+    else:
+        yield ok("this machine's clock and the database's agree", name="clock")
+
+
+async def _ask(host: Host) -> timedelta:
+    """How far the clocks are apart."""
+    conninfo = address.conninfo(host.settings, roles.APP)
+    pool = await open_pool(conninfo, roles.APP, 1)
+    try:
+        await entrance.refuse_unfit(pool, host.home)
+        async with tenancy.system(pool) as tx:
+            before = host.clock.now()
+            row = await (await tx.execute("SELECT clock_timestamp()")).fetchone()
+            after = host.clock.now()
+    finally:
+        await pool.close()
+    assert row is not None
+    theirs = row[0]
+    assert isinstance(theirs, datetime)
+    return max(before - theirs, theirs - after, timedelta(0))
+
+
+CHECKS: Mapping[str, Look] = {"database fit": look_at_database}

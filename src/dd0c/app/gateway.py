@@ -16,14 +16,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import uvloop
 
+import dd0c
 from dd0c.app import entrance
+from dd0c.app.succession import Succession, receive
 from dd0c.base import home, process
 from dd0c.base.clock import SystemClock
+from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
@@ -33,16 +36,17 @@ from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
-from dd0c.products.route.gateway import identity, listeners
+from dd0c.products.route.gateway import admin, handover, identity, listeners
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
+from dd0c.products.route.gateway.handover import Handover
 from dd0c.products.route.gateway.identity import Identity
 from dd0c.products.route.gateway.parent import Gateway
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
-from dd0c.products.route.hotpath.snapshot import PriceWanted
+from dd0c.products.route.hotpath.snapshot import PROTOCOL, PriceWanted
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import Folder
@@ -59,17 +63,58 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "LD_LIBRAR
 def main(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
     settings, place = entrance.enter(settings)
-    with identity.claim(place, patience_s=PREDECESSOR_S) as me:
-        doors = listeners.open_listeners(
-            settings.gateway_host, settings.gateway_port, settings.worker_count
-        )
-        uvloop.run(_serve(settings, place, me, doors))
+    before = handover.take()
+    lock = before.lock if before else None
+    with identity.claim(place, patience_s=PREDECESSOR_S, inherited=lock) as me:
+        if before is None:
+            doors = listeners.open_listeners(
+                settings.gateway_host, settings.gateway_port, settings.worker_count
+            )
+            counter = admin.open_door(settings.gateway_admin_port)
+        else:
+            doors = listeners.adopt(before.listeners, settings.worker_count)
+            counter = socket.socket(fileno=before.admin)
+        uvloop.run(_serve(settings, place, me, Doors(doors, counter, before)))
     return 0
 
 
-async def _serve(
-    settings: Settings, place: Home, me: Identity, doors: Sequence[socket.socket]
-) -> None:
+def check(settings: Settings) -> str:
+    """Whether a gateway could start with these settings, or take over; else SetupError."""
+    settings, place = entrance.enter(settings)
+    pepper.load(place)
+    local.load(place)
+    before = handover.find()
+    wanted = (settings.gateway_host, settings.gateway_port)
+    if before is not None and wanted not in ((before.host, before.port), (before.host, 0)):
+        raise SetupError(
+            f"the running gateway listens on {before.host} port {before.port}, "
+            f"not on {wanted[0]} port {wanted[1]}",
+            hint="stop it and start it again: a reload keeps the address",
+        )
+    try:
+        asyncio.run(_look_at_database(settings, place))
+    except Unavailable as error:
+        return f"a gateway can start here, without PostgreSQL for now: {error.message}"
+    return "a gateway can start here"
+
+
+async def _look_at_database(settings: Settings, place: Home) -> None:
+    pool = await open_pool(address.conninfo(settings, roles.SHIPPER), roles.SHIPPER, 1)
+    try:
+        await entrance.refuse_unfit(pool, place)
+    finally:
+        await pool.close(SHIPPER_CLOSE_S)
+
+
+class Doors(NamedTuple):
+    """Where the gateway listens, where its admin port is, and what the program before us left."""
+
+    callers: Sequence[socket.socket]
+    admin: socket.socket
+    before: Handover | None
+
+
+async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
     prices = PriceTable()
     configuration = Configuration(pepper.load(place).reveal())
 
@@ -81,7 +126,15 @@ async def _serve(
             fleet.tell(change)
 
     key, clock = local.load(place), SystemClock()
-    fleet = Fleet(doors, _spawner(settings, me), configuration.greeting, find_price)
+    fleet = Fleet(
+        doors.callers,
+        _spawner(settings, me),
+        configuration.greeting,
+        find_price,
+        count=settings.worker_count,
+        before=doors.before,
+        drain_s=settings.drain_s,
+    )
     feed = Feed(
         address.conninfo(settings, roles.GATEWAY), Vault(key), prices, configuration, fleet.tell
     )
@@ -89,25 +142,94 @@ async def _serve(
     standby = Standby(
         shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
-    addresses: dict[str, Any] = {}
     async with AsyncExitStack() as stack:
-
-        def facts() -> dict[str, Any]:
-            return {**addresses, **gateway.report().facts}
-
-        def answers_at(admin_port: int) -> None:
-            addresses.update(_addresses(me, doors[0], admin_port))
-            home.write_atomically(written, json.dumps(addresses) + "\n")
-
-        ledger = _Ledger(settings, me, prices, place=place, facts=facts, stack=stack)
+        written = Written(place, me, doors)
+        ledger = _Ledger(
+            settings,
+            me,
+            prices,
+            place=place,
+            facts=lambda: {**written.facts, **gateway.report().facts},
+            stack=stack,
+        )
         gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, gateway.stop)
-        orphaned = asyncio.create_task(_end_without_supervisor(gateway))
-        stack.callback(orphaned.cancel)
-        written = place.run / "gateway.json"
-        stack.callback(written.unlink, missing_ok=True)
-        await gateway.run(answers_at)
+        succession = Succession(
+            settle=gateway.settle,
+            leave=lambda: _leave(doors, me, fleet),
+            refused=written.refused,
+        )
+        _listen_to_signals(gateway, succession)
+        for work in (succession.run(), _end_without_supervisor(gateway)):
+            stack.callback(asyncio.create_task(work).cancel)
+        stack.callback(written.remove)
+        written.write()
+        await gateway.run(doors.admin)
+
+
+def _listen_to_signals(gateway: Gateway, succession: Succession) -> None:
+    loop = asyncio.get_running_loop()
+
+    def hang_up() -> None:
+        if not succession.ask():
+            gateway.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gateway.stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN or not succession.at_terminal:
+        loop.add_signal_handler(signal.SIGHUP, hang_up)  # else nohup: the terminal may go
+    receive()
+
+
+def _leave(doors: Doors, me: Identity, fleet: Fleet) -> Handover:
+    host, port = doors.callers[0].getsockname()[:2]
+    return Handover(
+        format=handover.FORMAT,
+        version=dd0c.__version__,
+        generation=_generation(doors) + 1,
+        host=host,
+        port=port,
+        lock=me.lock,
+        admin=doors.admin.fileno(),
+        listeners=tuple(door.fileno() for door in doors.callers),
+        workers=fleet.leave(),
+        counters=fleet.retired,
+        restarts=fleet.restarts,
+    )
+
+
+def _generation(doors: Doors) -> int:
+    """How many programs this process has been as a gateway."""
+    return doors.before.generation if doors.before else 1
+
+
+class Written:
+    """`run/gateway.json`: where this gateway answers, and how reloads went, for the command line
+    and the control server."""
+
+    def __init__(self, place: Home, me: Identity, doors: Doors):
+        host, port = doors.callers[0].getsockname()[:2]
+        self._path = place.run / "gateway.json"
+        self.facts: dict[str, Any] = {
+            "gateway_id": me.id,
+            "pid": os.getpid(),
+            "version": dd0c.__version__,
+            "admin_url": f"http://127.0.0.1:{doors.admin.getsockname()[1]}",
+            "gateway_url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+            "generation": _generation(doors),
+            "refused": {"number": 0, "message": "", "hint": ""},
+        }
+
+    def write(self) -> None:
+        home.write_atomically(self._path, json.dumps(self.facts) + "\n")
+
+    def refused(self, error: Error) -> None:
+        """A reload came to nothing."""
+        number = self.facts["refused"]["number"] + 1
+        self.facts["refused"] = {"number": number, "message": error.message, "hint": error.hint}
+        self.write()
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
 
 
 class _Ledger:
@@ -146,17 +268,6 @@ class _Ledger:
         return Folder(self._me.spool).unshipped_bytes()
 
 
-def _addresses(me: Identity, door: socket.socket, admin_port: int) -> dict[str, Any]:
-    """Where this gateway answers, for the control server and the command line."""
-    host, port = door.getsockname()[:2]
-    return {
-        "gateway_id": me.id,
-        "pid": os.getpid(),
-        "admin_url": f"http://127.0.0.1:{admin_port}",
-        "gateway_url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
-    }
-
-
 def _spawner(settings: Settings, me: Identity) -> Spawn:
     bounds = msgspec.json.encode(limits.of(settings)).decode()
     environment = {
@@ -165,16 +276,17 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
         if name.startswith(PASSED_ON) or name == "DD0C_CRASH_AT"
     }
 
-    def spawn(slot: int, control: int, listener: int) -> subprocess.Popen[bytes]:
+    def spawn(slot: int, control: int, listening: Sequence[int]) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dd0c.app.gateway_worker", "--slot", str(slot)]
-        command += ["--control-fd", str(control), "--listen-fd", str(listener)]
+        command += ["--protocol", str(PROTOCOL), "--control-fd", str(control)]
+        command += [f"--listen-fd={descriptor}" for descriptor in listening]
         command += ["--spool", str(me.spool), "--limits", bounds]
         command += ["--log-format", settings.log_format]
         return process.spawn(
             command,
             death_signal=signal.SIGTERM,
             env=environment,
-            pass_fds=(control, listener, me.lock),
+            pass_fds=(control, *listening, me.lock),
         )
 
     return spawn

@@ -29,7 +29,13 @@ from dd0c.products.route.hotpath.control import Control
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.plane import SWEEP_S, DataPlane
 from dd0c.products.route.hotpath.server import SEND_BUFFER_BYTES, Caller
-from dd0c.products.route.hotpath.snapshot import Drain, Snapshot, ToWorker, WorkerReady
+from dd0c.products.route.hotpath.snapshot import (
+    PROTOCOL,
+    Drain,
+    Snapshot,
+    ToWorker,
+    WorkerReady,
+)
 from dd0c.products.route.hotpath.spool import SpoolWriter
 
 ORPHAN_DRAIN_S = 3.0  # what an installation may outlive its supervisor
@@ -38,6 +44,7 @@ STATS_S = 1.0
 TRIM_S = 10.0
 TRIM_ABOVE_BYTES = 64 * 1024 * 1024
 BACKLOG = 1024
+OTHER_VERSION = 3  # exit status
 TCP_NOTSENT_LOWAT = 25  # linux/tcp.h: unsent bytes beyond which a socket is not writable
 NOTSENT_BYTES = 64 * 1024
 
@@ -53,19 +60,19 @@ class Worker:
         self._limits = limits
         self._control = Control(self._on_message, self._on_orphaned)
         self._plane = DataPlane(limits, SystemClock(), spool, loop, self._control.tell)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._deadline: float | None = None
         self._orphaned = False
         self._cut = False
         self._stopped = asyncio.Event()
-        self._listener: socket.socket | None = None
+        self._listeners: Sequence[socket.socket] = ()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(
-        self, control: socket.socket, listener: socket.socket, spool: SpoolWriter
+        self, control: socket.socket, listeners: Sequence[socket.socket], spool: SpoolWriter
     ) -> None:
         """Serve until drained or cut."""
-        self._listener = listener
+        self._listeners = listeners
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
         await self._loop.create_connection(lambda: self._control, sock=control)
@@ -79,18 +86,19 @@ class Worker:
 
     def _on_message(self, message: ToWorker) -> None:
         self._plane.apply(message)
-        if isinstance(message, Snapshot) and self._server is None:
+        if isinstance(message, Snapshot) and not self._tasks and not self._servers:
             listening = self._loop.create_task(self._listen())
             self._tasks.add(listening)
             listening.add_done_callback(self._tasks.discard)
         elif isinstance(message, Drain):
-            self._drain(message.seconds)
+            self._drain(message.seconds, handed_over=message.handed_over)
 
     async def _listen(self) -> None:
-        assert self._listener is not None
-        self._server = await self._loop.create_server(
-            lambda: Caller(self._plane), sock=self._listener, backlog=BACKLOG
-        )
+        for listener in self._listeners:
+            server = await self._loop.create_server(
+                lambda: Caller(self._plane), sock=listener, backlog=BACKLOG
+            )
+            self._servers.append(server)
         gc.freeze()
         self._control.tell(WorkerReady(os.getpid()))
 
@@ -103,13 +111,13 @@ class Worker:
         self._orphaned = True
         self._drain(ORPHAN_DRAIN_S)
 
-    def _drain(self, seconds: float) -> None:
+    def _drain(self, seconds: float, *, handed_over: bool = False) -> None:
         deadline = self._loop.time() + seconds
         if self._deadline is None or deadline < self._deadline:
             self._deadline = deadline
-        if self._server is not None:
-            self._server.close()
-        self._plane.drain()
+        for server in self._servers:
+            server.close()
+        self._plane.drain(handed_over=handed_over)
 
     async def _tick(self) -> None:
         told = trimmed = 0.0
@@ -144,15 +152,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     limits = msgspec.json.decode(given.limits, type=Limits)
     _allow_descriptors()
     control = socket.socket(fileno=given.control_fd)
-    listener = socket.socket(fileno=given.listen_fd)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
-    for one in (control, listener):
+    listeners = [socket.socket(fileno=descriptor) for descriptor in given.listen_fd]
+    for listener in listeners:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
+    for one in (control, *listeners):
         one.setblocking(False)
     spool = SpoolWriter(given.spool, given.slot, limits.spool_sync_ms)
 
     async def serve() -> None:
-        await Worker(limits, spool, asyncio.get_running_loop()).run(control, listener, spool)
+        await Worker(limits, spool, asyncio.get_running_loop()).run(control, listeners, spool)
 
     uvloop.run(serve())
     return 0
@@ -174,7 +183,8 @@ def _allow_descriptors() -> None:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dd0c.app.gateway_worker")
     parser.add_argument("--control-fd", type=int, required=True)
-    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True, action="append")
+    parser.add_argument("--protocol", type=int, default=PROTOCOL, help="the parent's")
     parser.add_argument("--spool", type=Path, required=True, help="folder for spool files")
     parser.add_argument("--slot", type=int, required=True)
     parser.add_argument("--limits", required=True, help="JSON of hotpath.limits.Limits")

@@ -1,4 +1,4 @@
-"""The verbs that run on the host: all of dd0c, one part of it, the simulator, the migrations.
+"""The verbs that run on the host: all of dd0c, one part of it, the migrations.
 
 Flags become settings; what a flag does not say comes from the environment and dd0c.toml.
 """
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from dd0c.base import log, settings
-from dd0c.cli import output
+from dd0c.cli import output, progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,8 +68,11 @@ def up(**flags: Any) -> int:
 
 @click.command()
 @_flags("home", "gateway_port", "workers")
-def gateway(**flags: Any) -> int:
+@click.option("--check", is_flag=True, help="Say whether it could start so, and end.")
+def gateway(*, check: bool, **flags: Any) -> int:
     """Run the LLM gateway alone, against a database that `dd0c migrate` has prepared.
+
+    SIGHUP, or `dd0c reload`, takes over new settings and code without a refused connection.
 
     \b
     Example:
@@ -78,6 +81,9 @@ def gateway(**flags: Any) -> int:
     from dd0c.app import gateway as app
 
     found = settings.load(flags)
+    if check:
+        click.echo(app.check(found))
+        return 0
     log.configure("gateway", form=found.log_format)
     return app.main(found)
 
@@ -115,41 +121,10 @@ def worker(**flags: Any) -> int:
     return app.main(found)
 
 
-class WithFaults(click.Command):
-    """Ends its help with the table of faults."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from dd0c.sim import faults
-
-        with formatter.section("Faults"):
-            formatter.write(faults.table() + "\n")
-
-
-@click.command(cls=WithFaults)
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=8090, show_default=True, help="0 picks a free one.")
-@click.option("--faults", default="", help="For all requests, such as 'slow_first_token=200'.")
-@click.option("--listen-fd", type=int, hidden=True, help="An inherited listening socket.")
-def sim(host: str, port: int, faults: str, listen_fd: int | None) -> int:
-    """Run simulated OpenAI and Anthropic providers, with faults on request.
-
-    A request asks for its own faults in the header x-sim-fault: `name=value`, several with `;`.
-
-    \b
-    Examples:
-      dd0c sim --port 8090 --faults 'slow_first_token=200;pace=15'
-      OPENAI_BASE_URL=http://127.0.0.1:8090/v1 OPENAI_API_KEY=any python my_program.py
-    """
-    from dd0c.sim import server
-
-    log.configure("sim")
-    return server.main(host, port, listen_fd=listen_fd, faults=faults)
-
-
 @click.command()
 @_flags("home")
-@output.json_option
-def migrate(*, as_json: bool, **flags: Any) -> None:
+@output.formats("json")
+def migrate(*, how: output.How, **flags: Any) -> None:
     """Bring the database's roles and schema up to date; `dd0c up` does this by itself.
 
     \b
@@ -159,8 +134,9 @@ def migrate(*, as_json: bool, **flags: Any) -> None:
     from dd0c.app import prepare
 
     log.configure("migrate", level="warning")
-    found = prepare.main(settings.load(flags))
-    if as_json:
+    with progress.working("bringing the database up to date …"):
+        found = prepare.main(settings.load(flags))
+    if how == "json":
         output.write_json(asdict(found))
         return
     for name in found.migrations:

@@ -28,7 +28,8 @@ PATIENT = 0.1  # of a second between checks: a worker is silent after 1.5 s, it 
 def child(command: Sequence[str]) -> Spawn:
     """Starts the command; `{control}` and `{listener}` in it become a worker's descriptors."""
 
-    def spawn(slot: int, control: int, listener: int) -> subprocess.Popen[bytes]:
+    def spawn(slot: int, control: int, listening: Sequence[int]) -> subprocess.Popen[bytes]:
+        (listener,) = listening
         return process.spawn(
             [part.format(slot=slot, control=control, listener=listener) for part in command],
             death_signal=signal.SIGTERM,
@@ -82,7 +83,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> Non
     """A worker that says nothing any more holds its share of the connections no longer (K-5)."""
     async with running(worker(tmp_path), slots=2) as fleet:
         await until(lambda: fleet.ready)
-        stuck, other = (slot.process.pid for slot in fleet.slots if slot.process)
+        stuck, other = (slot.pid for slot in fleet.slots if slot.pid)
         os.kill(stuck, signal.SIGSTOP)
         await until(lambda: fleet.ready and stuck not in fleet.living())
         assert other in fleet.living()
@@ -94,7 +95,7 @@ async def test_counters_do_not_fall_when_a_worker_is_replaced(tmp_path: Path) ->
     name = 'dd0c_route_requests_total{endpoint="none",status="200"}'
     async with running(worker(tmp_path)) as fleet:
         await until(lambda: fleet.ready)
-        port = fleet.slots[0].listener.getsockname()[1]
+        port = fleet.slots[0].listeners[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE_S)

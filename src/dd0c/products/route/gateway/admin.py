@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from dd0c.base.errors import SetupError
 
 HOST = "127.0.0.1"
 HEAD_BYTES_MAX = 8192
@@ -30,10 +33,21 @@ class Report:
     gauges: Mapping[str, float]
 
 
-async def listen(port: int, report: Callable[[], Report]) -> asyncio.Server:
-    """Serve; port 0 picks a free one."""
-    door = _Door(report)
-    return await asyncio.start_server(door.answer, HOST, port, limit=HEAD_BYTES_MAX)
+def open_door(port: int) -> socket.socket:
+    """The listening socket; port 0 picks a free one. SetupError when it is taken."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise SetupError(
+            f"the admin port {port} on {HOST} cannot be listened on: {error.strerror}",
+            hint="stop what uses it, or choose another with DD0C_GATEWAY_ADMIN_PORT",
+        ) from None
+
+
+async def listen(door: socket.socket, report: Callable[[], Report]) -> asyncio.Server:
+    """Serve."""
+    answer = _Door(report).answer
+    return await asyncio.start_server(answer, sock=door, limit=HEAD_BYTES_MAX)
 
 
 class _Door:

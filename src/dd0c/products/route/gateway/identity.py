@@ -32,11 +32,16 @@ class Identity:
 
 
 @contextmanager
-def claim(home: Home, *, patience_s: float) -> Iterator[Identity]:
-    """Be the gateway of this home for the block; SetupError when another is, and stays."""
-    descriptor = os.open(home.run / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def claim(home: Home, *, patience_s: float, inherited: int | None = None) -> Iterator[Identity]:
+    """Be the gateway of this home for the block; SetupError when another is, and stays.
+
+    `inherited`: the descriptor of a claim that this process has already.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    descriptor = inherited or os.open(home.run / "gateway.lock", flags, 0o600)
     try:
-        _lock(descriptor, home, patience_s)
+        if not inherited:
+            _lock(descriptor, home, patience_s)
         gateway = _id(home.spool / "gateway.id")
         spool = home.spool / gateway
         spool.mkdir(mode=0o700, exist_ok=True)

@@ -21,11 +21,14 @@ _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWork
 
 
 class Link(asyncio.Protocol):
-    """Calls `on_message` for each message; `closed` is done when the worker's end is."""
+    """Calls `on_message` for each message; `closed` is done when the worker's end is.
 
-    def __init__(self, on_message: Callable[[FromWorker], None]):
+    `received`: the beginning of a message, if another parent had this link before.
+    """
+
+    def __init__(self, on_message: Callable[[FromWorker], None], received: bytes = b""):
         self._on_message = on_message
-        self._frames = Frames(MESSAGE_BYTES_MAX)
+        self._frames = Frames(MESSAGE_BYTES_MAX, received)
         self._transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -33,6 +36,23 @@ class Link(asyncio.Protocol):
         """Queue a frame; a closed link swallows it, as its worker is being replaced."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame)
+
+    @property
+    def descriptor(self) -> int:
+        """What it goes over, for a parent that takes it over."""
+        assert self._transport is not None
+        found: int = self._transport.get_extra_info("socket").fileno()
+        return found
+
+    @property
+    def received(self) -> bytes:
+        """The beginning of a message of which the rest has not come."""
+        return self._frames.rest
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the worker has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def cut(self) -> None:
         """Close at once, dropping what is queued."""

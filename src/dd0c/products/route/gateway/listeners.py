@@ -4,13 +4,22 @@ SO_REUSEPORT sockets spread connections evenly. The parent keeps each and hands 
 to its replacement: connections that queue while a worker is being replaced wait instead of being
 reset. SO_REUSEPORT never reports a port that the same user already holds, so a plain bind asks
 first; SO_REUSEADDR on both lets that pass over connections still closing from the last run.
+
+Closing one of them resets what is in its queue, and there is no way to stop only its intake. So a
+listening socket is never closed while the gateway serves: with fewer workers than sockets a worker
+serves several, and `steer` keeps new connections off those that are one too many.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import logging
+import os
 import socket
+import struct
 import time
+from collections.abc import Sequence
 
 from dd0c.base.errors import SetupError
 
@@ -18,6 +27,12 @@ BACKLOG = 4096  # the kernel lowers it to net.core.somaxconn
 SEND_BUFFER_BYTES = 128 * 1024  # inherited; a slow reader then costs 0.3 MB, not 4 MB
 UNSENT_BYTES_MAX = 64 * 1024
 TCP_NOTSENT_LOWAT = 25
+
+SO_ATTACH_REUSEPORT_CBPF = 51
+_LOAD, _MODULO, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x94, 0x15, 0x06  # linux/filter.h
+_RANDOM = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM: a pseudo-address to load from
+
+log = logging.getLogger(__name__)
 
 
 def open_listeners(
@@ -37,6 +52,33 @@ def open_listeners(
         listeners.append(_listen(host, port))
         port = port or listeners[0].getsockname()[1]
     return listeners
+
+
+def adopt(descriptors: Sequence[int], count: int) -> list[socket.socket]:
+    """The sockets of the program before us, and as many more on their port as `count` asks for."""
+    listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    host, port = listeners[0].getsockname()[:2]
+    listeners += [_listen(host, port) for _ in range(count - len(listeners))]
+    return listeners
+
+
+def steer(listeners: Sequence[socket.socket], chosen: Sequence[int]) -> None:
+    """New connections go to the chosen listeners only (by position), evenly and at random.
+
+    `listeners` are all sockets of the port in the order in which they began to listen. What waits
+    in the queue of another stays there. Where the system cannot do this, spreading stays as it was.
+    """
+    code = [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(chosen))]
+    for number, position in enumerate(chosen):
+        code += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, position)]
+    code.append((_RETURN, 0, 0, chosen[0]))
+    packed = b"".join(struct.pack("=HBBI", *one) for one in code)
+    program = ctypes.create_string_buffer(packed, len(packed))
+    given = struct.pack("@HP", len(code), ctypes.addressof(program))
+    try:
+        listeners[0].setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, given)
+    except OSError as error:
+        log.warning("connections cannot be steered: %s", os.strerror(error.errno or 0))
 
 
 def _probe(host: str, port: int) -> SetupError | None:

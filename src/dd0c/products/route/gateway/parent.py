@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -21,6 +23,7 @@ from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
 from dd0c.products.route.gateway.standby import Standby
+from dd0c.products.route.prices import AS_OF, SOURCE
 from dd0c.products.route.shipper import Shipper
 
 CUT_AFTER_DRAIN_S = 1.0
@@ -71,10 +74,9 @@ class Gateway:
         self._asked_to_stop = False
         self._book_max_s = BOOK_MAX_S
 
-    async def run(self, on_admin: Callable[[int], None]) -> None:
-        """Serve; `on_admin` is told the admin port once it answers. SetupError: unsafe database."""
-        server = await admin.listen(self._settings.gateway_admin_port, self.report)
-        on_admin(server.sockets[0].getsockname()[1])
+    async def run(self, door: socket.socket) -> None:
+        """Serve; `door` is for the admin port. SetupError: unsafe database."""
+        server = await admin.listen(door, self.report)
         working = asyncio.create_task(self._work())
         serving = asyncio.create_task(self._fleet.run())
         await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
@@ -94,6 +96,11 @@ class Gateway:
         """Take nothing new and give open requests `drain_s`; asked again, cut them."""
         self._drain(0 if self._asked_to_stop else self._settings.drain_s)
         self._asked_to_stop = True
+
+    async def settle(self) -> bool:
+        """Before another program takes over: everything known is on disk and told."""
+        await self._standby.save()
+        return not self._fleet.draining and await self._fleet.settle()
 
     def abandon(self) -> None:
         """Our supervisor is gone: end within three seconds."""
@@ -142,14 +149,23 @@ class Gateway:
         configuration, feed, fleet = self._configuration, self._feed, self._fleet
         age_s = feed.age_s()
         backlog = self._backlog_bytes()
+        crash_loops = fleet.crash_loops()
         workers = [
-            {"slot": slot.number, "pid": slot.process and slot.process.pid, "ready": slot.ready}
+            {
+                "slot": slot.number,
+                "pid": slot.pid,
+                "ready": slot.ready,
+                "restarts": slot.restarts,
+                "crash_loop": crash_loops.get(slot.number),
+            }
             for slot in fleet.slots
         ]
         return admin.Report(
             ready=configuration.loaded and not configuration.expired and fleet.ready,
             facts={
                 "workers": workers,
+                "draining": fleet.draining,
+                "workers_before_reload": fleet.elders,
                 "snapshot": {
                     "version": configuration.version,
                     "age_s": age_s,
@@ -159,7 +175,13 @@ class Gateway:
                     "expired": configuration.expired,
                 },
                 "database": "following" if feed.away is False else "away",
-                "spool": {"backlog_bytes": backlog, "full": configuration.spool_full},
+                "spool": {
+                    "backlog_bytes": backlog,
+                    "lag_s": self._shipper and round(self._shipper.backlog_age_s(), 1),
+                    "full": configuration.spool_full,
+                },
+                "disk_free_bytes": shutil.disk_usage(self._settings.home).free,
+                "prices": {"source": SOURCE, "as_of": None if AS_OF is None else str(AS_OF)},
             },
             counters={
                 **fleet.counters(),

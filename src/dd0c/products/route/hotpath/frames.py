@@ -25,9 +25,14 @@ def encode(message: ToWorker | FromWorker) -> bytes:
 class Frames:
     """Takes bytes as they come and gives whole messages, still packed."""
 
-    def __init__(self, bytes_max: int | None = None):
+    def __init__(self, bytes_max: int | None = None, received: bytes = b""):
         self._bytes_max = bytes_max
-        self._received = bytearray()
+        self._received = bytearray(received)
+
+    @property
+    def rest(self) -> bytes:
+        """The beginning of a message that is not complete."""
+        return bytes(self._received)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that are complete with this data; DecodeError for one over the bound."""

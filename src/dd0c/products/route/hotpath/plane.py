@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SWEEP_S = 0.1
 _DATE = re.compile(r"-20\d\d-?\d\d-?\d\d$")
+HANDED_OVER_IDLE_S = 5.0  # for a kept connection to bring the request that may be on its way
 PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
 
 
@@ -66,6 +67,8 @@ class DataPlane:
         self.unsure: set[Caller] = set()  # wait for news of a key
         self.loaded = False
         self.draining = False
+        self.handed_over = False
+        self.idle_s = limits.idle_timeout_s
         self.spool_full = False
         self._tell = tell
         self._prices: dict[tuple[str, str], Price] = {}
@@ -74,7 +77,12 @@ class DataPlane:
     @property
     def ready(self) -> bool:
         """Whether requests can be served."""
-        return self.loaded and not self.draining and not self.spool_full
+        return self.loaded and not self.ending and not self.spool_full
+
+    @property
+    def ending(self) -> bool:
+        """Whether the whole gateway ends, not only this worker."""
+        return self.draining and not self.handed_over
 
     @property
     def busy(self) -> int:
@@ -126,9 +134,12 @@ class DataPlane:
         for caller in [c for c in self.callers if c.deadline <= now]:
             caller.expire(now)
 
-    def drain(self) -> None:
-        """Take no new requests; idle connections are closed."""
-        self.draining = True
+    def drain(self, *, handed_over: bool) -> None:
+        """Every answer from now on is the last of its connection, and connections without a request
+        are closed; where others serve on, only after a while in which a request still may come."""
+        self.draining, self.handed_over = True, handed_over
+        if handed_over:
+            self.idle_s = min(self.idle_s, HANDED_OVER_IDLE_S)
         for caller in list(self.callers):
             caller.drain()
 

@@ -91,7 +91,7 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.deadline = self._plane.now() + self._plane.limits.idle_timeout_s
+        self.deadline = self._plane.now() + self._plane.idle_s
         others, most = len(self._plane.callers), self._plane.limits.connections_max
         self._plane.callers.add(self)
         if others >= 2 * most:
@@ -230,8 +230,10 @@ class Caller(asyncio.Protocol):
             self._transport.write(data)
 
     def connection_line(self, request: Request) -> bytes:
-        """The header line about this connection, or nothing."""
-        if self._ended or self._plane.draining or not request.keep_alive:
+        """The header line about this connection, or nothing. What it says is kept to."""
+        if self._plane.draining:
+            request.keep_alive = False
+        if self._ended or not request.keep_alive:
             return b"connection: close\r\n"
         return b"connection: keep-alive\r\n" if request.old else b""
 
@@ -251,7 +253,7 @@ class Caller(asyncio.Protocol):
         """The answer is out: on to the next request, or to the end."""
         self._count(status)
         request, self._serving, self.relay = self._serving, None, None
-        if request is None or not request.keep_alive or self._plane.draining:
+        if request is None or not request.keep_alive or self._plane.ending:
             self._linger()
         elif self._waiting:
             self._next()
@@ -283,9 +285,12 @@ class Caller(asyncio.Protocol):
             self._transport.close()
 
     def drain(self) -> None:
-        """Close when there is nothing to finish."""
+        """Close when there is nothing to finish and nothing to wait for."""
         if self._serving is None and not self._waiting and self._parsing is None:
-            self._transport.close()
+            if self._plane.ending:
+                self._transport.close()
+            else:
+                self.deadline = min(self.deadline, self._plane.now() + self._plane.idle_s)
 
     def cut(self) -> None:
         """End what is being served and close."""
@@ -395,7 +400,7 @@ class Caller(asyncio.Protocol):
         if self._parsing is not None:
             self._bound_unfinished(self._parsing)
         else:
-            self.deadline = self._plane.now() + self._plane.limits.idle_timeout_s
+            self.deadline = self._plane.now() + self._plane.idle_s
 
     def _serve(self, request: Request) -> None:
         self._serving = request

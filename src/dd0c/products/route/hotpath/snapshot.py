@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+PROTOCOL = 1
+"""Raised when a message changes so that the other side, of another version, would misread it. A
+worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
+which every version understands, and nothing else (K-7)."""
+
 
 class KeyEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A key that may use the gateway. `hash` is the keyed hash (32 bytes) of the whole key text."""
@@ -136,9 +141,14 @@ class Stale(msgspec.Struct, frozen=True, tag="stale"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Stop accepting, finish what is open within `seconds`, then exit."""
+    """Stop accepting, finish what is open within `seconds`, then exit. `handed_over`: others serve
+    on, so callers that keep connections are not cut off but told to come back on a new one.
+
+    Tag and fields stay as they are in every protocol; new ones get a default.
+    """
 
     seconds: float
+    handed_over: bool = False
 
 
 ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain

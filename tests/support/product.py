@@ -217,13 +217,13 @@ def _environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {
         "DD0C_HOME": str(home),
-        "DD0C_GATEWAY_PORT": str(_free_port()),
-        "DD0C_CONSOLE_PORT": str(_free_port()),
+        "DD0C_GATEWAY_PORT": str(free_port()),
+        "DD0C_CONSOLE_PORT": str(free_port()),
         "DD0C_WORKERS": "2",
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that neither another process of this session nor an outgoing connection may take.
 
     Port 0 would be drawn from the range of outgoing connections: between the look and the listen

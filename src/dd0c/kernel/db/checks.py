@@ -196,7 +196,7 @@ async def load(tx: Transaction, schemas: list[str]) -> Catalogue:
 
 def findings(catalogue: Catalogue, accesses: Sequence[Access]) -> Iterator[str]:
     """Every difference between the catalogue and the table, in words."""
-    for role in catalogue.roles:
+    for role in sorted(catalogue.roles, key=lambda role: not role.superuser):  # it explains others
         yield from _role_findings(role)
     shared = {table for access in accesses for table, _ in access.shared}
     for relation in catalogue.relations:

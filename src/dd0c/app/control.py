@@ -118,7 +118,9 @@ def serve_with(app: FastAPI, settings: Settings) -> Server:
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=int(settings.drain_s),
     )
-    return Server(config)
+    server = Server(config)
+    app.state.live.is_stopping = lambda: server.should_exit
+    return server
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:

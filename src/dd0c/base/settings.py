@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from dd0c.base import secrets
@@ -140,6 +140,28 @@ class Settings:
         return self.workers or min(8, os.cpu_count() or 1)
 
 
+Source = Literal["flag", "environment", "file", "default"]
+
+FLAGS = "DD0C_FLAGS"
+"""Tells a child which of its settings were flags of the supervisor; not a setting itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A setting as people may see it: no secret, and where its value comes from."""
+
+    name: str
+    value: str
+    source: Source
+    environment: str
+    doc: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody asked for another value."""
+        return self.source == "default"
+
+
 def load(
     flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
@@ -168,7 +190,39 @@ def load(
 def environment(flags: Mapping[str, Any]) -> dict[str, str]:
     """What flags say, as the environment of a child; what they do not say it reads for itself."""
     names = {f.name: f.metadata["env"] for f in fields(Settings)}
-    return {names[name]: str(value) for name, value in flags.items() if value is not None}
+    given = {name: str(value) for name, value in flags.items() if value is not None}
+    return {names[name]: value for name, value in given.items()} | {FLAGS: " ".join(given)}
+
+
+def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[Explained, ...]:
+    """Every setting with the source that makes its value what it is.
+
+    What repeats a lower source is not named: a variable that says what the default says anyway
+    makes no difference.
+    """
+    env = os.environ if environ is None else environ
+    toml, flags = _read_toml(settings.home / "dd0c.toml"), env.get(FLAGS, "").split()
+    found = []
+    for f in fields(Settings):
+        value, filed = getattr(settings, f.name), toml.get(f.name)
+        default: Any = f.default
+        source: Source
+        if value == (default.expanduser() if f.name == "home" else default):
+            source = "default"
+        elif filed is not None and _convert(f.name, filed, type(default)) == value:
+            source = "file"
+        else:
+            source = "flag" if f.name in flags or not env.get(f.metadata["env"]) else "environment"
+        found.append(Explained(f.name, _shown(value), source, f.metadata["env"], f.metadata["doc"]))
+    return tuple(found)
+
+
+def _shown(value: Any) -> str:
+    """The value for people: of a secret only that it is set, of an address no password."""
+    if isinstance(value, Secret):
+        return "set, hidden" if value else ""
+    text = str(value)
+    return f"{text[: text.index('://')]}://…@{text.rpartition('@')[2]}" if "@" in text else text
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

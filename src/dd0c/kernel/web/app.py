@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, FastAPI
 
+from dd0c.base import settings
 from dd0c.kernel.web import (
     dependencies,
     identity,
@@ -50,6 +51,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
     metrics = Metrics([resources.pool])
     database = dependencies.database_probe(resources.pool)
     app.state.resources = resources
+    app.state.settings = settings.explain(resources.settings)
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([database], resources.clock, READY_SHARED_S)

@@ -1,26 +1,26 @@
 """Charts as server-rendered SVG: no script, no asset, no inline style.
 
 Horizontal positions are percentages and vertical ones pixels, and there is no `viewBox`, so a chart
-fills its panel at any width while its text keeps its size. Money starts at zero. An amount nobody
-knows is a hatched cap of fixed height on its bar, never a height of its own. The caller prints the
-same numbers as a table beside it.
+fills its panel at any width while its text keeps its size. Every axis starts at zero. An amount
+nobody knows is a hatched cap of fixed height on its bar, never a height of its own. A chart goes to
+the page as `Drawn`, with the same numbers as a table. Lines are in `curves`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 HEIGHT = 180
-_TOP, _FLOOR = 10, HEIGHT - 22
+TOP, FLOOR = 10, HEIGHT - 22
 _CAP = 9
 _BAR_SHARE = 0.82
 _SHARE_MIN = 0.6
 _STRIP_HEIGHT = 10
-_COLOURS = 5
-_HATCH = Markup(
+COLOURS = 5
+HATCH = Markup(
     '<defs><pattern id="hatch" class="hatch" width="5" height="5" '
     'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<line x1="0" y1="0" x2="0" y2="5"/></pattern></defs>'
@@ -54,9 +54,25 @@ class Axis:
     ticks: Sequence[tuple[int, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart as `parts.chart` shows it: drawn, named, and as a table of texts.
+
+    `legend` is (swatch, name, text); charts with the same `cross` share a crosshair.
+    """
+
+    title: str
+    svg: Markup
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    legend: Sequence[tuple[Markup, str, str]] = ()
+    unknown: str = ""  # what hatching stands for here
+    cross: str = ""
+
+
 def colour(index: int, series: Series) -> str:
     """The CSS class of a series."""
-    return "s0" if series.rest else f"s{index % _COLOURS + 1}"
+    return "s0" if series.rest else f"s{index % COLOURS + 1}"
 
 
 def money_axis(largest_pico: int) -> Axis:
@@ -69,6 +85,18 @@ def money_axis(largest_pico: int) -> Axis:
         step *= 10
 
 
+def count_axis(largest: int, label: Callable[[int], str]) -> Axis:
+    """Like `money_axis` for any other quantity, written by `label`."""
+    step = next(
+        factor * 10**power
+        for power in range(40)
+        for factor in (1, 2, 5)
+        if factor * 10**power * 4 >= largest
+    )
+    lines = max(2, -(-largest // step))
+    return Axis(lines * step, [(i * step, label(i * step)) for i in range(lines + 1)])
+
+
 def _axis(step: int, largest: int) -> Axis:
     lines = max(2, -(-largest // step))
     decimals = max(0, 12 - (len(str(step)) - 1))
@@ -77,51 +105,77 @@ def _axis(step: int, largest: int) -> Axis:
     return Axis(lines * step, [(0, "$0"), *ticks[1:]])
 
 
-def stacked_bars(title: str, bins: Sequence[Bin], series: Sequence[Series], axis: Axis) -> Markup:
+def stacked_bars(
+    title: str, bins: Sequence[Bin], series: Sequence[Series], axis: Axis, description: str = ""
+) -> Markup:
     """Bars of money over time, one colour a series, unknown amounts hatched."""
-    parts = [_HATCH]
-    for value, label in axis.ticks:
-        y = _height(value, axis)
-        parts.append(_LINE.format("grid" if value else "grid zero", y, y))
-        parts.append(_AMOUNT.format(y + 4, label))
     step = 100 / max(1, len(bins))
-    every = max(1, len(bins) // 8)
+    bars = (_bar(i, step, each, series, axis) for i, each in enumerate(bins))
+    parts = (HATCH, *grid(axis), *labels(bins), *bars)
+    return drawing(title, description, parts)
+
+
+def drawing(title: str, description: str, parts: Iterable[Markup]) -> Markup:
+    """A chart of the usual height, with its name and what it shows for who cannot see it."""
+    return Markup('<svg role="img" height="{}"><title>{}</title><desc>{}</desc>{}</svg>').format(
+        HEIGHT, title, description or "The same numbers are in the table below.", _join(parts)
+    )
+
+
+def grid(axis: Axis) -> Iterator[Markup]:
+    """The lines of an axis with their amounts."""
+    for value, label in axis.ticks:
+        y = height(value, axis)
+        yield _LINE.format("grid" if value else "grid zero", y, y)
+        yield _AMOUNT.format(y + 4, label)
+
+
+def labels(bins: Sequence[Bin]) -> Iterator[Markup]:
+    """About eight labels of time, every second one left out where it is narrow."""
+    step, every = 100 / max(1, len(bins)), max(1, len(bins) // 8)
     for i, each in enumerate(bins):
-        parts.append(_bar(i, step, each, series, axis))
         if i % every == 0:
             kind = "opt" if i // every % 2 else ""
-            parts.append(_LABEL.format(kind, each.at, (i + 0.5) * step, HEIGHT - 4, each.label))
-    return Markup('<svg role="img" aria-label="{}" height="{}">{}</svg>').format(
-        title, HEIGHT, _NOTHING.join(parts)
-    )
+            yield _LABEL.format(kind, each.at, (i + 0.5) * step, HEIGHT - 4, each.label)
+
+
+def hit(index: int, count: int, each: Bin, drawn: Markup) -> Markup:
+    """One bin: the whole of its width answers the pointer with its numbers."""
+    step = 100 / max(1, count)
+    area = RECT.format("hit", index * step, step, TOP, FLOOR - TOP)
+    return _BIN.format(each.tooltip, area + drawn)
+
+
+def _join(parts: Iterable[Markup]) -> Markup:
+    return _NOTHING.join(parts)
 
 
 _NOTHING = Markup()
 _LINE = Markup('<line class="{}" x1="0" x2="100%" y1="{}" y2="{}"/>')
 _AMOUNT = Markup('<text x="-8" y="{}" text-anchor="end">{}</text>')
 _LABEL = Markup('<text class="{}" data-time="{}" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>')
-_RECT = Markup('<rect class="{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}"/>')
+RECT = Markup('<rect class="{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}"/>')
 _BIN = Markup('<g class="bin"><title>{}</title>{}</g>')
 
 
 def _bar(index: int, step: float, each: Bin, series: Sequence[Series], axis: Axis) -> Markup:
     x, width = (index + (1 - _BAR_SHARE) / 2) * step, step * _BAR_SHARE
-    parts = [_RECT.format("hit", index * step, step, _TOP, _FLOOR - _TOP)]
-    below = 0
+    parts, below = [], 0
     for k, one in enumerate(series):
         value = one.values[index]
         if value <= 0:
             continue
-        low, high = _height(below, axis), _height(below + value, axis)
+        low, high = height(below, axis), height(below + value, axis)
         below += value
-        parts.append(_RECT.format(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
+        parts.append(RECT.format(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
     if each.unknown:
-        parts.append(_RECT.format("unknown", x, width, _height(below, axis) - _CAP, _CAP - 1))
-    return _BIN.format(each.tooltip, _NOTHING.join(parts))
+        parts.append(RECT.format("unknown", x, width, height(below, axis) - _CAP, _CAP - 1))
+    return hit(index, round(100 / step), each, _join(parts))
 
 
-def _height(value: int, axis: Axis) -> float:
-    return round(_FLOOR - (_FLOOR - _TOP) * value / axis.top, 1)
+def height(value: int, axis: Axis) -> float:
+    """The vertical position of an amount."""
+    return round(FLOOR - (FLOOR - TOP) * value / axis.top, 1)
 
 
 def strip(title: str, parts: Sequence[tuple[str, int]]) -> Markup:
@@ -130,9 +184,9 @@ def strip(title: str, parts: Sequence[tuple[str, int]]) -> Markup:
     shares = [max(_SHARE_MIN, 100 * amount / total) if amount else 0.0 for _, amount in parts]
     scale, x, drawn = 100 / (sum(shares) or 1), 0.0, []
     for (kind, _), share in zip(parts, shares, strict=True):
-        drawn.append(_RECT.format(kind, x, max(share * scale - 0.2, 0), 0, _STRIP_HEIGHT))
+        drawn.append(RECT.format(kind, x, max(share * scale - 0.2, 0), 0, _STRIP_HEIGHT))
         x += share * scale
-    return Markup('<svg role="img" aria-label="{}">{}</svg>').format(title, _NOTHING.join(drawn))
+    return Markup('<svg role="img" aria-label="{}">{}</svg>').format(title, _join(drawn))
 
 
 def swatch(kind: str) -> Markup:

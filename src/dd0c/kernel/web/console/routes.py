@@ -5,7 +5,18 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from dd0c.kernel.web.console import assets, find, frame, key_changes, keys, kit, live, sign_in
+from dd0c.kernel.web.console import (
+    assets,
+    find,
+    frame,
+    key_changes,
+    keys,
+    kit,
+    live,
+    parts,
+    settings,
+    sign_in,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,5 +34,5 @@ async def show_asset(request: Request, name: str) -> Response:
     return frame.of(request).assets.answer(name)
 
 
-for part in (sign_in, find, live, key_changes, keys, kit):
+for part in (sign_in, find, live, key_changes, keys, parts, settings, kit):
     router.include_router(part.router)

@@ -1,0 +1,92 @@
+"""Settings: who you are here, who is signed in, and what this installation was told, by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from dd0c.base.settings import Explained
+from dd0c.kernel.auth import organisations, sessions
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.auth.sessions import Open
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.web import identity, resources
+from dd0c.kernel.web.console import figures, forgery, frame
+from dd0c.kernel.web.console.keys import READ, WRITE
+from dd0c.kernel.web.identity import Me
+from dd0c.kernel.web.requires import COOKIE, Requires
+
+PATH = "/console/settings"
+PERMISSION = "platform:health"
+
+router = APIRouter(include_in_schema=False)
+Somebody = Annotated[Principal, Depends(Requires())]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page says. `settings` is None for those who may not see the installation's."""
+
+    me: Me
+    org_created_at: datetime
+    sessions: list[Open]
+    this_session: str
+    settings: Sequence[Explained] | None
+
+
+@router.get(PATH)
+async def show(request: Request, who: Somebody) -> Response:
+    """The page."""
+    use, now = resources.of(request), resources.of(request).clock.now()
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        own = await organisations.get_own(tx)
+        found = await sessions.list_open(tx, now, None if READ in who.permissions else who.key_id)
+    told: Sequence[Explained] = request.app.state.settings
+    page = Page(
+        me=await identity.show_me(who),
+        org_created_at=own.created_at,
+        sessions=found,
+        this_session=sessions.mark(use.pepper, request.cookies.get(COOKIE, "")),
+        settings=told if PERMISSION in who.permissions else None,
+    )
+    return frame.of(request).page(
+        request,
+        who,
+        "settings/page.html",
+        page,
+        lead=_lead(page),
+        permission=PERMISSION,
+        may_end=[each.mark for each in found if _may_end(who, each)],
+        path=PATH,
+    )
+
+
+def _lead(page: Page) -> str:
+    """What there is to see, in a sentence."""
+    signed = f"{figures.plural(len(page.sessions), 'console session')} open."
+    if page.settings is None:
+        return signed
+    told = sum(not each.is_default for each in page.settings)
+    of = figures.plural(len(page.settings), "setting")
+    return f"{signed} {told} of {of} differ from the default."
+
+
+def _may_end(who: Principal, session: Open) -> bool:
+    return WRITE in who.permissions or session.key_id == who.key_id
+
+
+@router.post(f"{PATH}/sessions/{{mark}}/end")
+async def end(
+    request: Request, mark: str, who: Somebody, csrf: Annotated[str, Form()] = ""
+) -> Response:
+    """End a session: any of the organisation for those who may write keys, else one's own key's."""
+    forgery.check_token(request, csrf)
+    own = None if WRITE in who.permissions else who.key_id
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        await sessions.end_marked(tx, mark, own)
+    return RedirectResponse(PATH, 303)

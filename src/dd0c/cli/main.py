@@ -29,6 +29,7 @@ VERBS = {
     "whoami": ("whoami", "Which dd0c, which key, what it may do."),
     "profile": ("profile", "Name installations, to reach them with --profile."),
     "doctor": ("doctor", "Find out what is wrong, why, and what to do."),
+    "reload": ("reload", "Take over new settings and code; nobody is cut off."),
     "completion": ("completion", "Completion for bash, zsh or fish."),
     "version": ("version", "The version of dd0c and of what it runs on."),
     "gateway": ("serve", "Run the LLM gateway alone."),

@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,13 @@ import psycopg
 
 from dd0c.base.home import Home
 from dd0c.kernel.db import roles
-from tests.products.route.gateway.running import Running, running_gateway, wait_for
+from tests.products.route.gateway.running import Running, ask, running_gateway, wait_for
 from tests.products.route.gateway.tenant import Tenant
+from tests.products.route.gateway.test_standby import away
 from tests.support import processes
 from tests.support.database import Database
 
-CALLERS = 4
+CALLERS = 3
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}]}
 RELOAD_MAX_S = 30.0
 
@@ -78,7 +79,7 @@ class Callers:
     def _stream(self) -> None:
         while not self._stopped.wait(0.005):
             connection = http.client.HTTPConnection(self._netloc, timeout=20)
-            self._post(connection, BODY | {"stream": True}, "tokens=60;pace=50")
+            self._post(connection, BODY | {"stream": True}, "tokens=40;pace=50")
             connection.close()
 
     @property
@@ -146,9 +147,91 @@ def test_three_reloads_cost_no_caller_anything(
                 begun = callers.requests
                 reload(gateway)
                 assert len(gateway.workers()) == workers
-                wait_for(partial(callers.goes_on, begun + 100), 20)
+                wait_for(partial(callers.goes_on, begun + 60), 20)
         assert callers.wrong == []
         assert callers.streamed >= 3 * CALLERS
         wait_for(lambda: not any(processes.lives(pid) for pid in first), 30)
         wait_for(lambda: rows(database) == callers.requests, 10)
         assert gateway.facts["pid"] == gateway.process.pid
+
+
+def test_settings_that_cannot_work_change_nothing(
+    database: Database, place: Home, registered: None, acme: Tenant, tmp_path: Path
+) -> None:
+    """A reload that would not start is refused with its reason; the old program serves on (K-7)."""
+    settings = place.path / "dd0c.toml"
+    settings.write_text("workers = 1\n")
+    log = tmp_path / "log"
+    with running_gateway(database, place, log, DD0C_WORKERS="", DD0C_GATEWAY_PORT="0") as gateway:
+        gateway.wait_ready()
+        before = gateway.workers()
+        wrong = (
+            "workers = 'many'",
+            "workers in ",
+            "gateway_host = '127.0.0.2'",
+            "listens on 127.0.0.1 ",
+        )
+        for number, (written, reason) in enumerate(zip(wrong[::2], wrong[1::2], strict=True), 1):
+            settings.write_text(written)
+            gateway.process.send_signal(signal.SIGHUP)
+            wait_for(partial(was_refused, gateway, number), RELOAD_MAX_S)
+            assert reason in gateway.facts["refused"]["message"]
+            assert reason in log.read_text()
+        assert gateway.facts["generation"] == 1
+        assert gateway.workers() == before
+        assert gateway.readiness()["ready"]
+
+
+def was_refused(gateway: Running, times: int) -> bool:
+    """Whether so many reloads were."""
+    return bool(gateway.facts["refused"]["number"] == times)
+
+
+def test_a_reload_needs_no_database(
+    database: Database,
+    place: Home,
+    registered: None,
+    acme: Tenant,
+    runner: asyncio.Runner,
+    tmp_path: Path,
+) -> None:
+    """While PostgreSQL is away the new program serves what the old one kept on disk (K-7, K-8)."""
+    key = runner.run(acme.create()).text.reveal()
+    with running_gateway(database, place, tmp_path / "log", workers=1) as gateway:
+        gateway.wait_ready()
+        connection = gateway.connect()
+        assert ask(connection, key) == 200
+        with away(database) as back:
+            wait_for(lambda: gateway.readiness()["database"] == "away", 5)
+            reload(gateway)
+            assert gateway.readiness()["snapshot"]["source"] == "disk"
+            with closing(gateway.connect()) as another:
+                assert ask(another, key) == 200
+            back()
+            wait_for(lambda: gateway.readiness()["database"] == "following", 10)
+        connection.close()
+
+
+def test_a_revocation_reaches_the_workers_of_before(
+    database: Database,
+    place: Home,
+    registered: None,
+    acme: Tenant,
+    runner: asyncio.Runner,
+    tmp_path: Path,
+) -> None:
+    """What changes while one program follows the other ends on kept connections too (K-20)."""
+    made = runner.run(acme.create())
+    key = made.text.reveal()
+    with running_gateway(database, place, tmp_path / "log", workers=1) as gateway:
+        gateway.wait_ready()
+        connection = gateway.connect()
+        assert ask(connection, key) == 200
+        (elder,) = gateway.workers()
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: gateway.facts["generation"] == 2, RELOAD_MAX_S)
+        runner.run(acme.revoke(made.key))
+        wait_for(lambda: ask(connection, key) == 401, 10)
+        gateway.wait_ready()
+        connection.close()
+        wait_for(lambda: not processes.lives(elder), 10)

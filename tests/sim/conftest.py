@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import openai
@@ -29,21 +30,31 @@ def sim(simulator: Simulator) -> Simulator:
     return simulator
 
 
+def open_gpt(sim: Simulator, **more: Any) -> openai.OpenAI:
+    """The official OpenAI client. It loads no certificates: that takes 50 ms, 300 times a run."""
+    http = openai.DefaultHttpxClient(verify=False)
+    given = {"max_retries": 0, "timeout": TIMEOUT_S} | more
+    return openai.OpenAI(base_url=f"{sim.url}/v1", api_key=OPENAI_KEY, http_client=http, **given)
+
+
+def open_claude(sim: Simulator, **more: Any) -> anthropic.Anthropic:
+    """The official Anthropic client, likewise."""
+    http = anthropic.DefaultHttpxClient(verify=False)
+    given = {"max_retries": 0, "timeout": TIMEOUT_S} | more
+    return anthropic.Anthropic(base_url=sim.url, api_key=ANTHROPIC_KEY, http_client=http, **given)
+
+
 @pytest.fixture
 def gpt(sim: Simulator) -> Iterator[openai.OpenAI]:
-    """The official OpenAI client."""
-    with openai.OpenAI(
-        base_url=f"{sim.url}/v1", api_key=OPENAI_KEY, max_retries=0, timeout=TIMEOUT_S
-    ) as client:
+    """The official OpenAI client, without retries."""
+    with open_gpt(sim) as client:
         yield client
 
 
 @pytest.fixture
 def claude(sim: Simulator) -> Iterator[anthropic.Anthropic]:
-    """The official Anthropic client."""
-    with anthropic.Anthropic(
-        base_url=sim.url, api_key=ANTHROPIC_KEY, max_retries=0, timeout=TIMEOUT_S
-    ) as client:
+    """The official Anthropic client, without retries."""
+    with open_claude(sim) as client:
         yield client
 
 

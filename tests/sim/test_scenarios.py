@@ -14,6 +14,7 @@ from dd0c.base.errors import InvalidInput
 from dd0c.sim import scenarios
 from dd0c.sim.faults import NONE, parse
 from dd0c.sim.scenarios import Facts, Performance, Rule, Scenario
+from tests.sim.conftest import open_gpt
 from tests.sim.test_faults import GPT, chat
 from tests.support.simulator import Simulator
 
@@ -95,7 +96,7 @@ def test_retries_of_the_sdk_get_through_a_short_outage(sim: Simulator) -> None:
         sim.ask("POST", "reset")
         faults = ["429;retry_after=0.01"] * failures
         sim.ask("PUT", "scenario", {"rules": [{"faults": faults}]})
-        with openai.OpenAI(base_url=f"{sim.url}/v1", api_key="k", timeout=5) as client:
+        with open_gpt(sim, max_retries=openai.DEFAULT_MAX_RETRIES) as client:
             try:
                 client.chat.completions.create(**GPT)
                 assert failures == 2

@@ -28,12 +28,13 @@ FORMATS: Final = {
     "uuid": "00000000-0000-4000-8000-00000000000%x",
     "uri": "https://example.com/",
 }
-CANDIDATES: Final = (
-    *FORMATS.values(),
-    *"a A ab abc ABC Abc AB simulated Simulated A1 a1 AB12 x_1 a-b AB-1234 USD en-GB en_GB".split(),
-    *"0 1 12 123 1234 12345 123456 12345-6789 12:30 1.0 1.25 1.2.3 $1.00".split(),
-    *"+15550100 555-0100 (555) 555-0100 #a1b2c3 @simulated /simulated simulated.txt".split(),
-    "simulated text",
+MALFORMED: Final = (
+    *(TypeError, AttributeError, LookupError, ValueError, ArithmeticError, re.error),
+)  # what a schema of the wrong shape leads to
+SAMPLES: Final = (
+    "a A ab abc ABC Abc AB simulated Simulated A1 a1 AB12 x_1 a-b AB-1234 USD en-GB en_GB "
+    "0 1 12 123 1234 12345 123456 12345-6789 12:30 1.0 1.25 1.2.3 $1.00 +15550100 555-0100 "
+    "#a1b2c3 @simulated /simulated simulated.txt"
 )
 
 
@@ -43,7 +44,10 @@ class Unsatisfied(Exception):
 
 def make(schema: Schema, name: str = "answer") -> Any:
     """A valid instance of a schema; Unsatisfied when it asks for more than this module knows."""
-    return _make(schema, _Place(schema, name))
+    try:
+        return _make(schema, _Place(schema, name))
+    except MALFORMED as error:
+        raise Unsatisfied(f"{name}: the schema is malformed: {error}") from None
 
 
 class _Place:
@@ -116,6 +120,8 @@ def _merged(schema: Schema, place: _Place) -> Schema:
 
 
 def _joined(left: Schema, right: Schema, place: _Place) -> Schema:
+    if not isinstance(right, dict):
+        raise Unsatisfied(f"{place.name}: {right!r} allows nothing")
     if "$ref" in right:
         right = _resolved(right["$ref"], place) | {k: v for k, v in right.items() if k != "$ref"}
     joined = left | right
@@ -160,7 +166,7 @@ def _array(schema: Schema, place: _Place) -> list[Any]:
 def _string(schema: Schema, place: _Place) -> str:
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if "pattern" in schema:
-        for text in CANDIDATES:
+        for text in (*FORMATS.values(), *SAMPLES.split(), "simulated text"):
             if re.search(schema["pattern"], text) and least <= len(text) <= most:
                 return text
         message = f"{place.name}: no text for the pattern {schema['pattern']!r} is known"

@@ -1,8 +1,8 @@
 -- Hourly roll-ups: what pages sum up instead of the ledger (R-10), exact to the pico-dollar.
 --
--- Whoever inserts ratings, of whichever version, adds roll-up rows in the same transaction: the
--- trigger below sees the rows that were really inserted, so a batch shipped again adds nothing. Rows
--- are only added (step 'new'), never changed, so shippers do not wait for each other. A job takes
+-- Whoever inserts attempts adds roll-up rows in the same transaction: the trigger below sees the rows
+-- that were really inserted, so a batch shipped again adds nothing. Rows are only added (step 'new'),
+-- never changed, so shippers do not wait for each other. A job takes
 -- 'new' rows away and adds them to those of their hour and of their day. Readers add up the rows of
 -- whole days, of whole hours, and the new ones; at any moment each attempt is in exactly one 'hour'
 -- or 'new' row, and in exactly one 'day' or 'new' row.
@@ -73,40 +73,35 @@ CREATE POLICY owner ON route.latencies TO dd0c_owner USING (true) WITH CHECK (tr
 GRANT SELECT ON route.rollups, route.latencies TO dd0c_app;
 
 CREATE FUNCTION route.latency_bucket(us bigint) RETURNS smallint
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE  -- not STRICT: with greatest() that would not be inlined
 RETURN floor(ln(greatest(us, 1)::double precision) * 4 / ln(2::double precision))::smallint;
 
--- Adds up the attempts whose first ratings were inserted by the statement. Attempts are inserted
--- before. Nested loops over the primary key, always: a plan made while the ledger was small must not
--- read all of it later.
+-- Adds up what a statement inserted. Nothing but those rows is read: what is billed stands in the
+-- attempt itself, because a join with its rating was planned as a loop over all pairs of a batch
+-- whenever a month's partition was young.
 CREATE FUNCTION route.roll_up() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
 BEGIN
     WITH seen AS MATERIALIZED (
-        SELECT a.org, date_trunc('hour', route.time_of(a.request_id), 'UTC') AS at, a.key_id,
-            a.requested_model, a.served_model, a.provider, a.credential_id, a.endpoint, a.stream,
-            a.end_reason, a.usage_source,
-            CASE WHEN r.cost_pico IS NULL THEN coalesce(r.reason, 'unknown') END AS cost_reason,
-            a.final, a.input_tokens, a.cache_read_tokens, a.cache_write_5m_tokens,
-            a.cache_write_1h_tokens, a.output_tokens, a.reasoning_tokens, a.audio_input_tokens,
-            a.audio_output_tokens, a.image_tokens, a.server_tools, r.cost_pico,
-            a.first_byte_us, a.total_us
-        FROM added r
-        JOIN route.attempts a ON a.request_id = r.request_id AND a.attempt = r.attempt
-        WHERE r.revision = 0
+        SELECT org, date_trunc('hour', route.time_of(request_id), 'UTC') AS at, key_id,
+            requested_model, served_model, provider, credential_id, endpoint, stream, end_reason,
+            usage_source, unbilled_reason, final, input_tokens, cache_read_tokens,
+            cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens,
+            audio_input_tokens, audio_output_tokens, image_tokens, server_tools, billed_pico,
+            first_byte_us, total_us
+        FROM added
     ), rolled AS (
         INSERT INTO route.rollups
         SELECT org, 'new', at, key_id, requested_model, served_model, provider, credential_id,
-            endpoint, stream, end_reason, usage_source, cost_reason,
+            endpoint, stream, end_reason, usage_source, unbilled_reason,
             count(*) FILTER (WHERE final), count(*), sum(input_tokens), sum(cache_read_tokens),
             sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(output_tokens),
             sum(reasoning_tokens), sum(audio_input_tokens), sum(audio_output_tokens),
-            sum(image_tokens), sum(server_tools), sum(cost_pico)
+            sum(image_tokens), sum(server_tools), sum(billed_pico)
         FROM seen
         GROUP BY org, at, key_id, requested_model, served_model, provider, credential_id,
-            endpoint, stream, end_reason, usage_source, cost_reason
+            endpoint, stream, end_reason, usage_source, unbilled_reason
     )
     INSERT INTO route.latencies
     SELECT org, 'new', at, requested_model, provider, stream, kind, route.latency_bucket(us),
@@ -184,24 +179,31 @@ REVOKE ALL ON FUNCTION route.roll_up() FROM public;
 REVOKE ALL ON FUNCTION route.merge_rollups(timestamptz, integer, integer) FROM public;
 GRANT EXECUTE ON FUNCTION route.merge_rollups(timestamptz, integer, integer) TO dd0c_jobs;
 
--- Waits for shippers at work and keeps others out until this is committed: what is there now is
--- added up here, by the same function, and what comes later by itself.
-CREATE TRIGGER roll_up AFTER INSERT ON route.ratings REFERENCING NEW TABLE AS added
-FOR EACH STATEMENT EXECUTE FUNCTION route.roll_up();
-
-CREATE TABLE route.ratings_before (LIKE route.ratings);
-CREATE TRIGGER roll_up AFTER INSERT ON route.ratings_before REFERENCING NEW TABLE AS added
-FOR EACH STATEMENT EXECUTE FUNCTION route.roll_up();
-INSERT INTO route.ratings_before SELECT * FROM route.ratings;
-DROP TABLE route.ratings_before;
-
+-- What was billed, as in the rating of revision 0: sums and lists of what has no cost need no join.
 -- A live list asks for what arrived since it last looked, by transaction: ids are made when requests
 -- begin, and long ones arrive after shorter, younger ones. Shippers wait in the spool meanwhile.
-ALTER TABLE route.attempts ADD COLUMN arrived xid8 NOT NULL DEFAULT pg_current_xact_id();
+ALTER TABLE route.attempts
+    ADD COLUMN billed_pico bigint,
+    ADD COLUMN unbilled_reason text,         -- why nothing is known to be billed; null: it is
+    ADD COLUMN arrived xid8 NOT NULL DEFAULT pg_current_xact_id();
+
+UPDATE route.attempts a
+SET billed_pico = r.cost_pico,
+    unbilled_reason = CASE WHEN r.cost_pico IS NULL THEN coalesce(r.reason, 'unknown') END
+FROM route.ratings r
+WHERE r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0;
+
 CREATE INDEX attempts_arrived ON route.attempts (org, arrived);
 CREATE INDEX attempts_by_provider ON route.attempts (org, provider, request_id);
+CREATE INDEX attempts_unbilled ON route.attempts (org, request_id) WHERE billed_pico IS NULL;
+DROP INDEX route.ratings_newest;             -- nobody reads all ratings of an organisation
 
--- What has no cost; the list of all ratings of an organisation is read by nobody.
-CREATE INDEX ratings_unknown ON route.ratings (org, request_id)
-WHERE cost_pico IS NULL AND revision = 0;
-DROP INDEX route.ratings_newest;
+-- What is there now is added up here, by the same function; what comes later adds itself up.
+CREATE TABLE route.attempts_before (LIKE route.attempts);
+CREATE TRIGGER roll_up AFTER INSERT ON route.attempts_before REFERENCING NEW TABLE AS added
+FOR EACH STATEMENT EXECUTE FUNCTION route.roll_up();
+INSERT INTO route.attempts_before SELECT * FROM route.attempts;
+DROP TABLE route.attempts_before;
+
+CREATE TRIGGER roll_up AFTER INSERT ON route.attempts REFERENCING NEW TABLE AS added
+FOR EACH STATEMENT EXECUTE FUNCTION route.roll_up();

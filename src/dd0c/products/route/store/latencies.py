@@ -44,7 +44,7 @@ async def list_latencies(tx: Transaction, wanted: Filter, step_s: int) -> list[L
     ).format(
         slot=rollups.slot_of(step_s),
         relations=SQL(" UNION ALL ").join(rollups.rolled("latencies", _COLUMNS, parts)),
-        conditions=selection.both(
+        conditions=selection.every(
             *selection.equal(replace(wanted, key_id=None, end_reason=None), "m")
         ),
     )

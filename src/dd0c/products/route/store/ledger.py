@@ -3,12 +3,16 @@
 Rows are copied into a temporary table and inserted from there, because COPY into a table with
 row-level security is refused. `ON CONFLICT DO NOTHING` without a target needs no right to read: the
 shipper has none. A row that is there already stays as it is.
+
+Several shippers write at once. Each writes in the order of the keys, so two that have the same rows
+(one took over the other's spool) wait for each other in one direction only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from psycopg.sql import SQL, Identifier
@@ -23,7 +27,9 @@ _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged ({}) ON COMMIT DELETE ROWS
 )
 _COPY = f"COPY staged ({', '.join(staging.TYPES)}) FROM STDIN"
 _ATTEMPTS = SQL(
-    "INSERT INTO route.attempts ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING"
+    "INSERT INTO route.attempts ({columns}, billed_pico, unbilled_reason) SELECT {columns},"
+    " cost_pico, CASE WHEN cost_pico IS NULL THEN coalesce(reason, 'unknown') END"
+    " FROM staged ON CONFLICT DO NOTHING"
 ).format(columns=SQL(", ").join(map(Identifier, staging.ATTEMPT_COLUMNS)))
 _RATINGS = """
 INSERT INTO route.ratings
@@ -31,6 +37,7 @@ INSERT INTO route.ratings
 SELECT request_id, attempt, 0, org, price_id, cost_pico, reason, %s FROM staged
 ON CONFLICT DO NOTHING
 """
+_PLACE = itemgetter(*map([*staging.TYPES].index, ("request_id", "attempt")))
 _TAGS = """
 INSERT INTO route.attempt_tags (request_id, attempt, org, tag)
 SELECT request_id, attempt, org, unnest(tags) FROM staged WHERE tags <> '{}'
@@ -46,7 +53,7 @@ async def insert(tx: Transaction, rows: Sequence[Sequence[Any]], *, now: datetim
     """Adds attempts (rows of `staging.row`), their ratings and tags; says how many were new."""
     await tx.execute(_STAGE)
     async with tx.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in rows:
+        for row in sorted(rows, key=_PLACE):
             await copy.write_row(row)
     inserted = (await tx.execute(_ATTEMPTS)).rowcount
     await tx.execute(_RATINGS, (now,))
@@ -59,7 +66,10 @@ async def add_prices(tx: Transaction, prices: Iterable[PriceRow]) -> None:
     async with tx.cursor() as cursor:
         await cursor.executemany(
             _PRICES,
-            [(p.id, p.provider, p.model, Jsonb(p.rates), p.source, p.as_of) for p in prices],
+            [
+                (p.id, p.provider, p.model, Jsonb(p.rates), p.source, p.as_of)
+                for p in sorted(prices, key=attrgetter("id"))
+            ],
         )
 
 

@@ -179,7 +179,7 @@ async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
         " HAVING count(*) FILTER ({failed}) > 0 ORDER BY 3 DESC, 1"
     ).format(
         failed=SQL("WHERE a.end_reason = ANY({})").format(Literal(FAILED)),
-        conditions=selection.both(*selection.spanned(wanted, "a"), *selection.equal(wanted, "a")),
+        conditions=selection.every(*selection.spanned(wanted, "a"), *selection.equal(wanted, "a")),
     )
     async with tx.cursor(row_factory=class_row(Failing)) as cursor:
         await cursor.execute(query)

@@ -198,18 +198,13 @@ async def _find(
         every.append(SQL("a.request_id < {}").format(Literal(wanted.before)))
     if wanted.after is not None:
         every.append(SQL("a.request_id > {}").format(Literal(wanted.after)))
-    unpriced = SQL(
-        "JOIN route.ratings r ON r.request_id = a.request_id AND r.attempt = a.attempt"
-        " AND r.revision = 0 AND r.cost_pico IS NULL AND {}"
-    ).format(selection.both(*selection.spanned(wanted, "r")))
+    if wanted.unpriced:
+        every.append(SQL("a.billed_pico IS NULL").format())
     query = SQL(
-        "SELECT a.request_id FROM route.attempts a {unpriced}"
-        " WHERE a.final AND {every} ORDER BY a.request_id {order} LIMIT {limit}"
+        "SELECT a.request_id FROM route.attempts a WHERE a.final AND {}"
+        " ORDER BY a.request_id {} LIMIT {}"
     ).format(
-        unpriced=unpriced if wanted.unpriced else SQL(""),
-        every=selection.both(*every),
-        order=SQL("DESC" if wanted.after is None else "ASC"),
-        limit=Literal(limit),
+        selection.every(*every), SQL("DESC" if wanted.after is None else "ASC"), Literal(limit)
     )
     return [row[0] for row in await (await tx.execute(query)).fetchall()]
 

@@ -54,7 +54,7 @@ def measured(
     if not lists_of_models:
         conditions.append(SQL("m.endpoint <> {}").format(Literal(Endpoint.MODELS.value)))
     return SQL("(SELECT * FROM ({}) AS m WHERE {}) AS measured").format(
-        SQL(" UNION ALL ").join(relations), selection.both(*conditions)
+        SQL(" UNION ALL ").join(relations), selection.every(*conditions)
     )
 
 
@@ -66,7 +66,7 @@ def rolled(table: str, columns: Sequence[str], parts: spans.Cut) -> list[Compose
             SQL(", ").join(map(Identifier, columns)),
             Identifier(table),
             Literal(step),
-            selection.both(*_bounds(span)),
+            selection.every(*_bounds(span)),
         )
         for step, span in found
         if span is not None
@@ -81,14 +81,13 @@ def _bounds(span: Span) -> list[Composed]:
 def _ledger(edge: Span) -> Composed:
     """Attempts in the shape of roll-ups."""
     return SQL(
-        "SELECT route.time_of(a.request_id) AS at, {dimensions},"
-        " CASE WHEN r.cost_pico IS NULL THEN coalesce(r.reason, 'unknown') END AS cost_reason,"
+        "SELECT route.time_of(a.request_id) AS at, {dimensions}, a.unbilled_reason AS cost_reason,"
         " a.final::integer::bigint AS requests, 1::bigint AS attempts, {tokens},"
-        " r.cost_pico::numeric AS cost_pico {rated}"
+        " a.billed_pico::numeric AS cost_pico FROM route.attempts a WHERE {span}"
     ).format(
         dimensions=SQL(", ").join(Identifier("a", name) for name in _DIMENSIONS),
         tokens=SQL(", ").join(SQL("{}::numeric").format(Identifier("a", name)) for name in _TOKENS),
-        rated=selection.rated(Filter(since=edge.since, until=edge.until)),
+        span=selection.every(*selection.spanned(Filter(since=edge.since, until=edge.until), "a")),
     )
 
 

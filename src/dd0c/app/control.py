@@ -22,10 +22,11 @@ from fastapi import FastAPI
 from dd0c.app import entrance
 from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
-from dd0c.base.errors import SetupError
+from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.cache import client
+from dd0c.kernel.cache import fitness as cache_fitness
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.manifest import Manifest
@@ -135,6 +136,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
     stack.push_async_callback(cache.aclose)
+    try:
+        await cache_fitness.judge(cache)
+    except Unavailable as error:
+        log.warning("%s: %s", error.message, error.hint)
     peppered = pepper.load(place)
     resources = Resources(
         settings=settings,

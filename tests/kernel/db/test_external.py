@@ -157,7 +157,7 @@ def test_what_is_wrong_with_an_address_is_said(
         right.replace(f":{server.port}/", ":1/"): (Unavailable, "Connection refused"),
         right.replace("@127.0.0.1:", "@nosuchhost.invalid:"): (Unavailable, "nosuchhost.invalid"),
         other: (SetupError, "is a superuser"),
-        managed.url(ADMIN): (SetupError, "dd0c_owner, which this process can take"),
+        managed.url(ADMIN): (SetupError, "permission denied to set role"),
     }
     for url, (kind, words) in cases.items():
         error = refusal(replace(found, database_url=Secret(url)))

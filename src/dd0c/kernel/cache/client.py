@@ -8,8 +8,9 @@ from valkey.asyncio import BlockingConnectionPool, UnixDomainSocketConnection, V
 from valkey.exceptions import ValkeyError
 
 from dd0c.base import home
-from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.errors import SetupError
 from dd0c.base.settings import Settings
+from dd0c.kernel.cache import fitness
 from dd0c.kernel.cache.embedded import SOCKET, read_password
 
 Client: TypeAlias = Valkey
@@ -17,6 +18,7 @@ Client: TypeAlias = Valkey
 CALL_TIMEOUT_S = 1.0
 CONNECT_TIMEOUT_S = 1.0
 TAKE_TIMEOUT_S = 1.0
+TLS = ("valkeys://", "rediss://")
 
 
 def open_client(settings: Settings, size: int) -> Client:
@@ -28,8 +30,11 @@ def open_client(settings: Settings, size: int) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
     }
     if settings.valkey_url:
+        url = settings.valkey_url.reveal()
+        if settings.ca_bundle and url.startswith(TLS):
+            options["ssl_ca_certs"] = settings.ca_bundle
         try:
-            pool = BlockingConnectionPool.from_url(settings.valkey_url.reveal(), **options)
+            pool = BlockingConnectionPool.from_url(url, **options)
         except ValueError:  # its message repeats the text, password included
             raise SetupError(
                 "DD0C_VALKEY_URL is not an address of Valkey",
@@ -51,4 +56,4 @@ async def ping(client: Client) -> None:
     try:
         await client.ping()
     except (ValkeyError, OSError, TimeoutError) as error:
-        raise Unavailable(f"the cache does not answer: {type(error).__name__}") from error
+        raise fitness.explain(error) from error

@@ -1,0 +1,206 @@
+"""One installation on two machines: parts that stand alone beside somebody else's stores (K-3).
+
+Each machine is a home of its own, with a copy of the secrets; both use one PostgreSQL 15 and one
+Redis, over TCP and with passwords.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from dd0c.app import prepare
+from dd0c.base import home
+from tests.support import external
+from tests.support.external import RUNTIME, External
+from tests.support.product import free_port, until
+from tests.support.simulator import Simulator, running_simulator
+
+pytestmark = pytest.mark.e2e
+
+NEWS_WITHIN_S = 1.0
+
+
+@dataclass(slots=True)
+class Machine:
+    """A home and the parts that run on it."""
+
+    home: Path
+    stores: dict[str, str]
+    gateway: int = field(default_factory=free_port)
+    control: int = field(default_factory=free_port)
+    parts: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def start(self, verb: str, **env: str) -> subprocess.Popen[str]:
+        """Run one part alone."""
+        ports = {"DD0C_GATEWAY_PORT": self.gateway, "DD0C_CONSOLE_PORT": self.control}
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("DD0C_", "OPENAI_"))}
+        part = subprocess.Popen(
+            [sys.executable, "-m", "dd0c.cli.main", verb],
+            env=kept | {"DD0C_HOME": str(self.home), "DD0C_WORKERS": "1"} | self.stores
+            | {name: str(port) for name, port in ports.items()} | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        self.parts[verb] = part
+        return part
+
+    def api(self, method: str, path: str, key: str, **request: Any) -> Any:
+        """What the control server of this machine answers."""
+        url = f"http://127.0.0.1:{self.control}/api/v1{path}"
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = httpx.request(method, url, headers=headers, timeout=10, trust_env=False, **request)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def status(self, key: str) -> int:
+        """The status with which the gateway of this machine answers a request with the key."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.gateway}/v1/chat/completions",
+            headers={"Authorization": f"Bearer {key}"},
+            json={"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]},
+            timeout=10,
+            trust_env=False,
+        )
+        return answer.status_code
+
+    def refuses(self, key: str) -> bool:
+        """Whether the gateway of this machine does not know the key."""
+        return self.status(key) == 401
+
+    def is_ready(self) -> bool:
+        """Whether both its servers can serve."""
+        for part in self.parts.values():
+            assert part.poll() is None, part.communicate()[0]
+        try:
+            return all(
+                httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200
+                for port in (self.gateway, self.control)
+            )
+        except httpx.TransportError:
+            return False
+
+    def end(self) -> None:
+        """Ask every part to end; kill what does not."""
+        for part in self.parts.values():
+            part.send_signal(signal.SIGINT)
+        for part in self.parts.values():
+            try:
+                part.communicate(timeout=15)
+            except subprocess.TimeoutExpired:
+                part.kill()
+                part.communicate()
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Two machines, prepared by the first."""
+
+    database: External
+    one: Machine
+    two: Machine
+    owner_key: str
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Both machines with gateway, control server and job worker, over one simulated provider."""
+    with ExitStack() as stack:
+        root = tmp_path_factory.mktemp("machines")
+        server = stack.enter_context(external.postgres(15))
+        database = stack.enter_context(server.database("CREATEROLE"))
+        redis = stack.enter_context(external.redis())
+        simulator = stack.enter_context(running_simulator())
+        prepare.main(database.settings(root / "one", **_provider(simulator)))
+        (root / "two").mkdir()
+        shutil.copytree(root / "one" / "secrets", root / "two" / "secrets")
+        stores = {
+            "DD0C_DATABASE_URL": database.url(RUNTIME),
+            "DD0C_VALKEY_URL": f"redis://:{quote(external.PASSWORD, safe='')}@127.0.0.1:{redis}/0",
+        }
+        one, two = (Machine(root / name, stores) for name in ("one", "two"))
+        for machine in (one, two):
+            stack.callback(machine.end)
+            for verb in ("gateway", "control", "worker"):
+                machine.start(verb)
+        until(lambda: one.is_ready() and two.is_ready(), "both machines serve", within_s=60)
+        yield Installation(
+            database, one, two, home.find(root / "one").owner_key.read_text().strip()
+        )
+
+
+def _provider(simulator: Simulator) -> dict[str, str]:
+    return {"OPENAI_API_KEY": "sk-any", "OPENAI_BASE_URL": f"{simulator.url}/v1"}
+
+
+def _ledger(database: External) -> Counter[tuple[str, int]]:
+    with database.server.superuser(database.name) as root:
+        cursor = root.execute("SELECT request_id::text, attempt FROM route.attempts")
+        return Counter((str(request), int(attempt)) for request, attempt in cursor.fetchall())
+
+
+def test_keys_made_on_one_machine_hold_on_the_other(installation: Installation) -> None:
+    """K-3, K-20: a key made through one control server works on the other machine's gateway
+    within a second, and when the other control server revokes it, on neither within a second."""
+    one, two, owner = installation.one, installation.two, installation.owner_key
+    made = one.api("POST", "/keys", owner, json={"name": "laptop"})
+    until(lambda: two.status(made["key"]) == 200, "it works there", within_s=NEWS_WITHIN_S)
+    two.api("DELETE", f"/keys/{made['id']}", owner)
+    for machine in (one, two):
+        refused = partial(machine.refuses, made["key"])
+        until(refused, "revoked", within_s=NEWS_WITHIN_S)
+
+
+def test_both_machines_are_seen_and_healthy(installation: Installation) -> None:
+    """K-5: each control server sees the parts of both machines, and its stores answer."""
+    for machine in (installation.one, installation.two):
+        found = machine.api("GET", "/parts", installation.owner_key)["items"]
+        kinds = Counter(part["kind"] for part in found if part["state"] == "alive")
+        assert kinds == {"gateway": 2, "control": 2, "worker": 2}
+        report = machine.api("GET", "/health", installation.owner_key)
+        assert {item["name"]: item["status"] for item in report["items"]}["cache"] == "ok"
+
+
+def test_every_request_is_in_the_ledger_once(installation: Installation) -> None:
+    """K-3, R-12: what both gateways answered is there once, also after one was killed and started
+    again, and both control servers show it."""
+    one, two, owner = installation.one, installation.two, installation.owner_key
+    before = sum(_ledger(installation.database).values())
+    assert [machine.status(owner) for machine in (one, two) * 10] == [200] * 20
+    killed = two.parts["gateway"]
+    killed.kill()
+    killed.communicate()
+    assert one.status(owner) == 200  # the other goes on
+    two.start("gateway")
+    until(two.is_ready, "the killed gateway is back", within_s=30)
+    assert two.status(owner) == 200
+    until(lambda: sum(_ledger(installation.database).values()) == before + 22, "22 more rows")
+    assert set(_ledger(installation.database).values()) == {1}
+    shown = [m.api("GET", "/route/requests?limit=50", owner)["items"] for m in (one, two)]
+    assert shown[0] == shown[1]
+
+
+def test_an_administrators_address_is_refused(installation: Installation, tmp_path: Path) -> None:
+    """K-2: each part that serves ends when it is given the administrator's address."""
+    machine = Machine(installation.two.home, installation.two.stores)
+    for verb in ("gateway", "control", "worker"):
+        part = machine.start(verb, DD0C_DATABASE_ADMIN_URL="postgresql://root@127.0.0.1/dd0c")
+        said = part.communicate(timeout=30)[0]
+        assert part.returncode == 2
+        assert "DD0C_DATABASE_ADMIN_URL is set for a part that serves" in said
+        assert "Traceback" not in said

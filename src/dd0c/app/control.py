@@ -35,6 +35,7 @@ from dd0c.kernel.parts import part as parts
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
+from dd0c.kernel.web.probes import Probe
 from dd0c.kernel.web.resources import Resources
 from dd0c.products.route.manifest import MANIFEST as ROUTE
 
@@ -151,18 +152,23 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
     )
-    probes = [
-        dependencies.cache_probe(cache),
-        dependencies.worker_probe(address.conninfo(settings, roles.JOBS), clock),
-        *(probe for manifest in MANIFESTS for probe in manifest.probes(settings)),
-    ]
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
         pages=[manifest.pages for manifest in MANIFESTS],
         sections=[manifest.section for manifest in MANIFESTS],
-        probes=probes,
+        probes=list_probes(resources, cache),
     )
     return web.create(resources, added)
+
+
+def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
+    """All that health exercises besides the database."""
+    return [
+        dependencies.cache_probe(cache),
+        dependencies.worker_probe(address.conninfo(use.settings, roles.JOBS), use.clock),
+        dependencies.disk_probe(use.settings.home),
+        *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
+    ]
 
 
 def _facts(settings: Settings) -> dict[str, str]:

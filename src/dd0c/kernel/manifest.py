@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from dd0c.base.settings import Settings
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.roles import Access
 from dd0c.kernel.web.console.frame import Section
 from dd0c.kernel.web.probes import Probe
+from dd0c.kernel.web.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Manifest:
 
     `access` is what its schema opens in the database, `grants` its rows of the permission table.
     Routers carry their full paths: `/api/v1/<name>/…` and `/console/<name>/…`. `probes` are made
-    when a process starts, from its settings.
+    when a process starts, over its resources.
     """
 
     name: str
@@ -29,4 +29,4 @@ class Manifest:
     api: APIRouter
     pages: APIRouter
     section: Section
-    probes: Callable[[Settings], Sequence[Probe]]
+    probes: Callable[[Resources], Sequence[Probe]]

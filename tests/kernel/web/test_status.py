@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dd0c.base.errors import Unavailable
-from dd0c.kernel.web.probes import Finding, Health, Probe
+from dd0c.kernel.web.probes import Finding, Health, Probe, Status, Verdict
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
 
@@ -43,9 +44,11 @@ def test_health_is_the_platforms_and_honest(served: Served) -> None:
         report = client.get("/api/v1/health").json()
         again = client.get("/api/v1/health").json()
     found = {item["name"]: item["status"] for item in report["items"]}
-    away = dict.fromkeys(("cache", "worker", "gateway", "spool"), "failing")
-    assert found == {"database": "ok"} | away
+    away = dict.fromkeys(("cache", "worker", "gateway"), "failing")
+    cannot_be_asked = dict.fromkeys(("spool", "snapshot", "prices"), "unknown")
+    assert found == {"database": "ok", "disk": "ok"} | away | cannot_be_asked
     assert report["status"] == "failing"
+    assert all(item["remedy"] for item in report["items"] if item["status"] == "failing")
     assert again == report
     assert all(item["detail"] for item in report["items"])
 
@@ -74,10 +77,10 @@ async def test_one_round_is_shared() -> None:
     """However many ask at once, each probe runs once in its time; then again (K-5)."""
     runs: list[int] = []
 
-    async def check() -> str:
+    async def check() -> Verdict:
         runs.append(1)
         await asyncio.sleep(0.01)
-        return "seen"
+        return Verdict("ok", "seen")
 
     health = Health([Probe("one", check)], FixedClock(), shared_s=0.2)
     reports = await asyncio.gather(*(health.report() for _ in range(20)))
@@ -91,18 +94,18 @@ async def test_one_round_is_shared() -> None:
 async def test_one_bad_probe_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     """A probe that is refused, breaks or hangs is named; the others say what they saw (K-5)."""
 
-    async def refused() -> str:
-        raise Unavailable("it is away")
+    async def refused() -> Verdict:
+        raise Unavailable("it is away", hint="look for it")
 
-    async def broken() -> str:
+    async def broken() -> Verdict:
         raise ValueError("secret detail")
 
-    async def hangs() -> str:
+    async def hangs() -> Verdict:
         await asyncio.sleep(60)
-        return ""
+        return Verdict("ok", "")
 
-    async def fine() -> str:
-        return "fine"
+    async def fine() -> Verdict:
+        return Verdict("ok", "fine")
 
     probes = [Probe(p.__name__, p) for p in (refused, broken, hangs, fine)]
     report = await Health(probes, FixedClock(), shared_s=1).report()
@@ -115,7 +118,27 @@ async def test_one_bad_probe_fails_alone(caplog: pytest.LogCaptureFixture) -> No
         "hangs": "failing",
         "fine": "ok",
     }
-    assert found["refused"].detail == "it is away"
+    assert (found["refused"].detail, found["refused"].remedy) == ("it is away", "look for it")
     assert "no answer within 3 s" in found["hangs"].detail
     assert "secret detail" not in found["broken"].detail
     assert "secret detail" in caplog.text
+
+
+async def test_it_says_since_when_and_how_bad() -> None:
+    """A state keeps its beginning until it changes; the whole is as bad as the worst (K-5)."""
+    told: tuple[Status, ...] = ("ok", "unknown", "degraded", "degraded", "failing", "ok")
+    verdicts = iter(told)
+
+    async def check() -> Verdict:
+        return Verdict(next(verdicts), "seen")
+
+    class Ticking(FixedClock):
+        def now(self) -> datetime:
+            return NOW + timedelta(minutes=next(minutes))
+
+    minutes = itertools.count()
+    health = Health([Probe("one", check)], Ticking(), shared_s=0)
+    reports = [await health.report() for _ in range(6)]
+    assert [report.status for report in reports] == [r.items[0].status for r in reports]
+    since = [(report.items[0].since - NOW).total_seconds() / 60 for report in reports]
+    assert since == [0, 1, 2, 2, 4, 5]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeAlias
 
 from valkey.asyncio import BlockingConnectionPool, UnixDomainSocketConnection, Valkey
 from valkey.exceptions import ValkeyError
 
 from dd0c.base import home
-from dd0c.base.errors import SetupError
+from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
-from dd0c.kernel.cache import fitness
 from dd0c.kernel.cache.embedded import SOCKET, read_password
 
 Client: TypeAlias = Valkey
@@ -18,7 +18,8 @@ Client: TypeAlias = Valkey
 CALL_TIMEOUT_S = 1.0
 CONNECT_TIMEOUT_S = 1.0
 TAKE_TIMEOUT_S = 1.0
-TLS = ("valkeys://", "rediss://")
+TRIED = "dd0c:health"
+TRIED_KEPT_S = 60
 
 
 def open_client(settings: Settings, size: int) -> Client:
@@ -30,11 +31,8 @@ def open_client(settings: Settings, size: int) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
     }
     if settings.valkey_url:
-        url = settings.valkey_url.reveal()
-        if settings.ca_bundle and url.startswith(TLS):
-            options["ssl_ca_certs"] = settings.ca_bundle
         try:
-            pool = BlockingConnectionPool.from_url(url, **options)
+            pool = BlockingConnectionPool.from_url(settings.valkey_url.reveal(), **options)
         except ValueError:  # its message repeats the text, password included
             raise SetupError(
                 "DD0C_VALKEY_URL is not an address of Valkey",
@@ -51,9 +49,13 @@ def open_client(settings: Settings, size: int) -> Client:
     return Valkey.from_pool(pool)
 
 
-async def ping(client: Client) -> None:
-    """The server answers; Unavailable when it does not in time."""
+async def write_and_read(client: Client) -> None:
+    """The server gives back what it was given; Unavailable when it does not in time."""
+    given = os.urandom(8)
     try:
-        await client.ping()
+        await client.set(TRIED, given, ex=TRIED_KEPT_S)
+        found = await client.get(TRIED)
     except (ValkeyError, OSError, TimeoutError) as error:
-        raise fitness.explain(error) from error
+        raise Unavailable(f"the cache does not answer: {type(error).__name__}") from error
+    if found is None:
+        raise Unavailable("the cache has lost what it was given a moment ago")

@@ -24,16 +24,17 @@ STALLED_AFTER_S = 15.0
 FAILED_KEPT_HOURS = 7 * 24
 UPKEEP = "kernel.put_back"
 FORGET = "kernel.forget"
+ANSWER = "kernel.answer"
 
 
-def open_queue(conninfo: Secret) -> App:
+def open_queue(conninfo: Secret, size: int = CONNECTIONS_MAX) -> App:
     """The queue without tasks: enough to defer jobs by name. Open it before use."""
     given = conninfo_to_dict(conninfo.reveal()).get("options") or ""
     connector = PsycopgConnector(
         conninfo=conninfo.reveal(),
         kwargs={"options": f"{given} {SCHEMA_OPTION}".strip()},
         min_size=1,
-        max_size=CONNECTIONS_MAX,
+        max_size=size,
     )
     return App(connector=connector)
 
@@ -54,7 +55,11 @@ def add_jobs(
             include_aborted=True,
         )
 
+    async def answer(_: Work) -> None:
+        """That it ran is all: health asks whether anybody does."""
+
     own = (
+        Job(ANSWER, answer, timeout_s=5),
         Job(UPKEEP, put_back, cron="* * * * * */5", timeout_s=30),
         Job(FORGET, forget, cron="17 * * * *", timeout_s=300),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from dd0c.base import ids
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.parts.part import STALE_AFTER, Part, Seen
 
@@ -47,6 +48,16 @@ async def forget(tx: Transaction, gone: list[uuid.UUID]) -> None:
         "DELETE FROM kernel.parts WHERE id = ANY(%s) OR seen_at < now() - %s::interval",
         (gone, KEPT),
     )
+
+
+async def write_and_remove(tx: Transaction) -> None:
+    """A row that was never there: whether the database takes what we write."""
+    await tx.execute(
+        "INSERT INTO kernel.parts (id, kind, host, pid, version, started_at, facts)"
+        " VALUES (%s, 'health', '', 0, '', now(), '{}')",
+        (tried := ids.new(),),
+    )
+    await tx.execute("DELETE FROM kernel.parts WHERE id = %s", (tried,))
 
 
 async def list_parts(tx: Transaction) -> list[Seen]:

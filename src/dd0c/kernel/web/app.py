@@ -49,13 +49,14 @@ def create(resources: Resources, added: Added) -> FastAPI:
         redirect_slashes=False,
     )
     metrics = Metrics([resources.pool])
-    database = dependencies.database_probe(resources.pool)
+    readable = dependencies.database_probe(resources.pool, writes=False)
+    writable = dependencies.database_probe(resources.pool, writes=True)
     app.state.resources = resources
     app.state.settings = settings.explain(resources.settings)
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
-    app.state.ready = Health([database], resources.clock, READY_SHARED_S)
-    app.state.health = Health([database, *added.probes], resources.clock, HEALTH_SHARED_S)
+    app.state.ready = Health([readable], resources.clock, READY_SHARED_S)
+    app.state.health = Health([writable, *added.probes], resources.clock, HEALTH_SHARED_S)
     sections = (*added.sections, section.SECTION)
     app.state.console = frame.Console(sections)
     app.state.live = live.Hub(resources.pool, [topic for each in sections for topic in each.topics])

@@ -1,61 +1,137 @@
-"""Probes of what the kernel itself stands on: database, cache, job worker."""
+"""Probes of what the kernel itself stands on: database, cache, job worker, disk."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
 
-from psycopg import AsyncConnection, OperationalError
+import psycopg
+from procrastinate.exceptions import ConnectorException
 
 from dd0c.base.clock import Clock
-from dd0c.base.errors import Unavailable
+from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.kernel.cache import client
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.jobs import heartbeat
-from dd0c.kernel.web.probes import Probe
+from dd0c.kernel.parts import register
+from dd0c.kernel.web.probes import Probe, Verdict
 
+DATABASE = "database"
 SILENT_MAX = timedelta(seconds=15)  # five heartbeats
+FREE_FAILING, FREE_DEGRADED = 0.01, 0.05
+TRIED_BYTES = 4096
+
+_DATABASE = "is PostgreSQL up? with `dd0c up`, see log/postgresql.log in the home"
+_CACHE = "is Valkey up? with `dd0c up`, see log/valkey.log in the home"
+_WORKER = "start `dd0c worker`; with `dd0c up`, see log/worker.log in the home"
+_DISK = "make room, or move the home: nothing is recorded on a full disk"
 
 
-def database_probe(pool: Pool) -> Probe:
-    """The database answers, and we speak to it as the role that sees one tenant."""
+class Usage(Protocol):
+    """Bytes of a file system."""
 
-    async def check() -> str:
-        async with tenancy.system(pool) as tx:
-            cursor = await tx.execute("SELECT current_user::text")
-            row = await cursor.fetchone()
+    @property
+    def total(self) -> int:
+        """All."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Those that we may still use."""
+        ...
+
+
+def database_probe(pool: Pool, *, writes: bool) -> Probe:
+    """The database answers, knows us as the role that sees one tenant, and takes what we write."""
+
+    async def check() -> Verdict:
+        try:
+            async with tenancy.system(pool) as tx:
+                cursor = await tx.execute("SELECT current_user::text")
+                row = await cursor.fetchone()
+                if writes:
+                    await register.write_and_remove(tx)
+        except Unavailable as error:
+            return Verdict("failing", error.message, _DATABASE)
+        except psycopg.Error as error:
+            cause = str(error).partition("\n")[0]
+            return Verdict("failing", f"refuses: {cause}", "undo it, or run `dd0c migrate`")
         if row is None or row[0] != roles.APP:
-            raise Unavailable("the database knows us as somebody else")
-        return f"answers as {roles.APP}"
+            return Verdict("failing", "knows us as somebody else", "see DD0C_DATABASE_URL")
+        return Verdict("ok", f"reads{' and writes' if writes else ''} as {roles.APP}")
 
-    return Probe("database", check)
+    return Probe(DATABASE, check)
 
 
 def cache_probe(cache: client.Client) -> Probe:
-    """Valkey answers."""
+    """Valkey takes a value and gives it back."""
 
-    async def check() -> str:
-        await client.ping(cache)
-        return "answers"
+    async def check() -> Verdict:
+        try:
+            await client.write_and_read(cache)
+        except Error as error:
+            return Verdict("failing", error.message, _CACHE)
+        return Verdict("ok", "writes and reads")
 
     return Probe("cache", check)
 
 
 def worker_probe(conninfo: Secret, clock: Clock) -> Probe:
-    """A job worker has reported lately. `conninfo`: as `dd0c_jobs`, used only while asking."""
+    """A job that does nothing is done by some job worker. `conninfo`: as `dd0c_jobs`."""
 
-    async def check() -> str:
+    async def check() -> Verdict:
         try:
-            async with await AsyncConnection.connect(conninfo.reveal()) as connection:
-                last = await heartbeat.find_last(connection)
-        except OperationalError:
-            raise Unavailable("the job queue cannot be read") from None
+            took_s = await heartbeat.round_trip(conninfo)
+            last = await heartbeat.find_last(conninfo) if took_s is None else clock.now()
+        except (psycopg.OperationalError, ConnectorException):
+            raise Unavailable("the job queue cannot be reached") from None
+        if took_s is not None:
+            return Verdict("ok", f"did a job in {took_s * 1000:.0f} ms")
         if last is None:
-            raise Unavailable("no job worker has ever reported")
+            return Verdict("failing", "no job worker has ever reported", _WORKER)
         silent = clock.now() - last
         if silent > SILENT_MAX:
-            raise Unavailable(f"no job worker reported for {silent.total_seconds():.0f} s")
-        return f"reported {silent.total_seconds():.0f} s ago"
+            return Verdict(
+                "failing", f"no job worker reported for {silent.total_seconds():.0f} s", _WORKER
+            )
+        return Verdict("degraded", "busy: a small job still waits", "start more job workers")
 
-    return Probe("worker", check)
+    return Probe("worker", check, rests_on=DATABASE)
+
+
+def disk_probe(folder: Path, measure: Callable[[Path], Usage] = shutil.disk_usage) -> Probe:
+    """The disk of the home has room and takes what is written."""
+
+    async def check() -> Verdict:
+        try:
+            usage = await asyncio.to_thread(_try_disk, folder, measure)
+        except OSError as error:
+            return Verdict("failing", f"{folder}: {error.strerror}", _DISK)
+        share = usage.free / usage.total if usage.total else 0.0
+        seen = f"{usage.free / 1e9:.1f} GB free, {share:.0%}"
+        if share < FREE_FAILING:
+            return Verdict("failing", seen, _DISK)
+        return Verdict("degraded", seen, _DISK) if share < FREE_DEGRADED else Verdict("ok", seen)
+
+    return Probe("disk", check)
+
+
+def _try_disk(folder: Path, measure: Callable[[Path], Usage]) -> Usage:
+    descriptor, path = tempfile.mkstemp(prefix=".health-", dir=folder)
+    try:
+        os.write(descriptor, bytes(TRIED_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return measure(folder)

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from dd0c.base.errors import Unavailable
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.web.metrics import Metrics
-from dd0c.kernel.web.probes import Health
+from dd0c.kernel.web.probes import Health, Status
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(tags=["status"])
@@ -39,8 +39,12 @@ class Item(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     name: str
-    status: Literal["ok", "failing"]
+    status: Status = Field(
+        description="`degraded`: works, but not as it should; `unknown`: cannot be asked now."
+    )
     detail: str = Field(description="What was seen.")
+    remedy: str = Field(description="What to do where it is not ok.")
+    since: datetime = Field(description="When it was first seen to be so.")
     took_ms: float
 
 
@@ -49,7 +53,7 @@ class HealthReport(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    status: Literal["ok", "failing"] = Field(description="`failing` when any item is.")
+    status: Status = Field(description="That of the worst item.")
     checked_at: datetime
     items: list[Item]
 

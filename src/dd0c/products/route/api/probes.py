@@ -1,63 +1,170 @@
-"""Whether this installation's gateway serves and its ledger rows arrive, as the gateway says."""
+"""Whether the gateways serve, their ledger rows arrive, and what they go by is fresh.
+
+Every gateway of the installation says how it is in its row among the parts, on whatever machine it
+runs. One on this machine is asked itself besides: a row is up to five seconds old, and an answer
+shows that its event loop turns. Where no gateway is heard of, only `gateway` is red: what depends
+on it is unknown.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
 
-from dd0c.base.errors import Unavailable
-from dd0c.base.settings import Settings
-from dd0c.kernel.web.probes import Probe
+from dd0c.base.clock import Clock
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.parts import register
+from dd0c.kernel.parts.part import Seen, State
+from dd0c.kernel.web import dependencies
+from dd0c.kernel.web.probes import WORST_FIRST, Probe, Verdict
+from dd0c.kernel.web.resources import Resources
 
 ANSWER_TIMEOUT_S = 2.0
+ASKED_MAX = 16  # gateways of one machine
+LAG_DEGRADED_S = 10.0
+SNAPSHOT_DEGRADED_S = 10.0
+PRICES_DEGRADED_DAYS = 60
+DISK_FREE_BYTES_MIN = 1_000_000_000
+
+_START = "start `dd0c gateway`; with `dd0c up`, see log/gateway.log in the home"
+_SHIPPING = "is the database slow or away? the gateway's log says what it answers"
+_FOLLOWING = "the gateway's log says why it does not reach the database"
+_PRICES = "install a newer dd0c: new models have no price, changed prices are wrong"
 
 
-def probes(settings: Settings) -> Sequence[Probe]:
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway as it says it is. `mute`: it is on this machine and does not answer."""
+
+    name: str
+    state: State
+    facts: dict[str, Any]
+    mute: str = ""
+
+
+Judge = Callable[[Gateway], Verdict]
+
+
+def probes(use: Resources) -> Sequence[Probe]:
     """The probes of route."""
-    facts = settings.home / "run" / "gateway.json"
 
-    async def gateway() -> str:
-        report = await _ask(_admin_url(facts))
-        ready = sum(worker["ready"] for worker in report["workers"])
-        found = f"{ready} of {len(report['workers'])} workers ready"
-        if not report["ready"]:
-            raise Unavailable(found)
-        return found
+    def probe(name: str, judge: Judge) -> Probe:
+        return Probe(name, _of_each_alive(use.pool, judge), rests_on=dependencies.DATABASE)
 
-    async def spool() -> str:
-        report = await _ask(_admin_url(facts))
-        found = f"{report['spool']['backlog_bytes']} bytes wait for the ledger"
-        if report["spool"]["full"]:
-            raise Unavailable(f"{found}, which is all it may hold: requests are refused")
-        if report["database"] == "away":
-            raise Unavailable(f"the gateway does not reach the database; {found}")
-        return found
-
-    return [Probe("gateway", gateway), Probe("spool", spool)]
+    return [
+        Probe("gateway", _gateway_check(use.pool), rests_on=dependencies.DATABASE),
+        probe("spool", judge_spool),
+        probe("snapshot", judge_snapshot),
+        probe("prices", lambda gateway: judge_prices(gateway, use.clock)),
+    ]
 
 
-def _admin_url(facts: Path) -> str:
-    """Where the gateway of this home is administered; it writes that down when it starts."""
-    try:
-        return str(json.loads(facts.read_text())["admin_url"])
-    except FileNotFoundError:
-        raise Unavailable("no gateway runs from this home") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise Unavailable(f"{facts} cannot be read") from None
+def _gateway_check(pool: Pool) -> Callable[[], Awaitable[Verdict]]:
+    async def check() -> Verdict:
+        known = [one for one in await _list(pool) if one.state is not State.STOPPED]
+        if not any(one.state is State.ALIVE for one in known):
+            return Verdict("failing", "no gateway reports", _START)
+        asked = await asyncio.gather(*(_ask(one) for one in known[:ASKED_MAX]))
+        return _worst(map(judge_gateway, (*asked, *known[ASKED_MAX:])))
+
+    return check
 
 
-async def _ask(url: str) -> dict[str, Any]:
-    """What the gateway says of itself; it says it with 503 as well when it is not ready."""
+def _of_each_alive(pool: Pool, judge: Judge) -> Callable[[], Awaitable[Verdict]]:
+    async def check() -> Verdict:
+        alive = [one for one in await _list(pool) if one.state is State.ALIVE]
+        return _worst(map(judge, alive)) if alive else Verdict("unknown", "no gateway reports")
+
+    return check
+
+
+async def _list(pool: Pool) -> list[Gateway]:
+    async with tenancy.system(pool) as tx:
+        seen = await register.list_parts(tx)
+    return [_gateway(one) for one in seen if one.part.kind == "gateway"]
+
+
+def _gateway(seen: Seen) -> Gateway:
+    return Gateway(f"{seen.part.host}/{seen.part.pid}", seen.state, dict(seen.facts))
+
+
+async def _ask(gateway: Gateway) -> Gateway:
+    """The gateway as it answers now, where it can be reached: its admin port is loopback only."""
+    url = gateway.facts.get("admin_url")
+    here = gateway.name.rpartition("/")[0] == socket.gethostname()
+    if gateway.state is not State.ALIVE or not here or not url:
+        return gateway
     try:
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False) as client:
             answer = await client.get(f"{url}/readyz")
-        report: dict[str, Any] = answer.json()
-    except httpx.HTTPError as error:
-        raise Unavailable(f"the gateway does not answer: {type(error).__name__}") from None
-    except ValueError:
-        raise Unavailable(f"what answers at {url} is no gateway of dd0c") from None
-    return report
+        return Gateway(gateway.name, gateway.state, gateway.facts | answer.json())
+    except (httpx.HTTPError, ValueError, TypeError) as error:
+        return Gateway(gateway.name, gateway.state, gateway.facts, mute=type(error).__name__)
+
+
+def judge_gateway(gateway: Gateway) -> Verdict:
+    """It reports, answers, and each of its workers serves."""
+    name, facts = gateway.name, gateway.facts
+    if gateway.state is State.STALE:
+        return Verdict(
+            "degraded", f"{name} was killed, hangs, or lost the database: no report", _START
+        )
+    if gateway.mute:
+        return Verdict("failing", f"{name} reports but does not answer: {gateway.mute}", _START)
+    workers = facts.get("workers", [])
+    ready = sum(bool(worker.get("ready")) for worker in workers)
+    seen = f"{name}: {ready} of {len(workers)} workers ready"
+    if not ready:
+        return Verdict("failing", seen, _START)
+    return Verdict("degraded" if ready < len(workers) else "ok", seen, _START)
+
+
+def judge_spool(gateway: Gateway) -> Verdict:
+    """What it saw reaches the ledger, and there is room for more."""
+    spool = gateway.facts.get("spool", {})
+    waiting, lag_s = spool.get("backlog_bytes", 0), spool.get("lag_s") or 0.0
+    seen = f"{gateway.name}: {waiting} bytes wait for the ledger, for {lag_s:.0f} s"
+    free = gateway.facts.get("disk_free_bytes")
+    if spool.get("full"):
+        return Verdict("failing", f"{seen}: it is full, requests are refused", _SHIPPING)
+    if free is not None and free < DISK_FREE_BYTES_MIN:
+        return Verdict("degraded", f"{gateway.name}: {free / 1e9:.1f} GB free", "make room there")
+    return Verdict("degraded" if lag_s > LAG_DEGRADED_S else "ok", seen, _SHIPPING)
+
+
+def judge_snapshot(gateway: Gateway) -> Verdict:
+    """It knows the keys and providers that there are."""
+    snapshot = gateway.facts.get("snapshot", {})
+    age_s = snapshot.get("age_s")
+    if age_s is None:
+        return Verdict("unknown", f"{gateway.name} has no configuration yet", _FOLLOWING)
+    seen = f"{gateway.name}: {age_s:.0f} s old"
+    if snapshot.get("expired"):
+        return Verdict("failing", f"{seen}, too old to be served from", _FOLLOWING)
+    return Verdict("degraded" if age_s > SNAPSHOT_DEGRADED_S else "ok", seen, _FOLLOWING)
+
+
+def judge_prices(gateway: Gateway, clock: Clock) -> Verdict:
+    """Its price table is of these weeks."""
+    as_of = gateway.facts.get("prices", {}).get("as_of")
+    if as_of is None:
+        return Verdict("unknown", f"{gateway.name} does not say of when its prices are", _PRICES)
+    begun = datetime.combine(date.fromisoformat(as_of), datetime.min.time(), UTC)
+    days = (clock.now() - begun).days
+    seen = f"{gateway.name}: prices of {as_of}, {days} days ago"
+    return Verdict("degraded" if days > PRICES_DEGRADED_DAYS else "ok", seen, _PRICES)
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst one; where all is well, what was seen of each, without a remedy."""
+    ordered = sorted(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.status))
+    if ordered[0].status != "ok":
+        return ordered[0]
+    return Verdict("ok", "; ".join(verdict.detail for verdict in ordered))

@@ -139,6 +139,8 @@ def migrate(*, how: output.How, **flags: Any) -> None:
     if how == "json":
         output.write_json(asdict(found))
         return
+    for step in found.steps:
+        click.echo(f"{step}: done")
     for name in found.migrations:
         click.echo(f"applied {name}")
     for warning in found.warnings:

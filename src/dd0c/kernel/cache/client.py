@@ -11,6 +11,7 @@ from valkey.exceptions import ValkeyError
 from dd0c.base import home
 from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
+from dd0c.kernel.cache import fitness
 from dd0c.kernel.cache.embedded import SOCKET, read_password
 
 Client: TypeAlias = Valkey
@@ -18,6 +19,7 @@ Client: TypeAlias = Valkey
 CALL_TIMEOUT_S = 1.0
 CONNECT_TIMEOUT_S = 1.0
 TAKE_TIMEOUT_S = 1.0
+TLS = ("valkeys://", "rediss://")
 TRIED = "dd0c:health"
 TRIED_KEPT_S = 60
 
@@ -31,8 +33,11 @@ def open_client(settings: Settings, size: int) -> Client:
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
     }
     if settings.valkey_url:
+        url = settings.valkey_url.reveal()
+        if settings.ca_bundle and url.startswith(TLS):
+            options["ssl_ca_certs"] = settings.ca_bundle
         try:
-            pool = BlockingConnectionPool.from_url(settings.valkey_url.reveal(), **options)
+            pool = BlockingConnectionPool.from_url(url, **options)
         except ValueError:  # its message repeats the text, password included
             raise SetupError(
                 "DD0C_VALKEY_URL is not an address of Valkey",
@@ -56,6 +61,6 @@ async def write_and_read(client: Client) -> None:
         await client.set(TRIED, given, ex=TRIED_KEPT_S)
         found = await client.get(TRIED)
     except (ValkeyError, OSError, TimeoutError) as error:
-        raise Unavailable(f"the cache does not answer: {type(error).__name__}") from error
+        raise fitness.explain(error) from error
     if found is None:
         raise Unavailable("the cache has lost what it was given a moment ago")

@@ -149,11 +149,8 @@ def test_a_second_stop_signal_cuts_the_wait(tmp_path: Path) -> None:
         ("x\\nerror: port 1 is taken\\nhint: free it\\n", "port 1 is taken", "free it"),
         ("error: old\\nhint: old\\nerror: new\\n", "new", "see "),
         ("some noise\\nlast line\\n\\n", "thing ended with status 3: last line", "see "),
-        (
-            "x FATAL:  no room\\nshut down\\n",
-            "thing ended with status 3: x FATAL:  no room",
-            "see ",
-        ),
+        ("x FATAL:  no room\\nshut down\\n", "thing ended with status 3: no room", "see "),
+        ("1:M 21 Nov # no AOF\\n\\n", "thing ended with status 3: no AOF", "see "),
         ("", "thing ended with status 3: it wrote nothing", "see "),
     ],
 )

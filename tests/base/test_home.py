@@ -43,17 +43,32 @@ def test_settings_may_be_there_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("marker", ["", "{", "[]", '{"format": 1}', '{"format": "x"}'])
 def test_a_damaged_marker_is_named(tmp_path: Path, marker: str) -> None:
-    """K-2: a marker that cannot be read stops us with its path, not with a stack trace."""
-    (tmp_path / "home.json").write_text(marker)
-    with pytest.raises(SetupError, match=r"home\.json cannot be read"):
+    """K-2: a damaged marker, an empty one for example, is named and can be mended as told."""
+    path = tmp_path / "home.json"
+    path.write_text(marker)
+    with pytest.raises(SetupError, match=r"home\.json is damaged") as error:
         home.create(tmp_path)
+    assert path.read_text() == marker
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home.json"]
+    path.write_text(error.value.hint.partition("write into it: ")[2])
+    assert home.create(tmp_path).path == tmp_path
 
 
-def test_a_newer_home_is_refused(tmp_path: Path) -> None:
-    """K-2: a home whose format we do not know is left alone."""
-    (tmp_path / "home.json").write_text(json.dumps({"format": 2, "installation": "ins_x"}))
-    with pytest.raises(SetupError, match="newer dd0c"):
+@pytest.mark.parametrize(("known", "whose"), [(2, "a newer dd0c"), (0, "an unknown dd0c")])
+def test_a_home_of_another_version_is_refused(tmp_path: Path, known: int, whose: str) -> None:
+    """K-2: a home whose format we do not know is left alone; both formats are named."""
+    (tmp_path / "home.json").write_text(json.dumps({"format": known, "installation": "ins_x"}))
+    with pytest.raises(SetupError, match=rf"{whose} \(format {known}, this one reads 1\)"):
         home.create(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home.json"]
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path) -> None:
+    """K-2: too little room is told with how much there is and how much it takes."""
+    place = home.create(tmp_path / "home")
+    home.refuse_full(place, 1)
+    with pytest.raises(SetupError, match=r"only \d+ MB are free under .*a start takes 1048576 MB"):
+        home.refuse_full(place, 2**40)
 
 
 def test_no_home_says_how_to_get_one(tmp_path: Path) -> None:

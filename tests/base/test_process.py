@@ -168,14 +168,3 @@ def test_a_lock_is_held_by_whoever_inherits_it(tmp_path: Path) -> None:
         process.stop(child, ask=signal.SIGKILL, within_s=5)
     with embedded.lock(path, within_s=0):
         pass
-
-
-def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
-    """K-6: a server's log does not grow without end, and nothing in it is lost at once."""
-    path = tmp_path / "x.log"
-    with path.open("wb") as file:
-        file.truncate(embedded.LOG_BYTES_MAX + 1)
-    with embedded.log_file(path) as log:
-        log.write(b"new")
-    assert path.read_bytes() == b"new"
-    assert path.with_name("x.log.1").stat().st_size == embedded.LOG_BYTES_MAX + 1

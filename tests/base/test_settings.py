@@ -31,7 +31,15 @@ def test_an_empty_environment_variable_is_not_set(tmp_path: Path) -> None:
     [
         ({"DD0C_GATEWAY_PORT": "http"}, "DD0C_GATEWAY_PORT must be a whole number"),
         ({"DD0C_GATEWAY_PORT": "70000"}, "between 0 and 65535"),
-        ({"DD0C_GATEWAY_PORT": "8081"}, "cannot both use port 8081"),
+        ({"DD0C_GATEWAY_PORT": "8081"}, "gateway_port and console_port cannot both be 8081"),
+        ({"DD0C_GATEWAY_ADMIN_PORT": "8080"}, "gateway_port and gateway_admin_port cannot both"),
+        ({"DD0C_DATABASE_ADMIN_URL": "postgresql://a@b/c"}, "without DD0C_DATABASE_URL"),
+        ({"DD0C_CA_BUNDLE": "/nowhere/ca.pem"}, "ca_bundle /nowhere/ca.pem cannot be read"),
+        (
+            {"DD0C_GATEWAY_PROT": "1"},
+            "DD0C_GATEWAY_PROT is no setting of dd0c; did you mean DD0C_GATEWAY_PORT",
+        ),
+        ({"DD0C_XYZZY": "1"}, "DD0C_XYZZY is no setting of dd0c$"),
         ({"DD0C_WORKERS": "-1"}, "workers must be between"),
         ({"DD0C_DRAIN_S": "0"}, "drain_s must be more than 0"),
         ({"DD0C_DRAIN_S": "nan"}, "drain_s must be more than 0"),
@@ -45,6 +53,36 @@ def test_a_wrong_value_is_one_line_that_names_it(
         settings.load({}, {"DD0C_HOME": str(tmp_path), **env})
     assert "\n" not in caught.value.message
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DD0C_KEY",
+        "DD0C_SERVICE_HOST",
+        "DD0C_PORT",
+        "DD0C_PORT_8081_TCP_ADDR",
+        "DD0C_UI_SERVICE_PORT",
+    ],
+)
+def test_what_is_no_setting_of_ours_is_left_alone(tmp_path: Path, name: str) -> None:
+    """K-2: the command line's own variables, and those that Kubernetes makes, hinder no start."""
+    settings.load({}, {"DD0C_HOME": str(tmp_path), name: "tcp://10.0.0.1:8081"})
+
+
+def test_a_file_without_settings_is_no_error(tmp_path: Path) -> None:
+    """K-2: an empty dd0c.toml says nothing, and is left as it is."""
+    (tmp_path / "dd0c.toml").touch()
+    assert settings.load({}, {"DD0C_HOME": str(tmp_path)}).gateway_port == 8080
+
+
+def test_a_misspelt_name_is_told_with_the_nearest(tmp_path: Path) -> None:
+    """K-2: a typing error in dd0c.toml is told with the setting that was meant."""
+    (tmp_path / "dd0c.toml").write_text("gateway_prot = 1")
+    with pytest.raises(
+        SetupError, match=r"unknown setting 'gateway_prot'; did you mean gateway_port"
+    ):
+        settings.load({}, {"DD0C_HOME": str(tmp_path)})
 
 
 @pytest.mark.parametrize("text", ["gateway_prot = 1", "gateway_port = ", "gateway_port = true"])

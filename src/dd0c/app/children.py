@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dd0c.app import logs
 from dd0c.app.signals import Signals
-from dd0c.base import errors
+from dd0c.base import errors, logs
 
 PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_S = 30.0
@@ -82,7 +81,7 @@ class Child:
         self.started_at, self.since = time.monotonic(), datetime.now(UTC)
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        self.log_start = self.log.stat().st_size if self.log.exists() else 0
+        self.log_start = logs.size_of(self.log)
         return self.launch()
 
     @property

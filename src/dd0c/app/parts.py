@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dd0c.app import children, logs
+from dd0c.app import children
 from dd0c.app.children import Child
-from dd0c.base import notify, process
+from dd0c.base import logs, notify, process
 from dd0c.base import settings as configuration
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings

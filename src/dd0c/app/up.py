@@ -20,14 +20,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
-from dd0c.app import children, claims, logs, parts
+from dd0c.app import children, claims, parts
 from dd0c.app.children import Child, Say
 from dd0c.app.facts import Facts
 from dd0c.app.parts import Flags, Installation, Prepared
 from dd0c.app.reload import Reload
 from dd0c.app.signals import Signals
 from dd0c.base import home as homes
-from dd0c.base import notify
+from dd0c.base import logs, notify
 from dd0c.base.errors import Unavailable
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
@@ -37,6 +37,8 @@ LOOK_S = 0.05
 LOGS_LOOK_S = 60.0
 BOOKING_S = 3.0  # after the last request ended its record is still to be shipped
 STORES_STOP_S = 20.0
+ROOM_BYTES = 32 * 1024**2  # two segments of PostgreSQL's log
+NEW_ROOM_BYTES = 128 * 1024**2  # a new cluster takes 40 MB, its log soon as much
 
 
 class Stopped(Exception):
@@ -50,6 +52,7 @@ def main(settings: Settings, flags: Flags, say: Say) -> int:
     """
     say = _to_whoever_listens(say)
     home = homes.create(settings.home)
+    homes.refuse_full(home, ROOM_BYTES if home.postgres.exists() else NEW_ROOM_BYTES)
     with claims.alone(home) as crashed, Signals() as signals:
         if crashed:
             say("the last dd0c here did not end by itself; waiting for what it left …")

@@ -1,4 +1,4 @@
-"""What the embedded servers share: an account, folders they can reach, a lock they hold, a log.
+"""What the embedded servers share: an account, folders they can reach, a lock they hold.
 
 The lock is one of locks.py that a server and all its processes inherit.
 """
@@ -6,11 +6,9 @@ The lock is one of locks.py that a server and all its processes inherit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from dd0c.base import locks, process
 from dd0c.base.errors import SetupError
@@ -18,7 +16,6 @@ from dd0c.base.home import Home
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 LOCK_WITHIN_S = 30.0
-LOG_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +72,3 @@ def lock(path: Path, *, within_s: float = LOCK_WITHIN_S) -> AbstractContextManag
         taken=f"{path} is held by a process that still runs",
         hint="another dd0c uses this home: stop it, or choose another DD0C_HOME",
     )
-
-
-@contextmanager
-def log_file(path: Path) -> Iterator[IO[bytes]]:
-    """The log of a server, to append to; one that has grown large is put aside first."""
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        path.replace(path.with_name(path.name + ".1"))
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab+") as file:
-        yield file

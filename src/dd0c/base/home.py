@@ -14,9 +14,11 @@ every process works that out for itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from dd0c.base.errors import SetupError
 
 FORMAT = 1
 MARKER = "home.json"
+MB = 1024**2
 SOCKET_PATH_BYTES_MAX = 107
 LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 SHORT_ROOT = Path("/tmp")  # noqa: S108 - the folder below is made 0700 and its owner checked
@@ -85,17 +88,25 @@ def create(path: Path) -> Home:
         _refuse_foreign(path)
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         if not (path / MARKER).exists():
-            installation = ids.text(ids.Kind.INSTALLATION, ids.new())
-            marker = {"format": FORMAT, "installation": installation}
-            write_atomically(path / MARKER, json.dumps(marker) + "\n")
+            write_atomically(path / MARKER, _marker() + "\n")
         home = find(path)
         for folder in (home.secrets, home.spool, home.run, home.log):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise SetupError(
-            f"{path} cannot be used: {error.strerror}", hint="choose another folder with --home"
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "make room there" if full else "choose another folder with --home"
+        raise SetupError(f"{path} cannot be used: {error.strerror}", hint=hint) from error
     return home
+
+
+def refuse_full(home: Home, bytes_min: int) -> None:
+    """SetupError when less is free on the home's disk: what starts would only fall over it."""
+    free = shutil.disk_usage(home.path).free
+    if free < bytes_min:
+        raise SetupError(
+            f"only {free // MB} MB are free under {home.path}: a start takes {bytes_min // MB} MB",
+            hint="make room there, or choose another folder with --home",
+        )
 
 
 def find(path: Path) -> Home:
@@ -107,11 +118,26 @@ def find(path: Path) -> Home:
         raise SetupError(
             f"{path} is not a home of dd0c", hint="start `dd0c up` first, or give --home"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{path / MARKER} cannot be read: {error}") from error
-    if home_format > FORMAT:
-        raise SetupError(f"{path} was made by a newer dd0c", hint="upgrade dd0c")
+    except OSError as error:
+        raise SetupError(f"{path / MARKER} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError):
+        raise SetupError(
+            f"{path / MARKER} is damaged: it should say which installation this is",
+            hint=f"restore it from a backup, or write into it: {_marker()}",
+        ) from None
+    if home_format != FORMAT:
+        whose = "a newer" if home_format > FORMAT else "an unknown"
+        raise SetupError(
+            f"{path} was made by {whose} dd0c (format {home_format}, this one reads {FORMAT})",
+            hint="start the dd0c that made it, or choose another folder with --home",
+        )
     return Home(path, installation)
+
+
+def _marker() -> str:
+    return json.dumps(
+        {"format": FORMAT, "installation": ids.text(ids.Kind.INSTALLATION, ids.new())}
+    )
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:

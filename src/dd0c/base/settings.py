@@ -8,10 +8,12 @@ is; docs/reference/settings.md is generated from it.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,20 @@ from urllib.parse import unquote, urlsplit
 from dd0c.base import secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
+
+ALL = "docs/reference/settings.md lists them all"
+
+OTHER_VARIABLES = frozenset(
+    {
+        *("DD0C_URL", "DD0C_KEY", "DD0C_PROFILE"),  # where and as whom the command line asks
+        *("DD0C_LIFELINE_FD", "DD0C_HANDOVER_FD", "DD0C_FLAGS"),  # from a supervisor to its parts
+        "DD0C_CRASH_AT",  # drills
+    }
+)
+"""Variables that are ours and no settings."""
+
+_OF_KUBERNETES = re.compile(r"DD0C(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_\w+)?)")
+"""What a pod finds in its environment for each service whose name begins with `dd0c`."""
 
 
 def _setting(default: Any, env: str, doc: str) -> Any:
@@ -170,6 +186,7 @@ def load(
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     home = Path(given.get("home") or env.get("DD0C_HOME") or "~/.dd0c").expanduser().absolute()
     toml = _read_toml(home / "dd0c.toml")
+    _refuse_unknown(env)
     values: dict[str, Any] = {"home": home}
     for f in fields(Settings):
         if f.name == "home":
@@ -233,9 +250,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"{path} cannot be read: {error}", hint="mend or remove it") from error
     known = {f.name for f in fields(Settings)} - {"home"}
-    if unknown := sorted(set(content) - known):
-        raise SetupError(f"{path} has an unknown setting {unknown[0]!r}", hint="see dd0c up --help")
+    for name in sorted(set(content) - known):
+        raise SetupError(f"{path} has an unknown setting {name!r}{_nearest(name, known)}", hint=ALL)
     return content
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {f.metadata["env"] for f in fields(Settings)} | OTHER_VARIABLES
+    for name in sorted(environ):
+        if name.startswith("DD0C_") and name not in known and not _OF_KUBERNETES.fullmatch(name):
+            raise SetupError(f"{name} is no setting of dd0c{_nearest(name, known)}", hint=ALL)
+
+
+def _nearest(name: str, known: Set[str]) -> str:
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _convert(source: str, raw: Any, kind: type) -> Any:
@@ -266,8 +295,16 @@ def _check(s: Settings) -> None:
     for name in ("gateway_port", "console_port", "gateway_admin_port"):
         if not 0 <= getattr(s, name) <= 65535:
             raise SetupError(f"{name} must be between 0 and 65535, not {getattr(s, name)}")
-    if s.gateway_port == s.console_port and s.gateway_port != 0:
-        raise SetupError(f"gateway and console cannot both use port {s.gateway_port}")
+    _refuse_shared_ports(s)
+    if s.database_admin_url and not s.database_url:
+        raise SetupError(
+            "DD0C_DATABASE_ADMIN_URL is set without DD0C_DATABASE_URL: which database is meant?",
+            hint="set both for your own PostgreSQL, or neither for the embedded one",
+        )
+    if s.ca_bundle and not os.access(s.ca_bundle, os.R_OK):
+        raise SetupError(
+            f"ca_bundle {s.ca_bundle} cannot be read", hint="DD0C_CA_BUNDLE names a PEM file"
+        )
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
     if s.log_format not in ("text", "json"):
@@ -278,3 +315,15 @@ def _check(s: Settings) -> None:
             raise SetupError(f"{f.name} must be more than 0, not {value}")
     if s.spool_sync_ms < 0:
         raise SetupError(f"spool_sync_ms must be 0 or more, not {s.spool_sync_ms}")
+
+
+def _refuse_shared_ports(s: Settings) -> None:
+    taken: dict[int, str] = {0: ""}
+    for name in ("gateway_port", "console_port", "gateway_admin_port"):
+        port = getattr(s, name)
+        if taken.get(port):
+            raise SetupError(
+                f"{taken[port]} and {name} cannot both be {port}",
+                hint="give each a port of its own",
+            )
+        taken.setdefault(port, name)

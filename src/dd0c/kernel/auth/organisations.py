@@ -110,11 +110,10 @@ def first_key(home: Home) -> Secret:
     The file comes before the database row: a crash between the two is mended by the next start,
     while a key whose text nobody has could never be.
     """
-    text = keyfile.ensure(home.owner_key, keys.new_text)
+    remedy = "remove it to get a new one; the old one, if somebody has it, goes on working"
+    text = keyfile.ensure(home.owner_key, keys.new_text, remedy=remedy)
     if not keys.looks_right(text.reveal()):
-        raise SetupError(
-            f"{home.owner_key} does not hold a key of dd0c", hint="remove it to get a new one"
-        )
+        raise SetupError(f"{home.owner_key} does not hold a key of dd0c", hint=remedy)
     return text
 
 

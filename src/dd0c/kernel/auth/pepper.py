@@ -24,7 +24,10 @@ class Pepper:
         except ValueError:
             right = False
         if not right:
-            raise SetupError("the key pepper is not 64 hexadecimal digits")
+            raise SetupError(
+                f"the key pepper (secrets/{FILE}) is not 64 hexadecimal digits",
+                hint=keyfile.RESTORE,
+            )
 
     def digest(self, text: Secret) -> bytes:
         """The keyed hash, 32 bytes, under which the text is stored and found."""

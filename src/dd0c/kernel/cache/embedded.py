@@ -16,7 +16,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from dd0c.base import embedded, process
+from dd0c.base import embedded, logs, process
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home, write_atomically
 from dd0c.base.secrets import Secret, keep
@@ -36,6 +36,7 @@ class EmbeddedValkey:
     def __init__(self, home: Home):
         self._home = home
         self._log = home.log / "valkey.log"
+        self._log_start = 0
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -49,7 +50,8 @@ class EmbeddedValkey:
         password = _ensure_password(self._home)
         with embedded.lock(self._home.run / "valkey.lock") as lock:
             place = embedded.place(self._home, self._home.valkey, _packages())
-            with embedded.log_file(self._log) as log:
+            self._log_start = logs.size_of(self._log)
+            with logs.append_to(self._log) as log:
                 self.child = process.spawn(
                     [place.packages / _program(), "-"],
                     death_signal=signal.SIGTERM,
@@ -92,11 +94,18 @@ class EmbeddedValkey:
         deadline = time.monotonic() + READY_WITHIN_S
         while not _answers(self._home.sockets / SOCKET, password):
             if self.child.poll() is not None:
-                raise SetupError(f"the cache does not start: see {self._log}")
+                raise SetupError(
+                    f"the cache does not start: {self._reason()}",
+                    hint=f"see {self._log}; it holds counters only, which begin anew when"
+                    f" {self._home.valkey} is moved away",
+                )
             if time.monotonic() > deadline:
                 self.stop()
                 raise SetupError(f"the cache is not ready in time: see {self._log}")
             time.sleep(POLL_S)
+
+    def _reason(self) -> str:
+        return logs.last_cause(self._log, self._log_start)[0]
 
 
 def _answers(path: Path, password: str) -> bool:
@@ -116,12 +125,14 @@ def _answers(path: Path, password: str) -> bool:
 
 def read_password(home: Home) -> Secret:
     """The password of the embedded server; SetupError when it was never started."""
+    path = home.secrets / FILE
     try:
-        return keep(Secret((home.secrets / FILE).read_text().strip()))
+        text = path.read_text().strip()
     except FileNotFoundError:
-        raise SetupError(
-            f"{home.secrets / FILE} is missing", hint="start `dd0c up` first"
-        ) from None
+        raise SetupError(f"{path} is missing", hint="start `dd0c up` first") from None
+    if not text:
+        raise SetupError(f"{path} is empty", hint="remove it: the next start makes another")
+    return keep(Secret(text))
 
 
 def _ensure_password(home: Home) -> str:

@@ -21,7 +21,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from dd0c.base import embedded, process
+from dd0c.base import embedded, logs, process
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
@@ -34,6 +34,7 @@ CONNECTIONS_MAX = 60
 CREATE_WITHIN_S = 120.0
 READY_WITHIN_S = 120.0  # a recovery after a crash may have a gigabyte of log to replay
 STOP_WITHIN_S = 20.0
+RESTORE = "restore a backup of the home; nothing was changed here"
 POLL_S = 0.02
 
 
@@ -62,8 +63,8 @@ class EmbeddedPostgres:
             self._refuse_other_version()
             self._forget_dead_postmaster()
             place = embedded.place(self._home, self._home.postgres, _packages())
-            self._log_start = self._log.stat().st_size if self._log.exists() else 0
-            with embedded.log_file(self._log) as log:
+            self._log_start = logs.size_of(self._log)
+            with logs.append_to(self._log) as log:
                 self.child = process.spawn(
                     [place.packages / PROGRAMS / "postgres", "-D", place.data, *self._options()],
                     death_signal=signal.SIGINT,
@@ -81,6 +82,7 @@ class EmbeddedPostgres:
             self.child = None
 
     def _create(self, lock: int) -> None:
+        self._log_start = logs.size_of(self._log)
         new = self._home.postgres.with_name("postgres.new")
         if new.exists():
             shutil.rmtree(new)
@@ -94,7 +96,7 @@ class EmbeddedPostgres:
             if place.account is not None:
                 os.fchown(descriptor, place.account.uid, place.account.gid)
         try:
-            with embedded.log_file(self._log) as log:
+            with logs.append_to(self._log) as log:
                 child = process.spawn(
                     [
                         place.packages / PROGRAMS / "initdb",
@@ -114,11 +116,19 @@ class EmbeddedPostgres:
         finally:
             password.unlink()
         if status != 0:
-            raise SetupError(f"the database could not be made: see {self._log}")
+            raise SetupError(
+                f"the database could not be made: {self._reason()}", hint=f"see {self._log}"
+            )
         new.rename(self._home.postgres)
 
     def _refuse_other_version(self) -> None:
-        version = (self._home.postgres / "PG_VERSION").read_text().strip()
+        path = self._home.postgres / "PG_VERSION"
+        try:
+            version = path.read_text().strip()
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error.strerror}", hint=RESTORE) from error
+        if not version:
+            raise SetupError(f"{path} is empty: the database is damaged", hint=RESTORE)
         if version != MAJOR:
             raise SetupError(
                 f"{self._home.postgres} was made by PostgreSQL {version}, here is {MAJOR}",
@@ -129,14 +139,15 @@ class EmbeddedPostgres:
         """Remove the process id of a server that is gone when the number is somebody else's now.
 
         PostgreSQL would take that process for itself; after a restart of a container, where numbers
-        start again, this is the rule. We hold the lock, so no server that we started is alive.
+        start again, this is the rule. A power cut may leave the file empty, and PostgreSQL would
+        stop at that. We hold the lock, so no server that we started is alive.
         """
         path = self._home.postgres / "postmaster.pid"
-        try:
-            pid = int(path.read_text().split("\n", 1)[0])
-            if Path(f"/proc/{pid}/comm").read_text().strip() == "postgres":
-                return
-        except (FileNotFoundError, ValueError):
+        if not path.exists():
+            return
+        pid = path.read_text().partition("\n")[0].strip()
+        name = Path("/proc", pid, "comm")
+        if pid.isdigit() and (not name.exists() or name.read_text().strip() == "postgres"):
             return
         path.unlink()
 
@@ -169,18 +180,16 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + READY_WITHIN_S
         while subprocess.run(ask, env=embedded.ENVIRONMENT, timeout=10, check=False).returncode:
             if self.child.poll() is not None:
-                raise SetupError(f"the database does not start: {self._reason()}")
+                raise SetupError(
+                    f"the database does not start: {self._reason()}", hint=f"see {self._log}"
+                )
             if time.monotonic() > deadline:
                 self.stop()
                 raise SetupError(f"the database is not ready in time: see {self._log}")
             time.sleep(POLL_S)
 
     def _reason(self) -> str:
-        with self._log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
-        return fatal[-1] if fatal else f"see {self._log}"
+        return logs.last_cause(self._log, self._log_start)[0]
 
 
 def _packages() -> Path:

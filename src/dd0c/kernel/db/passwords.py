@@ -37,8 +37,13 @@ def _read(home: Home) -> dict[str, str]:
     path = home.secrets / FILE
     try:
         content = json.loads(path.read_text())
+        return {str(name): str(text) for name, text in content.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path} cannot be read: {error}", hint="restore it") from error
-    return {str(name): str(text) for name, text in content.items()}
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError):
+        raise SetupError(
+            f"{path} is damaged: it should hold the passwords of the database's accounts",
+            hint="restore it from a backup of the home; nothing was changed here",
+        ) from None

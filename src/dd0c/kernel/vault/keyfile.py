@@ -16,10 +16,14 @@ from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
 
 SIZE_BYTES_MAX = 4096
+RESTORE = "restore it from a backup of the home; nothing was changed here"
 
 
-def read(path: Path) -> Secret:
-    """The secret in the file, without the line end; SetupError when missing, open or no secret."""
+def read(path: Path, *, remedy: str = RESTORE) -> Secret:
+    """The secret in the file, without the line end; SetupError when missing, open or no secret.
+
+    `remedy` is the hint where the file is damaged.
+    """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
@@ -40,18 +44,19 @@ def read(path: Path) -> Secret:
             hint=f"replace the secret if somebody may have read it, then: chmod 600 {path}",
         )
     if not content or len(content) > SIZE_BYTES_MAX or not content.isascii():
-        raise SetupError(f"{path} does not hold a secret of dd0c")
+        what = "does not hold a secret of dd0c" if content else "is empty"
+        raise SetupError(f"{path} {what}", hint=remedy)
     return secrets.keep(Secret(content.decode("ascii").strip()))
 
 
-def ensure(path: Path, make: Callable[[], Secret]) -> Secret:
+def ensure(path: Path, make: Callable[[], Secret], *, remedy: str = RESTORE) -> Secret:
     """The secret in the file; where there is none, `make()` is written to it first.
 
     The file appears under its name complete and synced, so a crash leaves none or a whole one, and
     of two processes that start at once one wins and both read the same secret.
     """
     if path.exists():
-        return read(path)
+        return read(path, remedy=remedy)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -63,11 +68,11 @@ def ensure(path: Path, make: Callable[[], Secret]) -> Secret:
         try:
             os.link(draft, path)  # unlike rename, never replaces a file that came meanwhile
         except FileExistsError:
-            return read(path)
+            return read(path, remedy=remedy)
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(path.parent)
-    return read(path)
+    return read(path, remedy=remedy)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -31,7 +31,10 @@ class LocalKey:
         except ValueError:
             key = b""
         if len(key) != KEY_BYTES:
-            raise SetupError("the key-encryption key is not 64 hexadecimal digits")
+            raise SetupError(
+                f"the key-encryption key (secrets/{FILE}) is not 64 hexadecimal digits",
+                hint=keyfile.RESTORE,
+            )
         digest = hashlib.blake2b(key, digest_size=8, person=b"dd0c kek name").hexdigest()
         self.name = f"local:{digest}"
         self._cipher = AESGCM(key)

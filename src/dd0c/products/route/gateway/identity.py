@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dd0c.base import ids
-from dd0c.base.errors import SetupError
+from dd0c.base.errors import InvalidInput, SetupError
 from dd0c.base.home import Home, write_atomically
 
 LOOK_EVERY_S = 0.05
@@ -73,3 +73,8 @@ def _id(path: Path) -> str:
         gateway = ids.text(ids.Kind.GATEWAY, ids.new())
         write_atomically(path, gateway + "\n")
         return gateway
+    except InvalidInput:
+        raise SetupError(
+            f"{path} does not say which gateway this is",
+            hint="remove it: the gateway gets a new id, and ships what it left under the old one",
+        ) from None

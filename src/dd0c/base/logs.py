@@ -1,8 +1,9 @@
-"""The logs of children: bounded, appended to, and searched for why one of them ended."""
+"""Logs of children and of embedded servers: appended to, bounded, searched for why one ended."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import BinaryIO
 
 BYTES_MAX = 8 * 1024 * 1024
 TAIL_BYTES = 8192
-CAUSES = ("FATAL:", "PANIC:")  # PostgreSQL's last line is that it is shut down
+_CAUSE = re.compile(r"(?:FATAL|PANIC|initdb: error): +(?P<said>.+)|^\d+:\w .* # (?P<warned>.+)")
+"""How PostgreSQL (its last line is that it is shut down) and Valkey say why they end."""
 
 
 def append_to(path: Path) -> BinaryIO:
     """The log opened for appending; large, it is set aside first."""
     bound(path)
     return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
+
+
+def size_of(path: Path) -> int:
+    """Where what is written from now on begins."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def bound(path: Path) -> None:
@@ -44,6 +51,6 @@ def last_cause(path: Path, start: int) -> tuple[str, str]:
             after = lines[number + 1] if number + 1 < len(lines) else ""
             hint = after.removeprefix("hint: ") if after.startswith("hint: ") else ""
             return line.removeprefix("error: "), hint or f"see {path}"
-        if any(cause in line for cause in CAUSES):
-            return line, ""
+        if cause := _CAUSE.search(line):
+            return cause["said"] or cause["warned"], ""
     return next((line for line in reversed(lines) if line), "it wrote nothing"), ""

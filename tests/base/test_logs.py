@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dd0c.app import logs
+from dd0c.base import logs
 
 
 def test_a_large_log_is_set_aside_while_it_is_written(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _write(shown: list[_Shown], *, head: bool) -> None:
     console = open_console(sys.stdout)
     if sys.stdout.isatty():
         shown = _fitting(shown, console.width)
-    click.echo(_draw(console, shown, head=head), nl=False, color=in_colour(sys.stdout))
+    click.echo(_draw(console, shown, head=head), nl=False)
 
 
 def write_facts(facts: Iterable[tuple[str, Any]]) -> None:

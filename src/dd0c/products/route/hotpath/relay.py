@@ -266,11 +266,7 @@ class Relay:
             bytes_out=self._bytes_out or len(got.body),
         )
         crash_point("before_close_record")
-        try:
-            self._plane.spool.write(record, durable=True)
-        except Unavailable:
-            self._plane.owe(record)
-            raise
+        self._plane.spool.write(record, durable=True)
         crash_point("after_close_record")
         self._plane.metrics.attempt(provider.name, self._end, self._bill.usage)
 

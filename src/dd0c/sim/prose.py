@@ -3,6 +3,9 @@
 A sentence ends in a full stop and the next begins with a space, and the vocabulary never joins a
 token across that border. So the tokens of a text are the tokens of its sentences in a row, and an
 answer of a hundred thousand tokens needs no tokenizer (tests/sim/test_text.py holds this).
+
+Sentences with letters beyond ASCII are written as pieces, a bar between them: the tokenizer's first
+such letter costs 0.1 s and 11 MB, which a simulator without such prompts need not pay.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ SENTENCES: Final = (
     "Most of the delay comes from waiting on the network rather than from the work itself.",
     "You can check this by running the same request twice and comparing the results.",
     "Keep the old version running until the new one has served a full day of traffic.",
-    "The café on the corner closes early, so the team moved the review to the morning.",
+    "The| café| on| the| corner| closes| early|,| so| the"
+    "| team| moved| the| review| to| the| morning|.",
     "If the queue grows faster than it drains, add a limit before you add a machine.",
     "The numbers are small, but they point the same way in every region we looked at.",
-    "In practice the cache answers nine out of ten reads — the tenth is where the cost is.",
+    "In| practice| the| cache| answers| nine| out| of| ten"
+    "| reads| —| the| tenth| is| where| the| cost| is|.",
     "Each record is written once and never changed, which makes the history easy to trust.",
     "A timeout without a retry loses work, and a retry without a limit makes the outage worse.",
     "It helps to name the owner of each service in the same place that defines its alerts.",
@@ -36,7 +41,8 @@ SENTENCES: Final = (
     "The index makes the read fast at the price of a slower write, which is fine here.",
     "Ask what would have to be true for this plan to fail, then look for exactly that.",
     "Costs rise with the length of the conversation, so trim what the model no longer needs.",
-    "A naïve estimate counts every word as one token and comes out about a quarter too low.",
+    "A| naï|ve| estimate| counts| every| word| as| one| token"
+    "| and| comes| out| about| a| quarter| too| low|.",
     "The backup is only as good as the last time somebody restored from it.",
     "Split the table by month, drop the oldest part, and the cleanup job becomes one line.",
     "That said, the second approach is easier to explain and costs almost nothing to undo.",
@@ -55,7 +61,11 @@ SENTENCES_MAX: Final = 4
 @cache
 def _bank() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
     """Each sentence in pieces, as the first of a text and as a later one."""
-    return tuple((tokens.split(s), tokens.split(f" {s}")) for s in SENTENCES)
+    return tuple((_split(s), _split(f" {s}")) for s in SENTENCES)
+
+
+def _split(sentence: str) -> tuple[str, ...]:
+    return tuple(sentence.split("|")) if "|" in sentence else tokens.split(sentence)
 
 
 def compose(seed: bytes, length: int | None = None) -> tuple[str, ...]:

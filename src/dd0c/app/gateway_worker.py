@@ -82,6 +82,7 @@ class Worker:
         self._control.tell(self._plane.stats())
         syncing.cancel()
         ticking.cancel()
+        self._plane.pay()
         spool.close()
 
     def _on_message(self, message: ToWorker) -> None:
@@ -149,6 +150,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line of a worker; see the parent for who calls it."""
     given = _arguments(argv)
     log.configure(f"worker-{given.slot}", form=given.log_format)
+    if given.protocol != PROTOCOL:
+        _log.error(
+            "this worker is of another version than its gateway (protocol %d, not %d): dd0c was "
+            "replaced on disk; `dd0c reload` takes it over",
+            PROTOCOL,
+            given.protocol,
+        )
+        return OTHER_VERSION
     limits = msgspec.json.decode(given.limits, type=Limits)
     _allow_descriptors()
     control = socket.socket(fileno=given.control_fd)

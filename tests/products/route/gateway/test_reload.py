@@ -26,6 +26,7 @@ from tests.support.database import Database
 CALLERS = 3
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}]}
 RELOAD_MAX_S = 30.0
+PAUSE_S = 0.03
 
 
 @dataclass
@@ -65,19 +66,19 @@ class Callers:
         return self.requests >= wanted
 
     def _call_anew(self) -> None:
-        while not self._stopped.wait(0.005):
+        while not self._stopped.wait(PAUSE_S):
             connection = http.client.HTTPConnection(self._netloc, timeout=20)
             self._post(connection, BODY)
             connection.close()
 
     def _call_on(self) -> None:
         connection = http.client.HTTPConnection(self._netloc, timeout=20)
-        while not self._stopped.wait(0.005):
+        while not self._stopped.wait(PAUSE_S):
             self._post(connection, BODY)  # reconnects when the answer before said close
         connection.close()
 
     def _stream(self) -> None:
-        while not self._stopped.wait(0.005):
+        while not self._stopped.wait(PAUSE_S):
             connection = http.client.HTTPConnection(self._netloc, timeout=20)
             self._post(connection, BODY | {"stream": True}, "tokens=40;pace=50")
             connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ from dd0c.products.route.hotpath.snapshot import (
 from dd0c.products.route.models import AttemptClosed, AttemptOpened
 from tests.products.route.hotpath.test_answers import OPENAI_STREAM
 from tests.support import worker as workers
-from tests.support.upstream import Peer, Received, Upstream
+from tests.support.upstream import CHAT, Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller
 from tests.support.worker import PRICE, Worker, key_entry, running_worker, snapshot, wait_for
 
@@ -186,3 +187,60 @@ def test_what_cannot_be_booked_is_not_served(tmp_path: Path, upstream: Upstream)
             assert caller.chat().status == 200
         assert len(upstream.received) == 1
         assert isinstance(worker, Worker)
+
+
+def test_a_close_that_finds_no_room_is_written_when_there_is(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    """A disk that fills up amid a request costs the caller its answer, but no row (R-15)."""
+
+    async def fill_the_disk(peer: Peer, _: Received) -> None:
+        limit(worker, worker_files(tmp_path))
+        await peer.send_json(CHAT)
+
+    upstream.script = fill_the_disk
+    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
+        with Caller(worker.port) as caller:
+            got = caller.chat()
+            assert (got.status, got.error["code"]) == (503, "spool_unavailable")
+        assert (len(worker.opened()), worker.closed()) == (1, [])
+        limit(worker, resource.RLIM_INFINITY)
+        (closed,) = worker.closed(1)
+        assert closed.request_id == worker.opened()[0].request_id
+        assert (closed.end_reason, closed.usage.input) == ("complete", 10)
+
+
+def worker_files(folder: Path) -> int:
+    """Bytes in the spool."""
+    return sum(path.stat().st_size for path in folder.glob("*.spool"))
+
+
+def limit(worker: Worker, file_bytes: int) -> None:
+    """How large a file the worker may write."""
+    resource.prlimit(
+        worker.process.pid, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY)
+    )
+
+
+def test_a_worker_whose_place_is_taken_cuts_nobody_off(tmp_path: Path, upstream: Upstream) -> None:
+    """Kept connections get one more answer, which tells them to go; a stream that promised to keep
+    its connection does; who brings nothing is closed after a while; it says it is ready (K-7)."""
+    upstream.script = slow_stream
+    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
+        with (
+            Caller(worker.port) as fresh,
+            Caller(worker.port) as kept,
+            Caller(worker.port) as streaming,
+        ):
+            kept.send(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            kept.answer()
+            streaming.post("/v1/chat/completions", STREAM_BODY)
+            streaming.until(OPENAI_STREAM[0])
+            worker.tell(Drain(20, handed_over=True))
+            streaming.until(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+            for caller in (fresh, kept, streaming):
+                caller.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+                got = caller.rest()
+                assert got.startswith(b"HTTP/1.1 200 ")
+                assert b"connection: close\r\n" in got
+        assert worker.process.wait(5) == 0

@@ -21,12 +21,13 @@ _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWork
 
 
 class Link(asyncio.Protocol):
-    """Calls `on_message` for each message; `closed` is done when the worker's end is.
+    """Calls `on_message` for each message (None: reads none); `closed` is done when the worker's
+    end is.
 
     `received`: the beginning of a message, if another parent had this link before.
     """
 
-    def __init__(self, on_message: Callable[[FromWorker], None], received: bytes = b""):
+    def __init__(self, on_message: Callable[[FromWorker], None] | None, received: bytes = b""):
         self._on_message = on_message
         self._frames = Frames(MESSAGE_BYTES_MAX, received)
         self._transport: asyncio.Transport | None = None
@@ -63,6 +64,8 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by shape only
 
     def data_received(self, data: bytes) -> None:
+        if self._on_message is None:
+            return
         try:
             for payload in self._frames.feed(data):
                 self._on_message(_decoder.decode(payload))

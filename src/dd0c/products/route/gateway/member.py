@@ -66,7 +66,10 @@ class Adopted:
 
 
 class Member:
-    """A worker. `hear` gets its messages, except for the counters, which are kept in `stats`."""
+    """A worker. `hear` gets its messages; its counters are kept in `stats`.
+
+    One that speaks another protocol is not listened to, and told nothing but to drain.
+    """
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Member:
         self.stats = WorkerStats({}, {})
         self._hear = hear
         self._protocol = protocol
-        self._link = Link(self._heard, received)
+        self._link = Link(self._heard if protocol == PROTOCOL else None, received)
         self._silent_checks = SILENT_CHECKS_MAX - START_CHECKS_MAX
 
     async def join(self, sock: socket.socket) -> None:
@@ -113,7 +116,7 @@ class Member:
         closed = self._link.closed
         while not closed.done():
             await asyncio.wait([closed], timeout=check_every_s)
-            self._silent_checks += 1
+            self._silent_checks += self._protocol == PROTOCOL
             if self._silent_checks > SILENT_CHECKS_MAX:
                 log.error("worker is silent, killing it", extra={"worker": self.process.pid})
                 self.process.kill()

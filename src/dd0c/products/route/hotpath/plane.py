@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
+from dd0c.base.errors import Unavailable
 from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
@@ -33,6 +35,7 @@ from dd0c.products.route.hotpath.snapshot import (
 )
 from dd0c.products.route.hotpath.spool import SpoolWriter
 from dd0c.products.route.hotpath.upstream import Pool
+from dd0c.products.route.models import AttemptClosed
 
 if TYPE_CHECKING:
     from dd0c.products.route.hotpath.server import Caller
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 SWEEP_S = 0.1
 _DATE = re.compile(r"-20\d\d-?\d\d-?\d\d$")
 HANDED_OVER_IDLE_S = 5.0  # for a kept connection to bring the request that may be on its way
+OWED_MAX = 1000  # close records that wait for room on the disk
 PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
 
 
@@ -70,6 +74,7 @@ class DataPlane:
         self.handed_over = False
         self.idle_s = limits.idle_timeout_s
         self.spool_full = False
+        self._owed: deque[AttemptClosed] = deque(maxlen=OWED_MAX)
         self._tell = tell
         self._prices: dict[tuple[str, str], Price] = {}
         self._wanted: set[tuple[str, str]] = set()
@@ -127,8 +132,23 @@ class DataPlane:
         price = self._prices.get((provider, name)) if name != model else None
         return price if price is not None and price.dated else None
 
+    def owe(self, record: AttemptClosed) -> None:
+        """The spool did not take a close record: write it when there is room again. Else what was
+        spent would stay unknown until we end, and then count as lost."""
+        self._owed.append(record)
+
+    def pay(self) -> None:
+        """Write the close records that are owed."""
+        while self._owed:
+            try:
+                self.spool.write(self._owed[0])
+            except Unavailable:
+                return
+            self._owed.popleft()
+
     def sweep(self) -> None:
         """Expire what is past its deadline."""
+        self.pay()
         now = self.now()
         self.pool.sweep(now)
         for caller in [c for c in self.callers if c.deadline <= now]:

@@ -266,7 +266,11 @@ class Relay:
             bytes_out=self._bytes_out or len(got.body),
         )
         crash_point("before_close_record")
-        self._plane.spool.write(record, durable=True)
+        try:
+            self._plane.spool.write(record, durable=True)
+        except Unavailable:
+            self._plane.owe(record)
+            raise
         crash_point("after_close_record")
         self._plane.metrics.attempt(provider.name, self._end, self._bill.usage)
 

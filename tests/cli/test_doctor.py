@@ -218,7 +218,7 @@ def test_few_open_files_are_a_warning(well: Host) -> None:
     ("file", "text", "cause"),
     [
         (None, "", "is not a home of dd0c"),
-        ("home.json", "", "cannot be read"),
+        ("home.json", "", "home.json"),
         ("home.json", '{"format": 99, "installation": "x"}', "made by a newer dd0c"),
         ("dd0c.toml", "moon = 1", "unknown setting 'moon'"),
         ("dd0c/config.toml", "profiles = 1", "is not what it should be"),

@@ -37,7 +37,6 @@ How = Literal["table", "json", "csv"]
 Kind = Literal["text", "whole", "number", "moment", "state"]
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON on stdout.")
 UNKNOWN = "–"
 GAP = 2
 NO_FOLD = 10_000
@@ -149,7 +148,7 @@ def _write(shown: list[_Shown], *, head: bool) -> None:
     console = open_console(sys.stdout)
     if sys.stdout.isatty():
         shown = _fitting(shown, console.width)
-    click.echo(_draw(console, shown, head=head), nl=False)
+    click.echo(_draw(console, shown, head=head), nl=False, color=in_colour(sys.stdout))
 
 
 def write_facts(facts: Iterable[tuple[str, Any]]) -> None:

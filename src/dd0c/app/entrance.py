@@ -45,7 +45,9 @@ def enter(settings: Settings) -> tuple[Settings, Home]:
         )
     place = home.create(settings.home) if settings.database_url else home.find(settings.home)
     if settings.database_url and (missing := list_missing(place)):
-        raise SetupError(f"{place.secrets} lacks {' and '.join(missing)}", hint=COPY)
+        raise SetupError(
+            f"{place.secrets} lacks {' and '.join(missing)}", hint=f"run `dd0c migrate`, or {COPY}"
+        )
     return replace(settings, database_admin_url=Secret("")), place
 
 

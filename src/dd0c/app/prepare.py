@@ -75,7 +75,10 @@ async def _prepare(settings: Settings, place: Home, simulator_url: str | None) -
 
 async def _look(settings: Settings, place: Home) -> Findings:
     if missing := entrance.list_missing(place):
-        raise SetupError(f"{place.secrets} lacks {' and '.join(missing)}", hint=entrance.COPY)
+        raise SetupError(
+            f"{place.secrets} lacks {' and '.join(missing)}",
+            hint=f"set {entrance.ADMIN_URL} too, or {entrance.COPY}",
+        )
     async with _pool(settings, roles.APP) as pool:
         await entrance.refuse_unfit(pool, place)
         async with tenancy.system(pool) as tx:

@@ -236,7 +236,7 @@ def _ready_lines(here: Installation, prepared: Prepared) -> list[str]:
         "dd0c is ready",
         f"  gateway    {url}",
         f"  console    {here.console_url}",
-        f"  owner key  {key}",
+        f"  owner key  {key if key.exists() else 'in the home in which dd0c migrate ran'}",
         f"  providers  {providers}",
         f"  logs       {here.home.log}",
         "",

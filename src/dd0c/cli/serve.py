@@ -129,6 +129,7 @@ def migrate(*, how: output.How, **flags: Any) -> None:
 
     \b
     Example:
+      export DD0C_DATABASE_URL=postgresql://…
       DD0C_DATABASE_ADMIN_URL=postgresql://… dd0c migrate
     """
     from dd0c.app import prepare

@@ -77,8 +77,13 @@ async def write_access(owner: AsyncConnection[Any], access: Access) -> None:
         "INSERT INTO kernel.access (schema, listed) VALUES (%(schema)s, %(listed)s::json)"
         " ON CONFLICT (schema) DO UPDATE SET listed = excluded.listed, written_at = now()"
         " WHERE kernel.access.listed::text <> excluded.listed::text",
-        {"schema": access.schema, "listed": msgspec.json.encode(access, order="sorted").decode()},
+        {"schema": access.schema, "listed": as_json(access)},
     )
+
+
+def as_json(access: Access) -> str:
+    """The table as it is stored."""
+    return msgspec.json.encode(access, order="sorted").decode()
 
 
 async def _applied(tx: Transaction) -> list[Applied]:

@@ -105,6 +105,31 @@ async def test_a_failing_file_leaves_nothing(cluster: Cluster, empty: str, folde
     assert await tables(cluster, empty) == {"first"}
 
 
+async def test_a_server_that_goes_away_is_something_to_wait_for(
+    cluster: Cluster, empty: str, folder: Path
+) -> None:
+    """K-2: a restart in the middle is Unavailable, not a broken migration; nothing is left, and the
+    next run goes through."""
+    run = [Source(TRIED, folder)]
+    (folder / "0002_slow.sql").write_text("SELECT pg_sleep(60);\n")
+    running = asyncio.create_task(migrate.migrate(cluster.settings, run, database=empty))
+    terminated = 0
+    with cluster.admin() as admin:
+        while not terminated:
+            assert not running.done()
+            await asyncio.sleep(0.05)
+            terminated = admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND query LIKE '%%pg_sleep(60)%%'",
+                (empty,),
+            ).rowcount
+    with pytest.raises(Unavailable, match="went away"):
+        await running
+    (folder / "0002_slow.sql").write_text("SELECT pg_sleep(0);\n")
+    done = await migrate.migrate(cluster.settings, run, database=empty)
+    assert done.applied[0] == "tried/0002_slow.sql"
+
+
 async def test_a_lock_is_waited_for_briefly(cluster: Cluster, empty: str, folder: Path) -> None:
     """K-81: a long transaction of somebody's: the migration gives up, readers get through."""
     run = [Source(TRIED, folder)]

@@ -7,8 +7,6 @@ here fails before any service is started.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +24,8 @@ from dd0c.kernel.db import passwords, roles
 from dd0c.kernel.db.embedded import EmbeddedPostgres
 from dd0c.kernel.vault import local
 from dd0c.products.route.gateway import identity
-from tests.support import missing, servers
+from tests.support import servers
+from tests.support.disk import Disk, small_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,44 +109,27 @@ def test_a_home_that_cannot_be_written_is_named(start: Start) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder of another mount namespace that is a disk of 8 MB; `ro` beside it is read-only."""
-    script = (
-        f"mount -t tmpfs -o size=8m none {tmp_path} && mkdir {tmp_path}/home {tmp_path}/ro"
-        f" && mount --bind {tmp_path}/ro {tmp_path}/ro && mount -o remount,bind,ro {tmp_path}/ro"
-        " && echo mounted && exec sleep 600"
-    )
-    tools = all(shutil.which(name) for name in ("unshare", "mount"))
-    missing.unless(os.geteuid() == 0 and tools, "root may mount a small disk: run as root")
-    with subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=subprocess.PIPE) as keeper:
-        assert keeper.stdout is not None
-        mounted = keeper.stdout.readline() == b"mounted\n"
-        try:
-            missing.unless(mounted, "a small disk needs CAP_SYS_ADMIN")
-            yield Path(f"/proc/{keeper.pid}/root{tmp_path}")
-        finally:
-            keeper.kill()
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """8 MB."""
+    with small_disk(tmp_path, 8) as one:
+        yield one
 
 
-def test_a_full_disk_is_told_at_the_start(start: Start, small_disk: Path) -> None:
+def test_a_full_disk_is_told_at_the_start(start: Start, disk: Disk) -> None:
     """K-2: on a disk without room nothing is half begun; the message says what a start takes."""
-    refused = start("up", "--home", str(small_disk / "home"))
-    assert refused.status == 2
-    assert "MB are free under" in refused.error
+    refused = start("up", "--home", str(disk.outside / "home"))
+    assert (refused.status, "a start takes 128 MB" in refused.error) == (2, True)
     assert "make room" in refused.hint
-    (small_disk / "filler").write_bytes(b"")
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
-        filler.write(bytes(16 * 1024**2))
-    refused = start("up", "--home", str(small_disk / "other"))
-    assert refused.status == 2
-    assert "No space left on device" in refused.error or "MB are free" in refused.error
+    disk.fill()
+    refused = start("up", "--home", str(disk.outside / "other"))
+    assert (refused.status, "No space left on device" in refused.error) == (2, True)
     assert "make room" in refused.hint
-    assert not (small_disk / "home" / "postgres").exists()
+    assert not (disk.outside / "home" / "postgres").exists()
 
 
-def test_a_read_only_disk_is_told_at_the_start(start: Start, small_disk: Path) -> None:
+def test_a_read_only_disk_is_told_at_the_start(start: Start, disk: Disk) -> None:
     """K-2: a home on a disk that takes no writes is one line."""
-    refused = start("up", "--home", str(small_disk / "ro"))
+    refused = start("up", "--home", str(disk.read_only))
     assert refused.status == 2
     assert "cannot be used: Read-only file system" in refused.error
     assert "--home" in refused.hint

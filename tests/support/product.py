@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,9 +156,12 @@ def running(home: Path | None = None, **env: str) -> Iterator[Product]:
                 one.process.wait()
 
 
-def start(home: Path, **env: str) -> Product:
-    """`dd0c up` on this home; returns when it says that it is ready."""
-    process = _up(home, env)
+def start(home: Path, *, enter: Sequence[str] = (), **env: str) -> Product:
+    """`dd0c up` on this home; returns when it says that it is ready.
+
+    `enter` begins the command that starts it elsewhere, on a disk of its own for example.
+    """
+    process = _up(home, env, enter)
     one = Product(home, process)
     ready = threading.Event()
     threading.Thread(target=_read, args=(one, ready), daemon=True).start()
@@ -191,9 +194,9 @@ def until(true: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) 
     return time.monotonic() - begun
 
 
-def _up(home: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+def _up(home: Path, env: dict[str, str], enter: Sequence[str] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dd0c.cli.main", "up"],
+        [*enter, sys.executable, "-m", "dd0c.cli.main", "up"],
         env=_environment(home) | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

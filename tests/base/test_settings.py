@@ -98,3 +98,28 @@ def test_a_wrong_secret_is_not_repeated_in_settings(tmp_path: Path) -> None:
     found = settings.load({}, {"DD0C_HOME": str(tmp_path), "OPENAI_API_KEY": "sk-canary-1"})
     assert "sk-canary-1" not in repr(found)
     assert found.openai_api_key.reveal() == "sk-canary-1"
+
+
+def test_every_setting_says_where_it_comes_from(tmp_path: Path) -> None:
+    """Flag over environment over file over default, as far as it makes a difference; no secret."""
+    (tmp_path / "dd0c.toml").write_text("gateway_port = 9000\ndrain_s = 30.0\nworkers = 3\n")
+    env = {
+        "DD0C_HOME": str(tmp_path),
+        "DD0C_WORKERS": "5",
+        "DD0C_CONSOLE_PORT": "8081",
+        "DD0C_VALKEY_URL": "valkey://:hidden@127.0.0.1:1/0",
+        "OPENAI_BASE_URL": "https://me:hidden@llm.example/v1",
+    }
+    flags = {"memory_mb": 100, "home": None}
+    child = env | settings.environment(flags)  # as a supervisor with that flag starts it
+    told = {each.name: each for each in settings.explain(settings.load(environ=child), child)}
+    assert {name: told[name].source for name in ("home", "gateway_port", "workers")} == {
+        "home": "environment",
+        "gateway_port": "file",
+        "workers": "environment",
+    }
+    assert (told["memory_mb"].source, told["memory_mb"].value) == ("flag", "100")
+    assert (told["console_port"].source, told["drain_s"].source) == ("default", "default")
+    assert told["valkey_url"].value == "set, hidden"
+    assert told["openai_base_url"].value == "https://…@llm.example/v1"
+    assert "hidden@" not in repr(told)

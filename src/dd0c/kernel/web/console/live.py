@@ -8,7 +8,7 @@ differs. So there is one way to draw a page, filters and permissions hold by the
 was committed late is not missed, and a viewer owes us no queue: only the newest mark counts.
 
     event: changed   id: <mark>                 the page is behind: load it again
-    event: beat      data: {"age_s": 0.4}       every five seconds; age of what we know
+    event: beat      data: {"age_s": 0.4}       every three seconds; age of what we know
     event: ended                                the session is over or lost the permission
 
 A viewer comes back with `Last-Event-ID` (or `?after=`) and is told at once when it is behind.
@@ -42,7 +42,7 @@ from dd0c.kernel.web.requires import Requires, identify
 ROOT = "/console/live"
 ASK_EVERY_S = 1.0
 ASK_WITHIN_S = 5.0
-BEAT_EVERY_S = 5.0
+BEAT_EVERY_S = 3.0
 SEND_WITHIN_S = 20.0  # a reader that takes longer for a hundred bytes is not there
 RETRY_MS = 2000
 VIEWERS_OF_ORG_MAX = 20

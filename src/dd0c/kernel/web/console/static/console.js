@@ -126,7 +126,7 @@
   };
 
   const live = document.querySelector("[data-live]");
-  const LOST_MS = 12000;
+  const LOST_MS = 10000;
   let source, mark = live?.dataset.after, paused = false, over = false, loading = false, again = false, heard = 0, tries = 0, retry = 0;
   const tell = (kind, words) => {
     const state = live.querySelector(".state");

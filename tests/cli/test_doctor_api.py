@@ -107,6 +107,25 @@ def test_a_silent_part_and_another_version_are_named(
     assert f"control on elsewhere (process {old.pid}) was not heard of" in found["parts"].cause
 
 
+def test_workers_that_die_again_and_again_are_named(ask: Callable[[], Answers]) -> None:
+    """A gateway goes on with its other workers, so that only its own word shows the loop."""
+    workers = [
+        {"slot": 0, "ready": True, "crash_loop": None},
+        {"slot": 1, "ready": False, "crash_loop": "3 deaths in 4 s, the last by SIGSEGV"},
+    ]
+    one = {
+        "kind": "gateway",
+        "host": "a",
+        "pid": 7,
+        "state": "alive",
+        "facts": {"workers": workers},
+    }
+    first, *_ = api.look_at_parts(replace(ask(), parts=[one]))
+    assert first.state == "problem"
+    assert "worker 1 of the gateway on a (process 7)" in first.cause
+    assert "3 deaths in 4 s, the last by SIGSEGV" in first.cause
+
+
 def test_a_key_that_ends_soon_is_named(served: Served, ask: Callable[[], Answers]) -> None:
     """A key ends within two weeks: who it is and when, before it stops working."""
     soon = datetime.now(UTC) + timedelta(days=3)

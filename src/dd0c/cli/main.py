@@ -21,7 +21,7 @@ from dd0c.cli import completing, exits, output
 VERBS = {
     "up": ("serve", "Start everything on this machine; Ctrl-C stops it."),
     "status": ("status", "Whether it is well, and the last day's numbers."),
-    "usage": ("usage", "Tokens and cost by model, key or day."),
+    "usage": ("usage", "Tokens and cost by model, key, provider or day."),
     "requests": ("requests", "List requests, show one's whole story, follow them live."),
     "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),

@@ -16,11 +16,12 @@ from dd0c.cli.output import UNKNOWN, Column, How
 MONEY_DIGITS = 6  # at least: so that the points of a column of small amounts stand in line
 BAR_WIDTH = 20
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+GROUPS = ("model", "key", "provider", "day")
 
 
 @click.command()
 @click.option(
-    "--by", type=click.Choice(["model", "key", "day"]), default="model", help="One row for each."
+    "--by", type=click.Choice(GROUPS), default="model", show_default=True, help="One row for each."
 )
 @click.option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d, or 2026-11-01[T09:00].")
 @click.option("--until", metavar="WHEN", help="Until then; default now.")

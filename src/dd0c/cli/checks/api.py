@@ -92,10 +92,16 @@ def look_at_parts(said: Answers) -> Iterator[Finding]:
     """Every process reports; those that have an item of health are judged there."""
     judged = {item["name"] for item in said.health or ()}
     for part in said.parts or ():
+        where = f"{part['kind']} on {part['host']} (process {part['pid']})"
+        for worker in part["facts"].get("workers", ()) if part["state"] == "alive" else ():
+            if how := worker.get("crash_loop"):
+                yield problem(
+                    f"worker {worker['slot']} of the {where} dies again and again: {how}",
+                    "its log says of what; the gateway goes on with the others",
+                )
         if part["state"] == "stale" and part["kind"] not in judged:
             yield warning(
-                f"{part['kind']} on {part['host']} (process {part['pid']})"
-                f" was not heard of for {part['silent_s']:.0f} s",
+                f"{where} was not heard of for {part['silent_s']:.0f} s",
                 "it was killed, hangs, or does not reach the database: see its log",
             )
     if said.parts is not None:

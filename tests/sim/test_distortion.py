@@ -102,6 +102,13 @@ def test_bodies_that_are_no_json(gpt: openai.OpenAI, claude: anthropic.Anthropic
             message(claude, fault)
 
 
+def test_errors_that_are_no_json(gpt: openai.OpenAI) -> None:
+    """An error's body can be broken too, of a stream as well: the SDK reports its status."""
+    with pytest.raises(openai.InternalServerError) as caught:
+        chat(gpt, "500;malformed_json;gzip", stream=True)
+    assert isinstance(caught.value.body, str)
+
+
 def test_streams_without_an_event(gpt: openai.OpenAI, claude: anthropic.Anthropic) -> None:
     """A stream may end before it began: no event and no error."""
     assert received(chat(gpt, "empty_body", stream=True)) == ([], None)

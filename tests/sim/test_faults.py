@@ -267,6 +267,8 @@ def test_fragments(gpt: openai.OpenAI, claude: anthropic.Anthropic, stream: bool
         "echo_key=moon",
         "gzip=maybe",
         "profile=",
+        "429;tokens=5",
+        "500;cut_after=1;double_finish",
     ],
 )
 def test_wrong_faults_are_refused(gpt: openai.OpenAI, text: str) -> None:

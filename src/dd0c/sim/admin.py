@@ -5,18 +5,30 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dd0c.base import telemetry
 from dd0c.base.errors import Error, NotFound
-from dd0c.sim import scenarios
+from dd0c.sim import metrics, scenarios
 from dd0c.sim.faults import FAULTS
 from dd0c.sim.http import Answer, Request, encode
 from dd0c.sim.prompt_cache import PromptCache
 from dd0c.sim.simulator import Simulator
 
 PREFIX = "/_sim/"
+STATUS = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+def is_asked(path: str) -> bool:
+    """Whether the path is the simulator's own, not a provider's."""
+    return path.startswith(PREFIX) or path in STATUS
 
 
 def respond(simulator: Simulator, request: Request, body: bytes) -> Answer:
-    """The answer to a request under /_sim/."""
+    """The answer to a request about the simulator itself. It is ready as soon as it answers."""
+    if request.path == "/metrics":
+        text = metrics.render(simulator)
+        return Answer(200, b"", b"x-request-id", text, media_type=telemetry.CONTENT_TYPE.encode())
+    if request.path in STATUS:
+        return _answer(200, {"status": "ok"})
     try:
         return _answer(200, _act(simulator, request, body))
     except Error as error:

@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, request: Request, body: bytes) -> None:
         simulator = self._simulator
         self._keep_alive = request.keep_alive
-        if request.path.startswith(admin.PREFIX):
+        if admin.is_asked(request.path):
             self._leave_out()
             answer = admin.respond(simulator, request, body)
             self._transport.write(head(answer, request, int(time.time())) + answer.body)

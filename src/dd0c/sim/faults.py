@@ -149,7 +149,12 @@ def parse(text: str) -> Faults:
         values[name] = _convert(fault, value) if has_value else fault.default
         if values[name] is None:
             raise InvalidInput(f"the fault {name} needs a value in {fault.unit}")
-    return Faults(**values) if values else NONE
+    faults = Faults(**values) if values else NONE
+    if faults.status is not None and faults.replay is None:
+        beside = lacking(faults, frozenset({"body", "1.1"}))
+        if beside:
+            raise InvalidInput(f"an error with status {faults.status} cannot show {beside[0].name}")
+    return faults
 
 
 def _convert(fault: Fault, value: str) -> int | float | str | bool:
@@ -176,7 +181,9 @@ def _convert(fault: Fault, value: str) -> int | float | str | bool:
 
 
 def lacking(faults: Faults, traits: frozenset[str]) -> list[Fault]:
-    """The faults that a request with these traits cannot show."""
+    """The faults that a request with these traits cannot show. An error is never a stream."""
+    if faults.status is not None and faults.replay is None:
+        traits = traits & {"1.1"} | {"body"}
     return [row for row in faults.asked() if row.needs and row.needs not in traits]
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 Schema = dict[str, Any]
 DEPTH_MAX: Final = 24
+STEPS_MAX: Final = 20_000  # values tried for one instance: recursion may branch at every depth
+SIZE_MAX: Final = 10_000  # items or characters that a schema may demand
 DEPTH_OF_CHOICE: Final = 3  # from here on the last alternative is taken: it tends to be null
 REFUSED: Final = ("not", "if", "dependentSchemas", "dependentRequired", "propertyNames", "contains")
 FORMATS: Final = {
@@ -50,17 +54,21 @@ def make(schema: Schema, name: str = "answer") -> Any:
         raise Unsatisfied(f"{name}: the schema is malformed: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where in the schema we are: the root for references, a name for texts, a number for items
-    that must differ."""
+    that must differ, and the steps taken so far, one sequence for all places."""
 
-    def __init__(self, root: Schema, name: str, number: int = 0, depth: int = 0) -> None:
-        self.root, self.name, self.number, self.depth = root, name, number, depth
-        if depth > DEPTH_MAX:
-            raise Unsatisfied(f"{name}: the schema has no end")
+    root: Schema
+    name: str
+    number: int = 0
+    depth: int = 0
+    steps: Iterator[int] = field(default_factory=count)
 
     def inside(self, name: str, number: int = 0) -> _Place:
-        return _Place(self.root, name, number, self.depth + 1)
+        if self.depth > DEPTH_MAX or next(self.steps) > STEPS_MAX:
+            raise Unsatisfied(f"{name}: the schema has no end")
+        return _Place(self.root, name, number, self.depth + 1, self.steps)
 
 
 def _make(schema: Any, place: _Place) -> Any:
@@ -150,6 +158,8 @@ def _object(schema: Schema, place: _Place) -> Schema:
     names += [n for n in known if n not in names][
         : max(0, schema.get("minProperties", 0) - len(names))
     ]
+    if not all(isinstance(name, str) for name in names):
+        raise Unsatisfied(f"{place.name}: names in `required` are texts")
     return {n: _make(known.get(n, {}), place.inside(n, place.number)) for n in names}
 
 
@@ -157,6 +167,8 @@ def _array(schema: Schema, place: _Place) -> list[Any]:
     first = schema.get("prefixItems", [])
     size = max(schema.get("minItems", 0), min(1, schema.get("maxItems", 1)), len(first))
     rest = schema.get("items", {})
+    if size > SIZE_MAX:
+        raise Unsatisfied(f"{place.name}: {size} items are too many")
     return [
         _make(first[n] if n < len(first) else rest, place.inside(place.name, n))
         for n in range(size)
@@ -165,6 +177,8 @@ def _array(schema: Schema, place: _Place) -> list[Any]:
 
 def _string(schema: Schema, place: _Place) -> str:
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+    if least > min(most, SIZE_MAX):
+        raise Unsatisfied(f"{place.name}: no text is that long")
     if "pattern" in schema:
         for text in (*FORMATS.values(), *SAMPLES.split(), "simulated text"):
             if re.search(schema["pattern"], text) and least <= len(text) <= most:

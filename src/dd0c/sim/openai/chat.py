@@ -209,7 +209,7 @@ def _stream(common: dict[str, Any], said: list[tuple[Reply, str]], usage: dict[s
         return data_event(common | {"choices": [choice]} | rest)
 
     def run(index: int, delta: dict[str, Any], pieces: tuple[str, ...]) -> Run:
-        before, after = chunk(index, delta).split(encode(SLOT))
+        before, _, after = chunk(index, delta).rpartition(encode(SLOT))  # a name may hold it too
         return Run(before, pieces, after)
 
     opening: list[bytes | Run] = []

@@ -51,6 +51,8 @@ def _prompts(completion: Completion) -> list[str | Tokens]:
     given = completion.prompt
     if isinstance(given, str):
         return [given]
+    if not given:
+        raise Refusal(400, "Invalid value for 'prompt': it must not be empty.", param="prompt")
     numbers = [item for item in given if isinstance(item, int)]
     if numbers and len(numbers) < len(given):
         raise Refusal(400, "Invalid value for 'prompt': texts and tokens mixed.", param="prompt")
@@ -123,7 +125,7 @@ def _stream(common: dict[str, Any], said: list[tuple[Reply, str]], usage: dict[s
     for index, (reply, echo) in enumerate(said):
         if echo:
             parts.append(chunk(index, echo))
-        before, after = chunk(index, SLOT).split(encode(SLOT))
+        before, _, after = chunk(index, SLOT).rpartition(encode(SLOT))  # a name may hold it too
         parts.append(Run(before, reply.pieces, after))
         closing.append(chunk(index, "", _reason(reply)))
     finish = closing[0]

@@ -32,7 +32,7 @@ class Signals:
         self._woken, self._wake = socket.socketpair()
         for end in (self._woken, self._wake):
             end.setblocking(False)
-        self._at_terminal = _has_terminal()
+        self._at_terminal = has_terminal()
         self._outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
         self._previous = {one: signal.signal(one, self._arrived) for one in WATCHED}
         self._previous_fd = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
@@ -53,7 +53,7 @@ class Signals:
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if number in STOPS:
             self.stops += 1
-        elif number == signal.SIGHUP and self._at_terminal and not _has_terminal():
+        elif number == signal.SIGHUP and self._at_terminal and not has_terminal():
             self._at_terminal = False
             self.stops += not self._outlives_terminal
         elif number == signal.SIGHUP:
@@ -66,7 +66,7 @@ class Signals:
             self._woken.recv(4096)
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Whether this process has a terminal that controls it: none under a service manager."""
     try:
         os.close(os.open(TERMINAL, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))

@@ -23,7 +23,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from dd0c.base import process
+from dd0c.app.signals import has_terminal
+from dd0c.base import notify, process
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.products.route.gateway import handover
 from dd0c.products.route.gateway.handover import Handover
@@ -31,18 +32,8 @@ from dd0c.products.route.gateway.handover import Handover
 CHECK = "--check"
 REHEARSAL_MAX_S = 30.0
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
-TERMINAL = "/dev/tty"
 
 log = logging.getLogger(__name__)
-
-
-def has_terminal() -> bool:
-    """Whether this process has a terminal that controls it: none under a service manager."""
-    try:
-        os.close(os.open(TERMINAL, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(slots=True)
@@ -68,6 +59,7 @@ class Succession:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            notify.reloading()
             try:
                 await self._rehearse()
                 if self._asked.is_set():  # once more meanwhile: settings may be others by now
@@ -78,6 +70,7 @@ class Succession:
             except (Error, OSError) as error:
                 log.warning("not reloaded, everything goes on as it was: %s", error)
                 self.refused(error if isinstance(error, Error) else SetupError(str(error)))
+                notify.ready()
 
     async def _rehearse(self) -> None:
         """Have a child of the new program look at everything that a start needs."""

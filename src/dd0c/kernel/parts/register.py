@@ -20,7 +20,8 @@ async def beat(tx: Transaction, part: Part, facts: Mapping[str, Any]) -> None:
     await tx.execute(
         "INSERT INTO kernel.parts (id, kind, host, pid, version, started_at, facts)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
-        " SET seen_at = now(), stopped_at = NULL, facts = excluded.facts",
+        " SET seen_at = now(), stopped_at = NULL, facts = excluded.facts,"
+        " version = excluded.version",
         (part.id, part.kind, part.host, part.pid, part.version, part.started_at, Jsonb(facts)),
     )
 

@@ -174,7 +174,7 @@ async def test_fewer_workers_serve_all_sockets(tmp_path: Path) -> None:
     doors = open_listeners("127.0.0.1", 0, 3)
     port = doors[0].getsockname()[1]
     queued = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
-    before = Handover(FORMAT, "", 1, "127.0.0.1", port, 0, 0, ())
+    before = Handover(FORMAT, "", 1, "127.0.0.1", port, 0, 0, (), b"", 0)
     async with running(worker(tmp_path), slots=1, doors=doors, before=before) as fleet:
         await until(lambda: fleet.ready)
         answers = await asyncio.gather(*(ask_alive(*one) for one in queued))

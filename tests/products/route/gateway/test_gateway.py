@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from dd0c.base.home import Home
+from dd0c.kernel.parts.part import State
+from dd0c.products.route.api import probes
 from tests.products.route.gateway.conftest import PROVIDER_KEY
 from tests.products.route.gateway.running import Running, ask, running_gateway, wait_for
 from tests.products.route.gateway.tenant import MANY_KEYS, Tenant, as_owner
@@ -97,6 +99,21 @@ def test_a_killed_worker_is_replaced_and_loses_no_queued_connection(
     gateway.wait_ready()
     assert not set(before) & set(gateway.workers())
     assert gateway.metric("dd0c_route_worker_restarts_total") == 2
+
+
+def test_a_worker_that_keeps_crashing_is_named(gateway: Running) -> None:
+    """Health, and with it `dd0c doctor`, says which worker dies, how often and of what (K-6)."""
+    for _ in range(3):
+        gateway.wait_ready()
+        os.kill(gateway.workers()[1], signal.SIGKILL)
+        wait_for(lambda: not gateway.readiness()["ready"], 5)
+    gateway.wait_ready()
+    facts = gateway.readiness()
+    assert facts["workers"][0]["crash_loop"] is None
+    verdict = probes.judge_gateway(probes.Gateway("h/1", State.ALIVE, facts))
+    assert verdict.status == "degraded"
+    assert "worker 1 crashes: 3 deaths in " in verdict.detail
+    assert "the last by signal 9" in verdict.detail
 
 
 def test_a_silent_worker_is_not_waited_for(gateway: Running) -> None:

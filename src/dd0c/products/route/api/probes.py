@@ -34,6 +34,7 @@ PRICES_DEGRADED_DAYS = 60
 DISK_FREE_BYTES_MIN = 1_000_000_000
 
 _START = "start `dd0c gateway`; with `dd0c up`, see log/gateway.log in the home"
+_CRASHING = "the gateway's log says what its workers die of; report it"
 _SHIPPING = "is the database slow or away? the gateway's log says what it answers"
 _FOLLOWING = "the gateway's log says why it does not reach the database"
 _PRICES = "install a newer dd0c: new models have no price, changed prices are wrong"
@@ -121,6 +122,10 @@ def judge_gateway(gateway: Gateway) -> Verdict:
     workers = facts.get("workers", [])
     ready = sum(bool(worker.get("ready")) for worker in workers)
     seen = f"{name}: {ready} of {len(workers)} workers ready"
+    for worker in workers:
+        if worker.get("crash_loop"):
+            told = f"{seen}; worker {worker['slot']} crashes: {worker['crash_loop']}"
+            return Verdict("degraded" if ready else "failing", told, _CRASHING)
     if not ready:
         return Verdict("failing", seen, _START)
     return Verdict("degraded" if ready < len(workers) else "ok", seen, _START)

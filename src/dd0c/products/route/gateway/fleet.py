@@ -120,10 +120,10 @@ class Fleet:
         self._elders = (
             {self._adopt(left): left.control for left in before.workers} if before else {}
         )
-        self._relieved = not self._elders
         self.retired = dict(before.counters) if before else {}
         self._restarts = before.restarts if before else 0
         self._steered = list(range(len(listeners))) if before is None else []
+        self.complete = asyncio.Event()  # once, when every slot has a worker that serves
         self._stopping = asyncio.Event()
 
     @property
@@ -191,16 +191,17 @@ class Fleet:
             worker.process.kill()
 
     async def settle(self) -> bool:
-        """Wait until workers have taken all they were told; False: one takes nothing."""
+        """Wait until workers have taken all they were told, and those that end are gone; False: one
+        takes nothing."""
         for _ in range(SETTLE_LOOKS):
-            if not any(worker.unsent for worker in self._workers()):
+            if all(worker.joined and not worker.unsent for worker in self._workers()):
                 return True
             await asyncio.sleep(0.01)
         return False
 
     def leave(self) -> tuple[Predecessor, ...]:
         """The workers, for the program that takes our place."""
-        return tuple(worker.leave() for worker in self._workers())
+        return tuple(worker.leave() for worker in self._workers() if worker.joined)
 
     def _workers(self) -> Iterator[Member]:
         yield from (slot.worker for slot in self.slots if slot.worker is not None)
@@ -278,12 +279,14 @@ class Fleet:
         match message:
             case PriceWanted():
                 self._on_price_wanted(message)
-            case WorkerReady() if not self._relieved and self.ready:
+            case WorkerReady() if self.ready and not self.complete.is_set():
+                self.complete.set()
                 self._relieve()
 
     def _relieve(self) -> None:
         """Ours serve: those before may go."""
-        self._relieved = True
+        if not self._elders:
+            return
         log.info("the workers of before the reload finish", extra={"workers": len(self._elders)})
         for elder in self._elders:
             elder.tell(Drain(self._drain_s, handed_over=True))

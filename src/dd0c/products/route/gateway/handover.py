@@ -30,8 +30,11 @@ class Predecessor(msgspec.Struct, frozen=True):
 
 
 class Handover(msgspec.Struct, frozen=True):
-    """Descriptors, and counts that must not begin anew. Fields are only ever added, with a default;
-    else `FORMAT` is raised, and the new program asks for a restart."""
+    """Descriptors, the row among the parts, and counts that must not begin anew.
+
+    Fields are only ever added, with a default; else `FORMAT` is raised, and the new program asks
+    for a restart.
+    """
 
     format: int
     version: str
@@ -41,6 +44,8 @@ class Handover(msgspec.Struct, frozen=True):
     lock: int
     admin: int
     listeners: tuple[int, ...]
+    part: bytes
+    started_us: int
     workers: tuple[Predecessor, ...] = ()
     counters: dict[str, float] = {}
     restarts: int = 0

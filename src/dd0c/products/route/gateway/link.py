@@ -39,6 +39,11 @@ class Link(asyncio.Protocol):
             self._transport.write(frame)
 
     @property
+    def open(self) -> bool:
+        """Whether it has been made and has not ended."""
+        return self._transport is not None and not self.closed.done()
+
+    @property
     def descriptor(self) -> int:
         """What it goes over, for a parent that takes it over."""
         assert self._transport is not None

@@ -98,6 +98,11 @@ class Member:
             self._link.send(frame or encode(message))
 
     @property
+    def joined(self) -> bool:
+        """Whether it is there; else it is still coming or going."""
+        return self._link.open
+
+    @property
     def unsent(self) -> int:
         """Bytes that it has not taken yet."""
         return self._link.unsent

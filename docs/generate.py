@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: settings, command line, API.
+"""Write docs/reference from the code: settings, command line, API, metrics.
 
 `python docs/generate.py` writes the files; `--check` exits 1 when one differs from the code.
 """
@@ -21,8 +21,12 @@ from dd0c.app.control import MANIFESTS
 from dd0c.base.settings import Settings
 from dd0c.cli import exits
 from dd0c.cli.main import dd0c
+from dd0c.kernel.jobs import metrics as job_metrics
 from dd0c.kernel.web import app as web
+from dd0c.kernel.web import metrics as control_metrics
 from dd0c.kernel.web import openapi
+from dd0c.products.route.gateway import metrics as gateway_metrics
+from dd0c.sim import metrics as sim_metrics
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -102,10 +106,54 @@ def _needed(operation: dict[str, Any]) -> str:
     return f"`{permission}`" if permission else "any key"
 
 
+CATALOGUES = {
+    "Gateway": (
+        "Parent and workers together, at `/metrics` of the admin port (`DD0C_GATEWAY_ADMIN_PORT`):"
+        " loopback only, as providers and models are named.",
+        gateway_metrics.CATALOGUE,
+    ),
+    "Control server": (
+        "At `/metrics` of the console's port, for everybody who reaches it: no tenant, key, model"
+        " or provider is named.",
+        control_metrics.CATALOGUE,
+    ),
+    "Job worker": (
+        "At `/metrics` of its admin port (`DD0C_WORKER_ADMIN_PORT`): loopback only.",
+        job_metrics.CATALOGUE,
+    ),
+    "Simulator": ("At `/metrics` of its port.", sim_metrics.CATALOGUE),
+}
+
+
+def metrics() -> str:
+    """Every metric of every part."""
+    lines = [
+        "# Metrics",
+        "",
+        "Prometheus text. Where an admin port is 0 a free one is taken; `GET /api/v1/parts` tells"
+        " which. No label holds a key, a tenant or what a caller wrote.",
+    ]
+    for part, (where, catalogue) in CATALOGUES.items():
+        lines += [
+            "",
+            f"## {part}",
+            "",
+            where,
+            "",
+            "| name | kind | labels | what |",
+            "|---|---|---|---|",
+        ]
+        for one in catalogue:
+            labels = ", ".join(f"`{label}`" for label in one.labels) or "—"
+            lines.append(f"| `{one.name}` | {one.kind} | {labels} | {one.help} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "cli.md": command_line,
     "api.md": api,
+    "metrics.md": metrics,
 }
 
 

@@ -14,11 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,7 +24,7 @@ import uvloop
 import dd0c
 from dd0c.app import entrance
 from dd0c.app.succession import Succession, receive
-from dd0c.base import home, notify, process
+from dd0c.base import admin, home, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
@@ -37,16 +34,15 @@ from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
-from dd0c.kernel.parts.part import Part
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
-from dd0c.products.route.gateway import admin, handover, identity, listeners
+from dd0c.products.route.gateway import handover, identity, listeners
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
 from dd0c.products.route.gateway.handover import Handover
 from dd0c.products.route.gateway.identity import Identity
-from dd0c.products.route.gateway.parent import Gateway, until_done
+from dd0c.products.route.gateway.parent import Gateway
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
@@ -74,7 +70,7 @@ def main(settings: Settings) -> int:
             doors = listeners.open_listeners(
                 settings.gateway_host, settings.gateway_port, settings.worker_count
             )
-            counter = admin.open_door(settings.gateway_admin_port)
+            counter = admin.open_door(settings.gateway_admin_port, "DD0C_GATEWAY_ADMIN_PORT")
         else:
             doors = listeners.adopt(before.listeners, settings.worker_count)
             counter = socket.socket(fileno=before.admin)
@@ -147,29 +143,23 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
     async with AsyncExitStack() as stack:
-        written, part = Written(place, me, doors), _part(doors.before)
+        written = Written(place, me, doors)
         ledger = _Ledger(
             settings,
             me,
             prices,
             place=place,
-            part=part,
             facts=lambda: {**written.facts, **gateway.report().facts},
             stack=stack,
         )
         gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
         succession = Succession(
             settle=gateway.settle,
-            leave=lambda: _leave(doors, me, part, fleet),
+            leave=lambda: _leave(doors, me, fleet),
             refused=written.refused,
         )
         _listen_to_signals(gateway, succession)
-        watching = (
-            until_done(succession.run),
-            _tell_when_ready(fleet),
-            _end_without_supervisor(gateway),
-        )
-        for work in watching:
+        for work in (succession.run(), _end_without_supervisor(gateway)):
             stack.callback(asyncio.create_task(work).cancel)
         stack.callback(written.remove)
         written.write()
@@ -190,16 +180,7 @@ def _listen_to_signals(gateway: Gateway, succession: Succession) -> None:
     receive()
 
 
-def _part(before: Handover | None) -> Part:
-    """This gateway among the parts; one that replaced itself goes on with its row."""
-    part = parts.this("gateway", SystemClock())
-    if before is None:
-        return part
-    started_at = datetime.fromtimestamp(before.started_us / 1_000_000, UTC)
-    return replace(part, id=uuid.UUID(bytes=before.part), started_at=started_at)
-
-
-def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet) -> Handover:
+def _leave(doors: Doors, me: Identity, fleet: Fleet) -> Handover:
     host, port = doors.callers[0].getsockname()[:2]
     return Handover(
         format=handover.FORMAT,
@@ -210,8 +191,6 @@ def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet) -> Handover:
         lock=me.lock,
         admin=doors.admin.fileno(),
         listeners=tuple(door.fileno() for door in doors.callers),
-        part=part.id.bytes,
-        started_us=int(part.started_at.timestamp() * 1_000_000),
         workers=fleet.leave(),
         counters=fleet.retired,
         restarts=fleet.restarts,
@@ -264,7 +243,6 @@ class _Ledger:
         prices: PriceTable,
         *,
         place: Home,
-        part: Part,
         facts: heartbeat.Facts,
         stack: AsyncExitStack,
     ):
@@ -274,7 +252,7 @@ class _Ledger:
         self._place = place
         self._facts = facts
         self._stack = stack
-        self._part = part
+        self._part = parts.this("gateway", SystemClock())
 
     async def open(self) -> Shipper:
         async with AsyncExitStack() as attempt:
@@ -312,11 +290,6 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
         )
 
     return spawn
-
-
-async def _tell_when_ready(fleet: Fleet) -> None:
-    await fleet.complete.wait()
-    notify.ready()
 
 
 async def _end_without_supervisor(gateway: Gateway) -> None:

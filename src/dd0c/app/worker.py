@@ -6,16 +6,19 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from functools import partial
 
 from dd0c.app import entrance
-from dd0c.base import process
+from dd0c.base import admin, process
+from dd0c.base.admin import Report
 from dd0c.base.clock import SystemClock
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, roles
-from dd0c.kernel.jobs import runner
+from dd0c.kernel.jobs import metrics, runner
 from dd0c.kernel.jobs.job import Job
+from dd0c.kernel.jobs.runner import Told
 from dd0c.products.route import jobs as route
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
@@ -26,16 +29,23 @@ JOBS: tuple[Job, ...] = (*route.JOBS,)
 def main(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
     settings, place = entrance.enter(settings)
-    asyncio.run(_serve(settings, place))
+    with admin.open_door(settings.worker_admin_port, "DD0C_WORKER_ADMIN_PORT") as door:
+        asyncio.run(_serve(settings, place, door))
     return 0
 
 
-async def _serve(settings: Settings, place: Home) -> None:
+async def _serve(settings: Settings, place: Home, door: socket.socket) -> None:
     loop = asyncio.get_running_loop()
+    told = Told({"admin_url": f"http://{admin.HOST}:{door.getsockname()[1]}"})
+
+    def report() -> Report:
+        return Report(told.stats.ready, {}, told.stats.samples())
+
+    answering = await admin.listen(door, metrics.CATALOGUE, report)
     conninfo = address.conninfo(settings, roles.JOBS)
     judge = partial(entrance.refuse_unfit, place=place)
     work = asyncio.create_task(
-        runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge)
+        runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge, told=told)
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
@@ -47,5 +57,6 @@ async def _serve(settings: Settings, place: Home) -> None:
         work.cancel()
     orphaned.cancel()
     await asyncio.wait([work])
+    answering.close()
     if not work.cancelled():
         work.result()

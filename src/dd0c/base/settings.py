@@ -62,6 +62,11 @@ class Settings:
         "DD0C_GATEWAY_ADMIN_PORT",
         "Loopback port of the gateway parent (/metrics, /readyz); 0 picks a free one.",
     )
+    worker_admin_port: int = _setting(
+        0,
+        "DD0C_WORKER_ADMIN_PORT",
+        "Loopback port of the job worker (/metrics, /readyz); 0 picks a free one.",
+    )
     console_host: str = _setting(
         "127.0.0.1", "DD0C_CONSOLE_HOST", "Address the console and API listen on."
     )
@@ -134,8 +139,8 @@ class Settings:
     max_stale_s: float = _setting(
         86_400.0,
         "DD0C_MAX_STALE_S",
-        "Seconds that a gateway serves known keys while PostgreSQL is away, from memory or, after a "
-        "restart, from disk; a day, to outlast a night. A key revoked meanwhile works so long.",
+        "Seconds that a gateway serves known keys while PostgreSQL is away, from memory or, after "
+        "a restart, from disk; a day, to outlast a night. A key revoked meanwhile works so long.",
     )
     log_format: str = _setting(
         "text", "DD0C_LOG_FORMAT", "`text` for people, `json` for machines; one line a record."
@@ -292,7 +297,7 @@ _NAMES = {int: "a whole number", float: "a number", str: "a text"}
 
 
 def _check(s: Settings) -> None:
-    for name in ("gateway_port", "console_port", "gateway_admin_port"):
+    for name in ("gateway_port", "console_port", "gateway_admin_port", "worker_admin_port"):
         if not 0 <= getattr(s, name) <= 65535:
             raise SetupError(f"{name} must be between 0 and 65535, not {getattr(s, name)}")
     _refuse_shared_ports(s)

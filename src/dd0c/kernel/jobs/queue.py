@@ -8,6 +8,7 @@ already. What is done is deleted at once, what failed is kept a week to be looke
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from procrastinate import App, PsycopgConnector, exceptions
@@ -16,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dd0c.base.secrets import Secret
 from dd0c.kernel.jobs.job import Job, Work
+from dd0c.kernel.jobs.metrics import Stats
 
 SCHEMA_OPTION = "-c search_path=jobs"
 CONNECTIONS_MAX = 4
@@ -40,12 +42,18 @@ def open_queue(conninfo: Secret, size: int = CONNECTIONS_MAX) -> App:
 
 
 def add_jobs(
-    app: App, jobs: Iterable[Job], work: Work, *, stalled_after_s: float = STALLED_AFTER_S
+    app: App,
+    jobs: Iterable[Job],
+    work: Work,
+    stats: Stats,
+    *,
+    stalled_after_s: float = STALLED_AFTER_S,
 ) -> None:
     """Make a task of every job, and add the upkeep."""
 
     async def put_back(_: Work) -> None:
         await put_back_stalled(app, stalled_after_s)
+        stats.queue = await _measure(app)
 
     async def forget(_: Work) -> None:
         await app.job_manager.delete_old_jobs(
@@ -64,14 +72,25 @@ def add_jobs(
         Job(FORGET, forget, cron="17 * * * *", timeout_s=300),
     )
     for job in (*own, *jobs):
-        _add(app, job, work)
+        _add(app, job, work, stats)
 
 
-def _add(app: App, job: Job, work: Work) -> None:
+def _add(app: App, job: Job, work: Work, stats: Stats) -> None:
     async def run(timestamp: int | None = None) -> None:
         """`timestamp` is the moment a periodic run was due."""
-        async with asyncio.timeout(job.timeout_s):
-            await job.run(work)
+        begun, outcome = time.monotonic(), "failed"
+        try:
+            async with asyncio.timeout(job.timeout_s):
+                await job.run(work)
+            outcome = "done"
+        except TimeoutError:
+            outcome = "timeout"
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            stats.observe(job.name, outcome, time.monotonic() - begun)
 
     task = app.task(name=job.name, queueing_lock=job.name)(run)
     if job.cron is not None:
@@ -95,3 +114,13 @@ async def put_back_stalled(app: App, stalled_after_s: float) -> None:
             await app.job_manager.retry_job(job)
         except exceptions.UniqueViolation:  # the same job waits already
             await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)
+
+
+async def _measure(app: App) -> dict[str, int]:
+    """How many runs are in each state of interest."""
+    row = await app.connector.execute_query_one_async(
+        "SELECT count(*) FILTER (WHERE status = 'todo') AS todo,"
+        " count(*) FILTER (WHERE status = 'doing') AS doing,"
+        " count(*) FILTER (WHERE status = 'failed') AS failed FROM procrastinate_jobs"
+    )
+    return {str(state): int(count) for state, count in row.items()}

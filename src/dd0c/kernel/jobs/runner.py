@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import psycopg
 from procrastinate import exceptions
@@ -19,6 +19,7 @@ from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import Pool, open_pool
 from dd0c.kernel.jobs import queue
 from dd0c.kernel.jobs.job import Job, Work
+from dd0c.kernel.jobs.metrics import Stats
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
 from dd0c.kernel.parts.part import Part
@@ -38,6 +39,14 @@ class Pace:
     concurrency: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a worker tells of itself: facts to the other parts, numbers on its admin port."""
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    stats: Stats = field(default_factory=Stats)
+
+
 async def serve(
     settings: Settings,
     conninfo: Secret,
@@ -46,17 +55,19 @@ async def serve(
     pace: Pace | None = None,
     *,
     refuse_unfit: Callable[[Pool], Awaitable[None]],
+    told: Told | None = None,
 ) -> None:
     """Run jobs. Cancelled once, running jobs get `drain_s` to finish; twice, and they are cut.
 
     SetupError when `refuse_unfit` says that the database is not to be served from.
     """
+    told = told or Told()
     me = parts.this("worker", clock)
     away = False
     while True:
         try:
             await _judge(conninfo, refuse_unfit)
-            await _serve_once(settings, conninfo, jobs, clock, pace or Pace(), me=me)
+            await _serve_once(settings, conninfo, jobs, clock, pace or Pace(), me=me, told=told)
             away = False
         except SetupError:
             raise
@@ -83,19 +94,22 @@ async def _serve_once(
     pace: Pace,
     *,
     me: Part,
+    told: Told,
 ) -> None:
     """Run one worker; it returns when it lost the database."""
     async with contextlib.AsyncExitStack() as stack:
         pool = await open_pool(conninfo, roles.JOBS, POOL_SIZE)
         stack.push_async_callback(pool.close)
-        await stack.enter_async_context(heartbeat.reporting(pool, me, dict))
+        await stack.enter_async_context(heartbeat.reporting(pool, me, lambda: told.facts))
         app = queue.open_queue(conninfo)
         work = Work(settings, pool, clock)
-        queue.add_jobs(app, jobs, work, stalled_after_s=pace.stalled_after_s)
+        queue.add_jobs(app, jobs, work, told.stats, stalled_after_s=pace.stalled_after_s)
         await stack.enter_async_context(app.open_async())
         for job in jobs:
             if job.at_start:
                 await queue.defer(app, job.name)
+        told.stats.ready = True
+        stack.callback(setattr, told.stats, "ready", False)
         await app.run_worker_async(
             concurrency=pace.concurrency,
             install_signal_handlers=False,

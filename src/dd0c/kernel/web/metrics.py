@@ -4,36 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dd0c.base.telemetry import Metric
 from dd0c.kernel.db.pool import Pool
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+REQUESTS = Metric(
+    "dd0c_http_requests_total",
+    "counter",
+    "Requests to the control server; status 0: the client left before an answer.",
+    ("method", "route", "status"),
+)
+DURATION = Metric(
+    "dd0c_http_request_seconds",
+    "histogram",
+    "Time until the whole answer was handed to the socket.",
+    ("route",),
+)
+_POOL_FAMILIES = {
+    Metric("dd0c_database_connections", "gauge", "Open connections.", ("pool",)): "pool_size",
+    Metric(
+        "dd0c_database_connections_idle", "gauge", "Connections nobody uses now.", ("pool",)
+    ): "pool_available",
+    Metric(
+        "dd0c_database_requests_waiting", "gauge", "Tasks that wait for a connection.", ("pool",)
+    ): "requests_waiting",
+}
+CATALOGUE = (
+    REQUESTS,
+    DURATION,
+    *_POOL_FAMILIES,
+    Metric("process_cpu_seconds_total", "counter", "Processor time of the control server."),
+    Metric("process_resident_memory_bytes", "gauge", "Its resident memory."),
+    Metric("process_virtual_memory_bytes", "gauge", "Its virtual memory."),
+    Metric("process_start_time_seconds", "gauge", "When it started, in Unix seconds."),
+    Metric("process_open_fds", "gauge", "Its open descriptors."),
+    Metric("process_max_fds", "gauge", "How many it may open."),
+)
 
 
 class Metrics:
     """Counts requests by route template, never by path: ids in paths would make endless series."""
 
     def __init__(self, pools: Iterable[Pool]):
+        disable_created_metrics()  # a second series for each, which says nothing
         self._registry = CollectorRegistry()
         self._requests = Counter(
-            "dd0c_http_requests",
-            "Requests to the control server.",
-            ("method", "route", "status"),
-            registry=self._registry,
+            REQUESTS.name, REQUESTS.help, REQUESTS.labels, registry=self._registry
         )
         self._seconds = Histogram(
-            "dd0c_http_request_seconds",
-            "Time until the whole answer was handed to the socket.",
-            ("route",),
-            buckets=SECONDS,
-            registry=self._registry,
+            DURATION.name, DURATION.help, DURATION.labels, buckets=SECONDS, registry=self._registry
         )
         self._registry.register(_Pools(tuple(pools)))
         ProcessCollector(registry=self._registry)
@@ -66,13 +101,9 @@ class _Pools(Collector):
     def __init__(self, pools: tuple[Pool, ...]):
         self._pools = pools
 
-    def collect(self) -> Iterator[Metric]:
-        for name, key, text in (
-            ("dd0c_database_connections", "pool_size", "Open connections."),
-            ("dd0c_database_connections_idle", "pool_available", "Connections nobody uses now."),
-            ("dd0c_database_requests_waiting", "requests_waiting", "Tasks waiting for one."),
-        ):
-            family = GaugeMetricFamily(name, text, labels=["pool"])
+    def collect(self) -> Iterator[Family]:
+        for metric, key in _POOL_FAMILIES.items():
+            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             for pool in self._pools:
                 family.add_metric([pool.name], pool.get_stats().get(key, 0))
             yield family

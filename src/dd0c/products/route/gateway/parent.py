@@ -16,9 +16,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from dd0c.base import admin
 from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
-from dd0c.products.route.gateway import admin
+from dd0c.products.route.gateway import metrics
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
@@ -76,7 +77,7 @@ class Gateway:
 
     async def run(self, door: socket.socket) -> None:
         """Serve; `door` is for the admin port. SetupError: unsafe database."""
-        server = await admin.listen(door, self.report)
+        server = await admin.listen(door, metrics.CATALOGUE, self.report)
         working = asyncio.create_task(self._work())
         serving = asyncio.create_task(self._fleet.run())
         await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
@@ -114,13 +115,13 @@ class Gateway:
     async def _work(self) -> None:
         """Follow, ship and watch the spool until the workers are gone and what they left is in."""
         loops = [
-            asyncio.create_task(until_done(self._watch_spool)),
-            asyncio.create_task(until_done(self._standby.keep)),
+            asyncio.create_task(_until_done(self._watch_spool)),
+            asyncio.create_task(_until_done(self._standby.keep)),
         ]
         try:
             self._shipper = shipper = await self._begin()
-            loops.append(asyncio.create_task(until_done(self._feed.run)))
-            await until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
+            loops.append(asyncio.create_task(_until_done(self._feed.run)))
+            await _until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
             await self._standby.save()
         finally:
             for loop in loops:
@@ -183,18 +184,16 @@ class Gateway:
                 "disk_free_bytes": shutil.disk_usage(self._settings.home).free,
                 "prices": {"source": SOURCE, "as_of": None if AS_OF is None else str(AS_OF)},
             },
-            counters={
+            samples={
                 **fleet.counters(),
                 "dd0c_route_worker_restarts_total": fleet.restarts,
-                **self._ledger_counters(),
-            },
-            gauges={
+                **self._ledger_samples(),
                 **fleet.gauges(),
                 "dd0c_route_workers": len(fleet.slots),
                 "dd0c_route_workers_ready": sum(slot.ready for slot in fleet.slots),
                 "dd0c_route_keys": configuration.key_count,
                 "dd0c_route_snapshot_version": configuration.version,
-                "dd0c_route_snapshot_age_seconds": -1.0 if age_s is None else age_s,
+                **({} if age_s is None else {"dd0c_route_snapshot_age_seconds": age_s}),
                 "dd0c_route_database_away": float(feed.away is not False),
                 "dd0c_route_spool_backlog_bytes": backlog,
                 "dd0c_route_spool_full": float(configuration.spool_full),
@@ -205,7 +204,7 @@ class Gateway:
         waiting = self._shipper or self._ledger
         return waiting.backlog_bytes()
 
-    def _ledger_counters(self) -> dict[str, float]:
+    def _ledger_samples(self) -> dict[str, float]:
         if self._shipper is None:
             return {}
         counts = self._shipper.counts
@@ -213,6 +212,7 @@ class Gateway:
             "dd0c_route_ledger_rows_total": counts.rows,
             "dd0c_route_ledger_lost_total": counts.lost,
             "dd0c_route_ledger_failures_total": counts.failures,
+            "dd0c_route_spool_lag_seconds": self._shipper.backlog_age_s(),
             "dd0c_route_spool_torn_total": counts.torn,
             "dd0c_route_spool_rejected_total": counts.rejected,
         }
@@ -230,7 +230,7 @@ class Gateway:
             await asyncio.sleep(SPOOL_CHECK_S)
 
 
-async def until_done(work: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
     """Start a loop of the parent again when it fails: a bug in one must not end the workers."""
     while True:
         try:

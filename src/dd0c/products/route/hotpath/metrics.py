@@ -6,42 +6,139 @@ from collections import defaultdict
 
 import msgspec
 
+from dd0c.base.telemetry import Histogram, Metric, sample
+from dd0c.products.route.hotpath.snapshot import Price, Provider
 from dd0c.products.route.hotpath.tariff import BUCKETS
-from dd0c.products.route.models import NO_USAGE, EndReason, Usage
+from dd0c.products.route.models import NO_USAGE, AttemptClosed
+
+MODELS_MAX = 200  # pairs of provider and model with series of their own
+PROVIDERS_MAX = 50
+OTHER = "other"
+TENANTS = "of an organisation"  # its providers' names are its own business
+
+CATALOGUE = (
+    Metric(
+        "dd0c_route_requests_total",
+        "counter",
+        "Requests answered; status 0: the caller left before.",
+        ("endpoint", "status"),
+    ),
+    Metric(
+        "dd0c_route_attempts_total",
+        "counter",
+        "Calls to providers, by how they ended.",
+        ("provider", "end_reason"),
+    ),
+    Metric(
+        "dd0c_route_attempt_seconds",
+        "histogram",
+        "From sending to the end of the provider's answer.",
+        ("provider",),
+    ),
+    Metric(
+        "dd0c_route_first_byte_seconds",
+        "histogram",
+        "From sending to the provider's first byte.",
+        ("provider",),
+    ),
+    Metric(
+        "dd0c_route_tokens_total",
+        "counter",
+        "Tokens as providers counted them, in disjoint buckets.",
+        ("provider", "model", "bucket"),
+    ),
+    Metric(
+        "dd0c_route_cost_usd_total",
+        "counter",
+        "Cost of attempts in dollars, simulated ones too; the ledger is exact, this is a float.",
+        ("provider", "model"),
+    ),
+    Metric(
+        "dd0c_route_unpriced_attempts_total",
+        "counter",
+        "Attempts whose cost is not known, by the reason.",
+        ("reason",),
+    ),
+    Metric("dd0c_route_spool_records_total", "counter", "Records written to the spool."),
+    Metric("dd0c_route_connections", "gauge", "Open connections of callers."),
+    Metric("dd0c_route_requests_open", "gauge", "Requests that are being served."),
+    Metric("dd0c_route_upstream_connections", "gauge", "Open connections to providers."),
+    Metric("dd0c_route_upstream_connections_idle", "gauge", "Those that wait for a request."),
+)
 
 
 class Metrics:
-    """Everything counted since the start. Labels come from closed sets: paths of ours, statuses,
-    names of providers; never from what a caller writes."""
+    """Everything counted since the start. Labels come from closed sets, and what could still grow
+    is bounded: the parent takes a megabyte of it at most."""
 
     def __init__(self) -> None:
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._attempts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._tokens: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._cost_pico: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._unpriced: defaultdict[str, int] = defaultdict(int)
+        self._seconds = Histogram("dd0c_route_attempt_seconds", "provider")
+        self._first_byte = Histogram("dd0c_route_first_byte_seconds", "provider")
+        self._providers: set[str] = set()
+        self._models: set[tuple[str, str]] = set()
 
     def request(self, endpoint: str, status: int) -> None:
         """A request was answered; status 0: its caller left before."""
         self._requests[endpoint, status] += 1
 
-    def attempt(self, provider: str, end: EndReason, usage: Usage) -> None:
+    def attempt(self, provider: Provider, price: Price | None, record: AttemptClosed) -> None:
         """An attempt has ended."""
-        self._attempts[provider, end] += 1
-        if usage is NO_USAGE:
+        name = self._name(provider)
+        self._attempts[name, record.end_reason] += 1
+        self._seconds.observe(name, record.total_us / 1e6)
+        if record.first_byte_us is not None:
+            self._first_byte.observe(name, record.first_byte_us / 1e6)
+        if record.cost_reason is not None:
+            self._unpriced[record.cost_reason] += 1
+        if record.usage is NO_USAGE:
             return
-        for bucket, count in zip(BUCKETS, msgspec.structs.astuple(usage), strict=True):
+        pair = name, self._model(name, price)
+        if record.cost_pico is not None:
+            self._cost_pico[pair] += record.cost_pico
+        for bucket, count in zip(BUCKETS, msgspec.structs.astuple(record.usage), strict=True):
             if count:
-                self._tokens[provider, bucket] += count
+                self._tokens[(*pair, bucket)] += count
+
+    def _name(self, provider: Provider) -> str:
+        if provider.org is not None:
+            return TENANTS
+        if provider.name not in self._providers and len(self._providers) >= PROVIDERS_MAX:
+            return OTHER
+        self._providers.add(provider.name)
+        return provider.name
+
+    def _model(self, provider: str, price: Price | None) -> str:
+        """A name that the price table knows: callers may invent others without end."""
+        if price is None:
+            return OTHER
+        pair = provider, price.model
+        if pair not in self._models and len(self._models) >= MODELS_MAX:
+            return OTHER
+        self._models.add(pair)
+        return price.model
 
     def counters(self) -> dict[str, float]:
         """All counters by their name with labels."""
         named: dict[str, float] = {}
         for (endpoint, status), count in self._requests.items():
-            labels = f'{{endpoint="{endpoint}",status="{status}"}}'
-            named["dd0c_route_requests_total" + labels] = count
+            labels = {"endpoint": endpoint, "status": status}
+            named[sample("dd0c_route_requests_total", labels)] = count
         for (provider, end), count in self._attempts.items():
-            labels = f'{{provider="{provider}",end_reason="{end}"}}'
-            named["dd0c_route_attempts_total" + labels] = count
-        for (provider, bucket), count in self._tokens.items():
-            labels = f'{{provider="{provider}",bucket="{bucket}"}}'
-            named["dd0c_route_tokens_total" + labels] = count
+            labels = {"provider": provider, "end_reason": str(end)}
+            named[sample("dd0c_route_attempts_total", labels)] = count
+        for (provider, model, bucket), count in self._tokens.items():
+            labels = {"provider": provider, "model": model, "bucket": bucket}
+            named[sample("dd0c_route_tokens_total", labels)] = count
+        for (provider, model), pico in self._cost_pico.items():
+            labels = {"provider": provider, "model": model}
+            named[sample("dd0c_route_cost_usd_total", labels)] = pico / 10**12
+        for reason, count in self._unpriced.items():
+            named[sample("dd0c_route_unpriced_attempts_total", {"reason": reason})] = count
+        named.update(self._seconds.samples())
+        named.update(self._first_byte.samples())
         return named

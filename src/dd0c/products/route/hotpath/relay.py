@@ -272,7 +272,7 @@ class Relay:
             self._plane.owe(record)
             raise
         crash_point("after_close_record")
-        self._plane.metrics.attempt(provider.name, self._end, self._bill.usage)
+        self._plane.metrics.attempt(provider, price, record)
 
     def _retry(self, _: Event) -> None:
         self._attempt += 1

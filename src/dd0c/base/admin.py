@@ -1,6 +1,8 @@
-"""The admin port: `/livez`, `/readyz` and `/metrics` of the whole gateway, on loopback only.
+"""The admin port of a part: `/livez`, `/readyz` and `/metrics`, on loopback only.
 
-Three fixed answers to GET need no web framework, whose memory every gateway would pay for.
+Numbers name providers and models, which are nobody's business but the installation's: who wants
+them from another machine puts an agent or a proxy beside. Three fixed answers to GET need no web
+framework, whose memory every part would pay for.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dd0c.base import telemetry
 from dd0c.base.errors import SetupError
+from dd0c.base.telemetry import Metric
 
 HOST = "127.0.0.1"
 HEAD_BYTES_MAX = 8192
@@ -25,33 +29,36 @@ _STATUS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the port tells: whether all workers serve, the facts behind that, and the numbers."""
+    """What the port tells: whether the part serves, the facts behind that, and the numbers."""
 
     ready: bool
     facts: Mapping[str, Any]
-    counters: Mapping[str, float]
-    gauges: Mapping[str, float]
+    samples: Mapping[str, float]
 
 
-def open_door(port: int) -> socket.socket:
-    """The listening socket; port 0 picks a free one. SetupError when it is taken."""
+def open_door(port: int, setting: str) -> socket.socket:
+    """The listening socket; port 0 picks a free one. SetupError, which names the setting, when it
+    is taken."""
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
         raise SetupError(
             f"the admin port {port} on {HOST} cannot be listened on: {error.strerror}",
-            hint="stop what uses it, or choose another with DD0C_GATEWAY_ADMIN_PORT",
+            hint=f"stop what uses it, or choose another with {setting}",
         ) from None
 
 
-async def listen(door: socket.socket, report: Callable[[], Report]) -> asyncio.Server:
-    """Serve."""
-    answer = _Door(report).answer
+async def listen(
+    door: socket.socket, catalogue: Iterable[Metric], report: Callable[[], Report]
+) -> asyncio.Server:
+    """Serve; of the samples those are shown that the catalogue declares."""
+    answer = _Door(tuple(catalogue), report).answer
     return await asyncio.start_server(answer, sock=door, limit=HEAD_BYTES_MAX)
 
 
 class _Door:
-    def __init__(self, report: Callable[[], Report]):
+    def __init__(self, catalogue: tuple[Metric, ...], report: Callable[[], Report]):
+        self._catalogue = catalogue
         self._report = report
         self._free = CONNECTIONS_MAX
 
@@ -76,28 +83,16 @@ class _Door:
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if method != b"GET":
             return _response(405, "text/plain", "only GET\n")
-        report = self._report()
         if path == b"/livez":
             return _response(200, "text/plain", "alive\n")
+        report = self._report()
         if path == b"/readyz":
             body = json.dumps({"ready": report.ready, **report.facts}) + "\n"
             return _response(200 if report.ready else 503, "application/json", body)
         if path == b"/metrics":
-            text = _exposition("counter", report.counters) + _exposition("gauge", report.gauges)
-            return _response(200, "text/plain; version=0.0.4", text)
+            text = telemetry.exposition(self._catalogue, report.samples)
+            return _response(200, telemetry.CONTENT_TYPE, text)
         return _response(404, "text/plain", "try /readyz, /livez or /metrics\n")
-
-
-def _exposition(kind: str, samples: Mapping[str, float]) -> str:
-    """Prometheus text: families in order, each with its type; names carry their labels already."""
-    lines: list[str] = []
-    family = ""
-    for name in sorted(samples, key=lambda n: (n.partition("{")[0], n)):
-        if name.partition("{")[0] != family:
-            family = name.partition("{")[0]
-            lines.append(f"# TYPE {family} {kind}")
-        lines.append(f"{name} {samples[name]:.15g}")
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _response(status: int, kind: str, text: str) -> bytes:

@@ -1,0 +1,39 @@
+"""What a gateway's admin port shows besides its workers' counters."""
+
+from __future__ import annotations
+
+from dd0c.base.telemetry import Metric
+from dd0c.products.route.hotpath import metrics
+
+CATALOGUE = (
+    *metrics.CATALOGUE,
+    Metric("dd0c_route_workers", "gauge", "Worker processes that there should be."),
+    Metric("dd0c_route_workers_ready", "gauge", "Worker processes that serve."),
+    Metric("dd0c_route_worker_restarts_total", "counter", "Workers that died and were replaced."),
+    Metric("dd0c_route_keys", "gauge", "Keys that may use the gateway."),
+    Metric("dd0c_route_snapshot_version", "gauge", "Changes of keys, providers and prices seen."),
+    Metric(
+        "dd0c_route_snapshot_age_seconds",
+        "gauge",
+        "Since PostgreSQL last confirmed keys and providers; absent before it ever did.",
+    ),
+    Metric("dd0c_route_database_away", "gauge", "1 while PostgreSQL is not followed."),
+    Metric("dd0c_route_spool_backlog_bytes", "gauge", "Records that are not in the ledger yet."),
+    Metric(
+        "dd0c_route_spool_lag_seconds",
+        "gauge",
+        "Since the ledger last had everything; 0 while it has.",
+    ),
+    Metric(
+        "dd0c_route_spool_full",
+        "gauge",
+        "1 while requests are refused for want of a place to book.",
+    ),
+    Metric("dd0c_route_spool_torn_total", "counter", "Records cut by the death of a worker."),
+    Metric("dd0c_route_spool_rejected_total", "counter", "Records set aside as unreadable."),
+    Metric("dd0c_route_ledger_rows_total", "counter", "Attempts inserted into the ledger."),
+    Metric(
+        "dd0c_route_ledger_lost_total", "counter", "Attempts booked as lost: their worker died."
+    ),
+    Metric("dd0c_route_ledger_failures_total", "counter", "Times the ledger took no rows."),
+)

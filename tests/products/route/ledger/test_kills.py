@@ -25,7 +25,7 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.models import SpoolRecord
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import CRASH_POINTS, Shipper, folder
-from dd0c.products.route.store import reading
+from dd0c.products.route.store import reading, usage
 from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
@@ -70,9 +70,10 @@ def ship(path: Path, database: Database, crash_at: str = "") -> int:
 
 
 async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str], list[int]]:
-    """End reasons by request id of both organisations, and rows of attempts, ratings and tags."""
+    """End reasons by request id of both organisations; how many attempts, ratings and tags there
+    are, and attempts as the roll-ups have them."""
     found: dict[bytes, str] = {}
-    rows = [0, 0, 0]
+    rows = [0, 0, 0, 0]
     for org in (two_orgs.acme, two_orgs.globex):
         async with tenancy.tenant(app_pool, org) as tx:
             page = await reading.list_requests(tx, Filter(), limit=10_000)
@@ -82,6 +83,7 @@ async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str]
                     SQL("SELECT count(*) FROM route.{}").format(Identifier(table))
                 )
                 rows[n] += (await cursor.fetchone() or (0,))[0]
+            rows[3] += (await usage.usage_by(tx, "day", None, None)).total.attempts
     return found, rows
 
 
@@ -100,7 +102,7 @@ async def test_a_kill_at_any_step_neither_loses_nor_doubles(
     assert await asyncio.to_thread(ship, path, database) == 0
     found, rows = await ledger_of(app_pool, two_orgs)
     assert found == expected
-    assert rows == [CLOSED + LOST] * 3
+    assert rows == [CLOSED + LOST] * 4
     assert spools.files(path) == []
     assert not list(path.glob("*.bad"))
 
@@ -157,6 +159,6 @@ def test_the_database_is_killed_and_comes_back(
         seen, rows = await ledger_of(app_pool, two)
         await app_pool.close()
         assert seen == expected
-        assert rows[:2] == [len(expected)] * 2
+        assert (*rows[:2], rows[3]) == (len(expected),) * 3
 
     asyncio.run(look())

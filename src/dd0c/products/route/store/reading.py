@@ -193,7 +193,8 @@ async def _find(
     tx: Transaction, wanted: Filter, limit: int, *conditions: Composed
 ) -> list[uuid.UUID]:
     """Ids of the final attempts that match, from the newest, or with `after` from the oldest."""
-    every = [*conditions, *selection.spanned(wanted, "a"), *selection.equal(wanted, "a")]
+    every = [SQL("a.final").format(), *conditions]
+    every += [*selection.spanned(wanted, "a"), *selection.equal(wanted, "a")]
     if wanted.before is not None:
         every.append(SQL("a.request_id < {}").format(Literal(wanted.before)))
     if wanted.after is not None:
@@ -201,8 +202,7 @@ async def _find(
     if wanted.unpriced:
         every.append(SQL("a.billed_pico IS NULL").format())
     query = SQL(
-        "SELECT a.request_id FROM route.attempts a WHERE a.final AND {}"
-        " ORDER BY a.request_id {} LIMIT {}"
+        "SELECT a.request_id FROM route.attempts a WHERE {} ORDER BY a.request_id {} LIMIT {}"
     ).format(
         selection.every(*every), SQL("DESC" if wanted.after is None else "ASC"), Literal(limit)
     )

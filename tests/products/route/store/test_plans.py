@@ -1,0 +1,147 @@
+"""What each query reads, at 300,000 rows of three organisations, as the runtime role (K-13)."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from psycopg import AsyncCursor
+from psycopg.sql import SQL, Composable
+
+from dd0c.base import ids
+from dd0c.kernel.db import pool as pools
+from dd0c.kernel.db import roles, tenancy
+from dd0c.kernel.db.pool import Transaction
+from dd0c.products.route.store import latencies, overview, reading, selection, usage
+from dd0c.products.route.store.selection import Filter
+from tests.products.route.store import crowd
+from tests.products.route.store.crowd import Crowd
+from tests.support.database import Cluster
+
+ROWS, DAYS = 300_000, 10
+BIG = ("attempts", "ratings", "rollups", "latencies", "attempt_tags")
+PAGE = 40
+
+Ask = Callable[[Transaction], Awaitable[Any]]
+
+
+@pytest.fixture(scope="module")
+def crowded(cluster: Cluster) -> Iterator[Crowd]:
+    """The ledger that all of these queries are asked of."""
+    with cluster.clone() as database:
+        yield crowd.fill(database, ROWS, timedelta(days=DAYS))
+
+
+class Explained(AsyncCursor[Any]):
+    """A cursor that asks for the plan of each query, with what was really read, before it."""
+
+    plans: list[dict[str, Any]]
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        text = query if isinstance(query, Composable) else SQL(query)
+        plain = AsyncCursor(self.connection)
+        await plain.execute(SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + text, params, **options)
+        row = await plain.fetchone()
+        assert row is not None
+        type(self).plans.append(row[0][0]["Plan"])
+        return await super().execute(query, params, **options)
+
+
+def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan that read a big table."""
+    if str(plan.get("Relation Name", "")).startswith(BIG):
+        yield plan
+    for child in plan.get("Plans", ()):
+        yield from scans(child)
+
+
+def rows_read(node: dict[str, Any]) -> int:
+    """Rows that a node looked at, also those it dropped."""
+    dropped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    return int((node["Actual Rows"] + dropped) * node["Actual Loops"])
+
+
+def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
+    """Every read function with its filters: name, rows it may read, call."""
+    day, whole = end - timedelta(days=1), end - timedelta(days=DAYS, minutes=7)
+    key = uuid.UUID("00000000-0000-7000-8000-000000000003")
+    middle = selection.first_id(end - timedelta(days=4, minutes=20))
+    lists = {
+        "newest": Filter(),
+        "of a day": Filter(since=day),
+        "of a common model": Filter(since=whole, model="gpt-5"),
+        "of a rare model": Filter(since=whole, model="rare"),
+        "of no model": Filter(model="none"),
+        "of a key": Filter(key_id=key),
+        "of a provider": Filter(provider="sim"),
+        "of no provider": Filter(provider="none"),
+        "that failed": Filter(end_reason="upstream_error"),
+        "without a cost": Filter(unpriced=True),
+        "before": Filter(before=middle),
+        "after": Filter(after=middle),
+        "failed, before": Filter(before=middle, end_reason="upstream_error"),
+    }
+    list_page = partial(reading.list_requests, limit=PAGE)
+    for name, wanted in lists.items():
+        yield f"list {name}", 8 * PAGE, partial(list_page, wanted=wanted)
+    several = Filter(since=day, model="gpt-5", key_id=key, end_reason="upstream_error")
+    nothing = Filter(since=whole, model="rare", key_id=key, provider="anthropic")
+    yield "list by three", 2_000, partial(list_page, wanted=several)
+    yield "list of nothing", 10_000, partial(list_page, wanted=nothing)
+    digits = ids.text(ids.Kind.REQUEST, middle)[4:11]
+    yield "one request", 20, partial(reading.list_starting, digits=digits, limit=1)
+    late = str(2**60)
+    yield "arrived", 0, partial(reading.list_arrived, wanted=Filter(), mark=late, limit=PAGE)
+    for name, since, step_s in (("a day", day, 3600), ("all", whole, 86_400)):
+        span = Filter(since=since)
+        narrow = Filter(since=since, model="gpt-5", key_id=key)
+        yield f"totals of {name}", 2_000, partial(overview.totals, wanted=span)
+        yield f"totals of some of {name}", 2_000, partial(overview.totals, wanted=narrow)
+        yield f"values of {name}", 2_000, partial(overview.list_values, wanted=span)
+        yield f"unpriced of {name}", 2_000, partial(overview.list_unpriced, wanted=span, limit=3)
+        for by in ("model", "key", "provider", "day"):
+            ask = partial(usage.usage_by, by=by, since=since, until=None)
+            yield f"usage of {name} by {by}", 2_000, ask
+        spend = partial(overview.spend, wanted=span, step_s=step_s, names_max=4)
+        for by in ("model", "key", "provider"):
+            yield f"spend of {name} by {by}", 2_000, partial(spend, by=by)
+        took = partial(latencies.list_latencies, wanted=span, step_s=step_s)
+        yield f"latencies of {name}", 10_000, took
+    everything = partial(usage.usage_by, by="model", since=None, until=None)
+    yield "usage of everything", 2_000, everything
+    hour = Filter(since=end - timedelta(hours=1))
+    yield "failing of an hour", 2_000, partial(overview.list_failing, wanted=hour)
+    fine = partial(overview.spend, wanted=hour, step_s=300, names_max=4)
+    yield "spend of an hour", 2_000, fine
+
+
+async def test_no_query_reads_the_whole_ledger(crowded: Crowd) -> None:
+    """Every query of pages, API and CLI goes by an index, under row security, and reads a number
+    of rows that does not grow with the ledger, nor with the neighbours' (K-13)."""
+    pool = await pools.open_pool(crowded.database.conninfo(roles.APP), roles.APP, 1)
+    big, _, small = crowded.orgs
+    wrong, silent = [], []
+    try:
+        for org, (name, most, ask) in itertools.product((big, small), questions(crowded.end)):
+            Explained.plans = []
+            async with tenancy.tenant(pool, org) as tx:
+                tx.cursor_factory = Explained
+                try:
+                    await ask(tx)
+                finally:
+                    tx.cursor_factory = AsyncCursor
+            found = [node for plan in Explained.plans for node in scans(plan)]
+            read = sum(map(rows_read, found))
+            if read > most or any(n["Node Type"] == "Seq Scan" and rows_read(n) for n in found):
+                wrong.append((name, org == big, read, most))
+            if org == big and not read and "no " not in name and name != "arrived":
+                silent.append(name)
+    finally:
+        await pool.close()
+    assert not wrong, wrong
+    assert not silent, "these asked for nothing that is there"

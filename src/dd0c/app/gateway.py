@@ -14,8 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,7 +27,7 @@ import uvloop
 import dd0c
 from dd0c.app import entrance
 from dd0c.app.succession import Succession, receive
-from dd0c.base import admin, home, process
+from dd0c.base import admin, home, notify, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
@@ -34,6 +37,7 @@ from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
+from dd0c.kernel.parts.part import Part
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import handover, identity, listeners
@@ -42,7 +46,7 @@ from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
 from dd0c.products.route.gateway.handover import Handover
 from dd0c.products.route.gateway.identity import Identity
-from dd0c.products.route.gateway.parent import Gateway
+from dd0c.products.route.gateway.parent import Gateway, until_done
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
@@ -143,23 +147,29 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
     async with AsyncExitStack() as stack:
-        written = Written(place, me, doors)
+        written, part = Written(place, me, doors), _part(doors.before)
         ledger = _Ledger(
             settings,
             me,
             prices,
             place=place,
+            part=part,
             facts=lambda: {**written.facts, **gateway.report().facts},
             stack=stack,
         )
         gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
         succession = Succession(
             settle=gateway.settle,
-            leave=lambda: _leave(doors, me, fleet),
+            leave=lambda: _leave(doors, me, part, fleet),
             refused=written.refused,
         )
         _listen_to_signals(gateway, succession)
-        for work in (succession.run(), _end_without_supervisor(gateway)):
+        watching = (
+            until_done(succession.run),
+            _tell_when_ready(fleet),
+            _end_without_supervisor(gateway),
+        )
+        for work in watching:
             stack.callback(asyncio.create_task(work).cancel)
         stack.callback(written.remove)
         written.write()
@@ -180,7 +190,16 @@ def _listen_to_signals(gateway: Gateway, succession: Succession) -> None:
     receive()
 
 
-def _leave(doors: Doors, me: Identity, fleet: Fleet) -> Handover:
+def _part(before: Handover | None) -> Part:
+    """This gateway among the parts; one that replaced itself goes on with its row."""
+    part = parts.this("gateway", SystemClock())
+    if before is None:
+        return part
+    started_at = datetime.fromtimestamp(before.started_us / 1_000_000, UTC)
+    return replace(part, id=uuid.UUID(bytes=before.part), started_at=started_at)
+
+
+def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet) -> Handover:
     host, port = doors.callers[0].getsockname()[:2]
     return Handover(
         format=handover.FORMAT,
@@ -191,6 +210,8 @@ def _leave(doors: Doors, me: Identity, fleet: Fleet) -> Handover:
         lock=me.lock,
         admin=doors.admin.fileno(),
         listeners=tuple(door.fileno() for door in doors.callers),
+        part=part.id.bytes,
+        started_us=int(part.started_at.timestamp() * 1_000_000),
         workers=fleet.leave(),
         counters=fleet.retired,
         restarts=fleet.restarts,
@@ -243,6 +264,7 @@ class _Ledger:
         prices: PriceTable,
         *,
         place: Home,
+        part: Part,
         facts: heartbeat.Facts,
         stack: AsyncExitStack,
     ):
@@ -252,7 +274,7 @@ class _Ledger:
         self._place = place
         self._facts = facts
         self._stack = stack
-        self._part = parts.this("gateway", SystemClock())
+        self._part = part
 
     async def open(self) -> Shipper:
         async with AsyncExitStack() as attempt:
@@ -290,6 +312,11 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
         )
 
     return spawn
+
+
+async def _tell_when_ready(fleet: Fleet) -> None:
+    await fleet.complete.wait()
+    notify.ready()
 
 
 async def _end_without_supervisor(gateway: Gateway) -> None:

@@ -115,13 +115,13 @@ class Gateway:
     async def _work(self) -> None:
         """Follow, ship and watch the spool until the workers are gone and what they left is in."""
         loops = [
-            asyncio.create_task(_until_done(self._watch_spool)),
-            asyncio.create_task(_until_done(self._standby.keep)),
+            asyncio.create_task(until_done(self._watch_spool)),
+            asyncio.create_task(until_done(self._standby.keep)),
         ]
         try:
             self._shipper = shipper = await self._begin()
-            loops.append(asyncio.create_task(_until_done(self._feed.run)))
-            await _until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
+            loops.append(asyncio.create_task(until_done(self._feed.run)))
+            await until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
             await self._standby.save()
         finally:
             for loop in loops:
@@ -230,7 +230,7 @@ class Gateway:
             await asyncio.sleep(SPOOL_CHECK_S)
 
 
-async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
+async def until_done(work: Callable[[], Awaitable[None]]) -> None:
     """Start a loop of the parent again when it fails: a bug in one must not end the workers."""
     while True:
         try:

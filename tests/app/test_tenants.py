@@ -43,14 +43,15 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
         Row(f"/api/v1/route/requests?model={MODEL}"),
         Row("/api/v1/route/requests?key={key}"),
         Row("/api/v1/route/requests?since=2020-01-01T00:00:00Z&end_reason=complete"),
+        Row("/api/v1/route/requests?provider=openai&end_reason=complete"),
         Row("/api/v1/route/requests?limit=1&cursor={cursor}", 200, 400),
     ),
     ("get", "/api/v1/route/requests/{request_id}"): (
         Row("/api/v1/route/requests/{request}", 200, 404),
     ),
     ("get", "/api/v1/route/usage"): tuple(
-        Row(f"/api/v1/route/usage?by={by}&format={form}", blind=by == "day")
-        for by in ("model", "key", "day")
+        Row(f"/api/v1/route/usage?by={by}&format={form}", blind=by in ("provider", "day"))
+        for by in ("model", "key", "provider", "day")
         for form in ("json", "csv")
     ),
     ("get", "/api/v1/route/providers"): (Row("/api/v1/route/providers", blind=True),),

@@ -87,7 +87,7 @@ def test_sums_are_exact(filled: Served) -> None:
     assert rows["unknown-model"]["unpriced_requests"] == 1
 
 
-@pytest.mark.parametrize("by", ["model", "key", "day"])
+@pytest.mark.parametrize("by", ["model", "key", "provider", "day"])
 def test_rows_add_up_to_the_total(filled: Served, by: str) -> None:
     """However it is cut, the rows add up to the same total, digit by digit (R-11)."""
     found = usage(filled, filled.acme, by=by)
@@ -127,7 +127,7 @@ def test_nothing_costs_nothing(filled: Served) -> None:
     assert (total["requests"], total["cost_usd"], total["input"]) == (0, "0", None)
 
 
-@pytest.mark.parametrize("by", ["model", "key", "day"])
+@pytest.mark.parametrize("by", ["model", "key", "provider", "day"])
 def test_csv_is_the_same_numbers(filled: Served, by: str) -> None:
     """The CSV holds the rows of the JSON, and a model named like a formula is only text (K-52)."""
     with filled.client(filled.acme) as client:
@@ -155,7 +155,7 @@ def test_formula_cells_are_neutralised(cell: str) -> None:
 
 def test_two_tenants_on_usage(filled: Served) -> None:
     """Another organisation's usage is in no row and no total, whatever the cut (K-11)."""
-    for by in ("model", "key", "day"):
+    for by in ("model", "key", "provider", "day"):
         for params in ({"format": "json"}, {"format": "csv"}):
             with filled.client(filled.globex) as client:
                 text = client.get("/api/v1/route/usage", params=params | {"by": by}).text

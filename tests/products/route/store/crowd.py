@@ -17,7 +17,7 @@ from tests.support.database import Database
 
 START = datetime(2026, 10, 20, 7, 30, tzinfo=UTC)
 MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-4-5", "gpt-5-nano", "gpt-4.1-mini", "o3", "rare")
-KEYS = 8
+ORGS = (uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3))
 RARE_EVERY = 3_001  # no multiple of ten: of the first organisation too
 
 _PARTITIONS = "SELECT route.ensure_partitions(%(start)s, %(start)s + %(length)s)"
@@ -64,22 +64,34 @@ FROM route.attempts
 """
 
 
+def key_id(number: int) -> uuid.UUID:
+    """The id of one of the eight keys."""
+    return uuid.UUID(f"00000000-0000-7000-8000-{number:012x}")
+
+
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What was made, from `START` to `end`: nine of ten attempts are of the first organisation, one
+    """What was made, until `end`: nine of ten attempts are of the first organisation, one
     of a thousand is of the last."""
 
     database: Database
-    orgs: tuple[uuid.UUID, ...]
+    orgs: tuple[uuid.UUID, uuid.UUID, uuid.UUID]
     end: datetime
 
 
-def fill(database: Database, rows: int, length: timedelta) -> Crowd:
+def fill(
+    database: Database,
+    rows: int,
+    length: timedelta,
+    *,
+    start: datetime = START,
+    orgs: tuple[uuid.UUID, uuid.UUID, uuid.UUID] = ORGS,
+) -> Crowd:
     """Make the rows in an empty ledger, merge their roll-ups, and let the planner know."""
-    crowd = Crowd(database, tuple(uuid.UUID(int=n + 1) for n in range(3)), START + length)
+    crowd = Crowd(database, orgs, start + length)
     values = {
         "rows": rows,
-        "start": START,
+        "start": start,
         "length": length,
         "orgs": list(crowd.orgs),
         "models": list(MODELS),

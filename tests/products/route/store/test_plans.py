@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -69,7 +68,7 @@ def rows_read(node: dict[str, Any]) -> int:
 def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
     """Every read function with its filters: name, rows it may read, call."""
     day, whole = end - timedelta(days=1), end - timedelta(days=DAYS, minutes=7)
-    key = uuid.UUID("00000000-0000-7000-8000-000000000003")
+    key = crowd.key_id(3)
     middle = selection.first_id(end - timedelta(days=4, minutes=20))
     lists = {
         "newest": Filter(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
@@ -43,17 +43,23 @@ async def list_requests(
     until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
     model: Annotated[Text | None, Query(description="The model that was asked for.")] = None,
     key: Annotated[str | None, Query(description="The id of the key used.")] = None,
+    provider: Annotated[Text | None, Query(description="Who answered.")] = None,
     end_reason: Annotated[EndReason | None, Query(description="How it ended.")] = None,
+    cost: Annotated[
+        Literal["unknown"] | None, Query(description="Only those without a known cost.")
+    ] = None,
 ) -> Page[shapes.RequestShown]:
     """Requests of the caller's organisation, newest first, each with its attempts."""
     use = resources.of(request)
-    context = (who.org, "requests", since, until, model, key, end_reason)
+    context = (who.org, "requests", since, until, model, key, provider, end_reason, cost)
     wanted = Filter(
         since=since,
         until=until,
         model=model,
         key_id=None if key is None else ids.parse(ids.Kind.KEY, key),
+        provider=provider,
         end_reason=end_reason,
+        unpriced=cost is not None,
         before=None if cursor is None else use.cursors.read(cursor, *context),
     )
     async with tenancy.tenant(use.pool, who.org) as tx:

@@ -35,7 +35,7 @@ def drawn(values: list[int | None], *, step: bool = False) -> str:
     """The path of one line."""
     axis = charts.count_axis(100, str)
     whole = curves.lines("t", bins(values), [curves.Curve("c", values)], axis, step=step)
-    return re.findall(r'class="curve s1" d="([^"]*)"', whole)[0]
+    return str(re.findall(r'class="curve s1" d="([^"]*)"', whole)[0])
 
 
 def test_a_line_stops_at_a_gap() -> None:

@@ -121,6 +121,18 @@ def test_what_cannot_be_replayed_is_refused(sim: Simulator, asked: str) -> None:
     assert httpx.post(f"{sim.url}/v1/chat/completions", headers=headers).status_code == 400
 
 
+def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
+    """Neither a path upwards nor a link leads out of the folder."""
+    (tmp_path / "secret.json").write_text("{}")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link.json").symlink_to(tmp_path / "secret.json")
+    recordings = replay.Recordings(inside)
+    for name in ("../secret.json", "link.json", str(tmp_path / "secret.json")):
+        with pytest.raises(InvalidInput, match="there is no recording"):
+            recordings.get_answer(parse(f"replay={name}"))
+
+
 def test_without_a_folder_nothing_is_replayed(tmp_path: Path) -> None:
     """The folder must be named, and be there."""
     with pytest.raises(InvalidInput, match="nothing to replay"):

@@ -214,6 +214,7 @@ def test_instances_satisfy_what_pydantic_demands() -> None:
         {"type": "string", "pattern": "^never-seen-[0-9]{9}$"},
         {"type": "integer", "minimum": 5, "maximum": 4},
         {"type": "frog"},
+        {"type": "string", "minLength": 10**7},
         {"anyOf": []},
         {"$ref": "#"},
         {"enum": 3},

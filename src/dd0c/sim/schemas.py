@@ -17,7 +17,7 @@ from typing import Any, Final
 Schema = dict[str, Any]
 DEPTH_MAX: Final = 24
 STEPS_MAX: Final = 20_000  # values tried for one instance: recursion may branch at every depth
-SIZE_MAX: Final = 10_000  # items or characters that a schema may demand
+TEXT_MAX: Final = 10_000  # characters that a schema may demand
 DEPTH_OF_CHOICE: Final = 3  # from here on the last alternative is taken: it tends to be null
 REFUSED: Final = ("not", "if", "dependentSchemas", "dependentRequired", "propertyNames", "contains")
 FORMATS: Final = {
@@ -167,8 +167,6 @@ def _array(schema: Schema, place: _Place) -> list[Any]:
     first = schema.get("prefixItems", [])
     size = max(schema.get("minItems", 0), min(1, schema.get("maxItems", 1)), len(first))
     rest = schema.get("items", {})
-    if size > SIZE_MAX:
-        raise Unsatisfied(f"{place.name}: {size} items are too many")
     return [
         _make(first[n] if n < len(first) else rest, place.inside(place.name, n))
         for n in range(size)
@@ -177,7 +175,7 @@ def _array(schema: Schema, place: _Place) -> list[Any]:
 
 def _string(schema: Schema, place: _Place) -> str:
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
-    if least > min(most, SIZE_MAX):
+    if least > min(most, TEXT_MAX):
         raise Unsatisfied(f"{place.name}: no text is that long")
     if "pattern" in schema:
         for text in (*FORMATS.values(), *SAMPLES.split(), "simulated text"):

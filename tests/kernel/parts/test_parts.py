@@ -81,7 +81,12 @@ async def test_silence_shows_and_is_forgotten(app_pool: Pool, database: Database
     """A part that is not heard of is stale after 20 s, and gone after a day (K-5)."""
     me = part.this("control", CLOCK)
     await beat(app_pool, me)
-    for seconds, state in ((19, State.ALIVE), (21, State.STALE), (86_000, State.STALE)):
+    for seconds, state in (
+        (19, State.ALIVE),
+        (21, State.STALE),
+        (86_000, State.STALE),
+        (-3_600, State.STALE),
+    ):
         await silence(database, me, seconds)
         assert (await seen(app_pool))[me].state is state
     await silence(database, me, 86_401)

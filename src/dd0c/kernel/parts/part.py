@@ -49,10 +49,11 @@ class Seen:
 
     @property
     def state(self) -> State:
-        """Alive while it reports."""
+        """Alive while it reports. A report from the future is one from before the clock was set
+        back: whoever lives has reported since."""
         if self.stopped_at is not None:
             return State.STOPPED
-        return State.STALE if self.silent > STALE_AFTER else State.ALIVE
+        return State.STALE if abs(self.silent) > STALE_AFTER else State.ALIVE
 
 
 def this(kind: str, clock: Clock) -> Part:

@@ -6,8 +6,9 @@ A record is one frame, written by one write(2) to a file that only this worker a
 
 What write(2) took survives kill -9 of every process; a power cut loses at most `sync_ms` of it. A
 frame that could be written only in part is cut off again, so that a full disk leaves no torn record
-in the middle. Files are named `<slot>-<pid>-<seq>.spool`; a new one is begun at `rotate_bytes`.
-`decode` is pure: the shipper reads with it.
+in the middle. Files are named `<slot>-<pid>-<chance>-<seq>.spool`; a new one is begun at
+`rotate_bytes`. The chance tells a worker from the one that had its pid before: after a restart of a
+container that is the rule, and no clock that may be set back can tell. `decode` is pure: the shipper reads with it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import asyncio
 import logging
 import os
 import struct
-import time
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -81,9 +81,9 @@ class SpoolWriter:
 
     def __init__(self, folder: Path, slot: int, sync_ms: int, rotate_bytes: int = ROTATE_BYTES):
         self._folder = folder
-        self._stem = f"{slot}-{os.getpid()}"
+        self._stem = f"{slot}-{os.getpid()}-{os.urandom(4).hex()}"
         self._rotate_bytes = rotate_bytes
-        self._sequence = time.time_ns() // 1_000_000  # pids come again, after a reboot soon
+        self._sequence = 1
         self._fd = -1
         self._size = 0
         self._dirty = False

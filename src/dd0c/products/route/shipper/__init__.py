@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +78,7 @@ class Shipper:
         self._clock = clock
         self._kept_prices: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
-        self._caught_up_us = clock.now_us()
+        self._caught_up_at = time.monotonic()  # no clock of the day: that may be set back
         self._failing = False
 
     async def run(self, living: Living, stop: asyncio.Event) -> None:
@@ -100,7 +101,7 @@ class Shipper:
                 shipped += await self._ship(self._left[0], frozenset)
                 self._left[0].remove_if_empty()
                 del self._left[0]
-            self._caught_up_us = self._clock.now_us()
+            self._caught_up_at = time.monotonic()
             return shipped
 
     def backlog_bytes(self) -> int:
@@ -111,7 +112,7 @@ class Shipper:
         """Seconds since the ledger last had everything; 0 while it has."""
         if not self.backlog_bytes():
             return 0.0
-        return max(0, self._clock.now_us() - self._caught_up_us) / 1_000_000
+        return time.monotonic() - self._caught_up_at
 
     async def _try(self, living: Living) -> bool:
         """Ship, and say whether that went well; logs once when it no longer does, or does again."""

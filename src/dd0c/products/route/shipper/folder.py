@@ -23,7 +23,7 @@ from dd0c.products.route.shipper.tail import Damage, Tail
 
 BATCH_ROWS = 2_000
 MARKS = "shipped.json"
-_NAME = re.compile(r"(?P<stem>\d+-(?P<pid>\d+))-(?P<sequence>\d+)\.spool")
+_NAME = re.compile(r"(?P<stem>\d+-(?P<pid>\d+)(-[0-9a-f]{8})?)-(?P<sequence>\d+)\.spool")
 
 log = logging.getLogger(__name__)
 

@@ -51,3 +51,16 @@ def test_an_address_that_is_not_ours_is_refused() -> None:
     """A wrong host is one line, not a traceback (K-2)."""
     with pytest.raises(SetupError, match="cannot listen on 192"):
         listeners.open_listeners("192.0.2.1", 0, 1)
+
+
+def test_a_following_program_keeps_every_socket_and_adds_what_it_lacks() -> None:
+    """Closing one would reset who waits in it, so fewer workers close none (K-7)."""
+    ours = listeners.open_listeners("127.0.0.1", 0, 2)
+    descriptors = [one.detach() for one in ours]
+    fewer = listeners.adopt(descriptors, 1)
+    assert [one.fileno() for one in fewer] == descriptors
+    more = listeners.adopt([one.detach() for one in fewer], 3)
+    assert len({one.getsockname() for one in more}) == 1
+    assert len(more) == 3
+    for one in more:
+        one.close()

@@ -284,10 +284,15 @@ def _convert(source: str, raw: Any, kind: type) -> Any:
         raise SetupError(f"{source} must be {_NAMES.get(kind, kind.__name__)}{shown}") from None
 
 
+_PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'([^']*)'|([^\s'&]+))")
+
+
 def _secret(text: str) -> Secret:
     """The secret, remembered together with the password that an address may hold."""
+    found = [match[1] or match[2] for match in _PASSWORD.finditer(text)]
     with contextlib.suppress(ValueError):
-        password = urlsplit(text).password or ""
+        found.append(urlsplit(text).password or "")
+    for password in found:
         for spelled in (password, unquote(password)):
             secrets.keep(Secret(spelled))
     return secrets.keep(Secret(text))

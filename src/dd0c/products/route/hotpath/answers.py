@@ -8,6 +8,8 @@ byte passes as it came. Most chunks hold nothing of interest and are not even sp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from dd0c.products.route.hotpath import sse, usage
@@ -45,6 +47,15 @@ class Reading(msgspec.Struct):
         else:
             told = usage.present(found.usage) is not None
             self._take(found, final=told and usage.is_last_chunk(found.choices))
+
+    def mask(self, scrub: Callable[[bytes], bytes]) -> None:
+        """Take out what the provider may have repeated of its secret: all of this is kept."""
+        if self.model:
+            self.model = scrub(self.model.encode()).decode()
+        if self.service_tier:
+            self.service_tier = scrub(self.service_tier.encode()).decode()
+        if self.usage_raw:
+            self.usage_raw = scrub(self.usage_raw)
 
     def usage(self) -> Usage:
         """The tokens used, as far as the answer said it."""

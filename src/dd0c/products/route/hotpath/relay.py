@@ -247,7 +247,8 @@ class Relay:
         status = told.status if told is not None and not self.head_sent else got.status
         if event is Event.CLIENT_GONE and not self.head_sent:
             status = 0
-        provider = self._plan.target.provider
+        target, provider = self._plan.target, self._plan.target.provider
+        got.reading.mask(target.scrub)
         model = got.reading.model or self._plan.sent_model
         price = self._plane.find_price(provider.price_provider, model)
         self._bill = self._meter.bill(got.reading, self._end, self._route.endpoint, price)
@@ -259,7 +260,7 @@ class Relay:
             final=event is not Event.STALE,
             status=status or None,
             upstream_status=got.status or None,
-            upstream_request_id=own_id[:200].decode("latin-1") if own_id else None,
+            upstream_request_id=target.scrub(own_id)[:200].decode("latin-1") if own_id else None,
             error_code=told.code if told is not None else None,
             delivered_any=self.head_sent,
             bytes_in=self._request.body_bytes,

@@ -28,6 +28,7 @@ from tests.support.database import Cluster
 from tests.support.product import until
 
 COST = {"cost_pico": 12_500_000_000, "usage": Usage(input=10, output=5)}
+MODELS = {"gpt-5-mini": 4, "a-model-with-a-rather-long-name-of-its-own": 1}
 ARGUMENTS = {
     "key create": ["made by a test"],
     "key show": ["KEY"],
@@ -47,8 +48,9 @@ def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with two requests of the first organisation."""
     with serving(cluster) as served:
         register(served)
-        for model in ("gpt-5-mini", "a-model-with-a-rather-long-name-of-its-own"):
-            ship(served, [rated(opened(served, model), **COST)])
+        for model, times in MODELS.items():
+            cost = COST | {"cost_pico": times * 3_125_000_000}
+            ship(served, [rated(opened(served, model), **cost)])
         yield served
 
 
@@ -180,7 +182,7 @@ def test_requests_are_listed_and_shown(served: Served) -> None:
 def test_a_plot_shows_who_costs_most(served: Served) -> None:
     """Bars are as long as costs are high; the total has none, and CSV takes no plot."""
     shown = terminal.run("usage", "--plot", env=asking(served)).stdout
-    assert [line.count("█") for line in shown.splitlines()] == [0, 20, 20, 0]
+    assert [line.count("█") for line in shown.splitlines()] == [0, 20, 5, 0]
     refused = terminal.run("usage", "--plot", "--csv", env=asking(served))
     assert (refused.returncode, "--plot is for tables" in refused.stderr) == (2, True)
 
@@ -188,6 +190,8 @@ def test_a_plot_shows_who_costs_most(served: Served) -> None:
 def test_tail_follows_until_told_to_stop(served: Served) -> None:
     """Each request that ends is a line of JSON at once; what was there before is not shown."""
     env = terminal.environment(asking(served))
+    before = opened(served, "before", at_us=time.time_ns() // 1000)
+    ship(served, [rated(before, **COST)])
     asked_before = lists_asked(served)
     with subprocess.Popen(
         terminal.argv("requests", "tail", "--json"), env=env, stdout=subprocess.PIPE, text=True

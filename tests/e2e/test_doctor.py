@@ -20,6 +20,7 @@ def test_a_stopped_cache_and_a_crash_loop_are_named() -> None:
     """K-5: Valkey that stands still is `cache` and nothing else; a gateway that cannot start any
     more is named with how it ended, what it said last, and where its log is."""
     with running() as product:
+        until(lambda: reported(product), "the gateway says what it goes by")
         valkey = product.parts()["valkey"]
         os.kill(valkey, signal.SIGSTOP)
         try:
@@ -35,6 +36,13 @@ def test_a_stopped_cache_and_a_crash_loop_are_named() -> None:
         assert "gateway ended with status 2" in looped["cause"]
         assert "times in a row: " in looped["cause"]
         assert "log/gateway.log" in looped["remedy"]
+
+
+def reported(product: Product) -> bool:
+    """Whether the gateway's row tells of its configuration: the first comes before there is one."""
+    parts = product.get_json("/parts")["items"]
+    facts = [one["facts"] for one in parts if one["kind"] == "gateway"]
+    return any(one["snapshot"]["age_s"] is not None for one in facts)
 
 
 def failures(home: Path, name: str) -> int:

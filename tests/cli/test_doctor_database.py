@@ -78,6 +78,12 @@ def from_yesterday(well: Host, database: Database) -> Host:
     return well
 
 
+def from_long_ago(well: Host, database: Database) -> Host:
+    with database.cluster.admin(database.name) as admin:
+        admin.execute("ALTER TABLE kernel.migrations DROP COLUMN compatible_from")
+    return well
+
+
 def opened_to_all(well: Host, database: Database) -> Host:
     with database.cluster.admin(database.name) as admin:
         admin.execute("ALTER TABLE kernel.api_keys NO FORCE ROW LEVEL SECURITY")
@@ -98,6 +104,7 @@ BREAKS: dict[str, tuple[Callable[[Host, Database], Host], str, str]] = {
     "secrets": (with_other_secrets, "the key pepper of this home", "copy the folder `secrets`"),
     "newer": (from_tomorrow, "9999_tomorrow", "newer"),
     "older": (from_yesterday, "lacks the migration kernel/0002", "dd0c migrate"),
+    "much older": (from_long_ago, "is not as this dd0c needs it", "dd0c migrate"),
     "open": (opened_to_all, "kernel.api_keys", ""),
     "password": (with_wrong_password, "does not let dd0c_login in", "check the address"),
     "away": (away, "127.0.0.1:1", ""),

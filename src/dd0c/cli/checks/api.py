@@ -9,7 +9,7 @@ from typing import Any
 
 import dd0c
 from dd0c.base.clock import Clock, SystemClock
-from dd0c.base.errors import Error, Forbidden
+from dd0c.base.errors import Error, Forbidden, NotFound
 from dd0c.cli import client, output
 from dd0c.cli.checks.finding import Bounds, Finding, ok, problem, unknown, warning
 
@@ -50,7 +50,7 @@ class Answers:
 def _allowed(ask: Callable[[], list[Any]]) -> list[Any] | None:
     try:
         return ask()
-    except Forbidden:
+    except (Forbidden, NotFound):  # an older server may not have it
         return None
 
 

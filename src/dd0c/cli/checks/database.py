@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+import psycopg
+
 from dd0c.app import entrance
 from dd0c.base.errors import Error
 from dd0c.cli.checks.finding import Finding, ok, problem, warning
@@ -29,6 +31,10 @@ def look_at_database(host: Host) -> Iterator[Finding]:
         off = asyncio.run(_ask(host))
     except Error as error:
         yield problem(error.message, error.hint)
+        return
+    except psycopg.Error as error:
+        cause = str(error).partition("\n")[0]
+        yield problem(f"is not as this dd0c needs it: {cause}", "run `dd0c migrate`")
         return
     yield ok("lets us in and fits this dd0c and this home")
     if off > host.bounds.clock_off_warning:

@@ -70,7 +70,7 @@ def decode(buffer: bytes | memoryview) -> Decoded:
         try:
             records.append(_decoder.decode(view[start:end]))
         except msgspec.DecodeError as error:
-            return Decoded(records, at, f"the record cannot be read: {error}")
+            return Decoded(records, at, f"whole, but not of this version: {error}")
         at = end
     return Decoded(records, at, None)
 

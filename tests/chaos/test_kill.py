@@ -76,10 +76,13 @@ def test_a_killed_supervisor_leaves_nothing_behind(victim: Product) -> None:
 
 
 def test_a_start_right_after_the_kill_works(victim: Product) -> None:
-    """K-6: whoever starts again at once, while the killed one's children still end, succeeds."""
+    """K-6, K-7: whoever starts again at once, while the killed one's children still end, succeeds;
+    even if it was killed in the middle of a reload, with two control servers on one socket."""
     _, key = victim.new_org()
     with Traffic(victim, key) as traffic:
         traffic.goes_on()
+        victim.process.send_signal(signal.SIGHUP)
+        until(lambda: _controls(victim) == 2, "a second control server starts")
         victim.process.kill()
         victim.process.wait()
     _restart(victim)
@@ -126,6 +129,10 @@ def test_postgres_standing_still_harms_no_known_key(victim: Product) -> None:
                 os.kill(pid, signal.SIGCONT)
         assert traffic.failed == failed
     check_complete(victim, key, traffic.answered)
+
+
+def _controls(victim: Product) -> int:
+    return sum("control" in processes.argv(pid) for pid in processes.children(victim.process.pid))
 
 
 def _restart(victim: Product) -> None:

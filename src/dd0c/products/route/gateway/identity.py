@@ -7,19 +7,15 @@ dead workers.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dd0c.base import ids
+from dd0c.base import ids, locks
 from dd0c.base.errors import InvalidInput, SetupError
 from dd0c.base.home import Home, write_atomically
-
-LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +33,25 @@ def claim(home: Home, *, patience_s: float, inherited: int | None = None) -> Ite
 
     `inherited`: the descriptor of a claim that this process has already.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    descriptor = inherited or os.open(home.run / "gateway.lock", flags, 0o600)
-    try:
-        if not inherited:
-            _lock(descriptor, home, patience_s)
+    right = locks.held(
+        home.run / "gateway.lock",
+        within_s=patience_s,
+        taken=f"another gateway runs on {home.path}",
+        hint="stop that one, or give this one a home of its own with --home",
+    )
+    with _kept(inherited) if inherited else right as descriptor:
         gateway = _id(home.spool / "gateway.id")
         spool = home.spool / gateway
         spool.mkdir(mode=0o700, exist_ok=True)
         yield Identity(gateway, spool, descriptor)
+
+
+@contextmanager
+def _kept(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, home: Home, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise SetupError(
-                    f"another gateway runs on {home.path}",
-                    hint="stop that one, or give this one a home of its own with --home",
-                ) from None
-            time.sleep(LOOK_EVERY_S)
-        else:
-            return
 
 
 def _id(path: Path) -> str:

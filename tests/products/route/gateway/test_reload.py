@@ -23,7 +23,7 @@ from tests.products.route.gateway.test_standby import away
 from tests.support import processes
 from tests.support.database import Database
 
-CALLERS = 3
+CALLERS = 2
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}]}
 RELOAD_MAX_S = 30.0
 PAUSE_S = 0.03
@@ -148,7 +148,7 @@ def test_three_reloads_cost_no_caller_anything(
                 begun = callers.requests
                 reload(gateway)
                 assert len(gateway.workers()) == workers
-                wait_for(partial(callers.goes_on, begun + 60), 20)
+                wait_for(partial(callers.goes_on, begun + 40), 20)
         assert callers.wrong == []
         assert callers.streamed >= 3 * CALLERS
         wait_for(lambda: not any(processes.lives(pid) for pid in first), 30)

@@ -62,6 +62,8 @@ INSERT INTO route.ratings (
 SELECT request_id, attempt, 0, org, NULL, billed_pico, unbilled_reason, started_at
 FROM route.attempts
 """
+# An hour or so at a time, as in life: rows that came together lie together.
+_MERGE = "SELECT route.merge_rollups(%s, 1, 20)"
 
 
 def key_id(number: int) -> uuid.UUID:
@@ -103,7 +105,8 @@ def fill(
     with psycopg.connect(conninfo, autocommit=True) as owner:
         for statement in (_PARTITIONS, _ATTEMPTS, _RATINGS):
             owner.execute(statement, values)
-        owner.execute("SELECT route.merge_rollups(%s, 1, 100000)", (crowd.end,))
+        while owner.execute(_MERGE, (crowd.end,)).fetchone() != (0,):
+            pass
         for table in ("attempts", "ratings", "rollups", "latencies"):
             owner.execute(f"VACUUM ANALYZE route.{table}")
     return crowd

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -33,6 +34,7 @@ SEVERAL = (
     Filter(model="dear", end_reason="timeout", unpriced=True),
     Filter(model="cheap", provider="sim", key_id=uuid.UUID(int=1), end_reason="timeout"),
     Filter(since=START.replace(hour=22, minute=10), model="cheap", provider="openai"),
+    Filter(until=START.replace(hour=3) + timedelta(days=1), model="dear", provider="sim"),
     Filter(model="cheap", provider="none"),
 )
 

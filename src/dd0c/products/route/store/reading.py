@@ -177,15 +177,15 @@ async def _narrowed(tx: Transaction, wanted: Filter, limit: int) -> Filter | Non
     """The filter with a span as short as the roll-ups allow; None: nothing matches.
 
     An index serves one condition. Where several must hold, a page could read everything that one of
-    them leaves; the roll-ups know in which hours all of them hold.
+    them leaves; the roll-ups know on which days all of them hold.
     """
     if wanted.narrowed < 2:
         return wanted
-    hours = await rollups.find_hours(tx, wanted, limit)
-    if hours is None:
+    days = await rollups.find_days(tx, wanted, limit)
+    if days is None:
         return None
-    since = [at for at in (wanted.since, hours.since) if at is not None]
-    until = [at for at in (wanted.until, hours.until) if at is not None]
+    since = [at for at in (wanted.since, days.since) if at is not None]
+    until = [at for at in (wanted.until, days.until) if at is not None]
     return replace(wanted, since=max(since), until=min(until))
 
 

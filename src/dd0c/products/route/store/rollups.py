@@ -91,36 +91,37 @@ def _ledger(edge: Span) -> Composed:
     )
 
 
-async def find_hours(tx: Transaction, wanted: Filter, requests_min: int) -> Span | None:
-    """The hours of the next `requests_min` requests of a list; None: it has no more.
+async def find_days(tx: Transaction, wanted: Filter, requests_min: int) -> Span | None:
+    """The days of the next `requests_min` requests of a list; None: it has no more.
 
-    From its newest request, or from where `before` or `after` says. The hour in which the list
+    From its newest request, or from where `before` or `after` says. The day in which the list
     begins is not counted: how much of it lies behind the list's beginning is not known here.
     """
-    span = spans.widened(Span(wanted.since, wanted.until))
-    begins = span.until
+    span = spans.widened(Span(wanted.since, wanted.until), spans.DAY)
+    begins = wanted.until and spans.floor(wanted.until, spans.DAY)
     if wanted.after is not None:
-        begins = selection.time_of(wanted.after)
-        span = Span(spans.floor(begins, spans.HOUR), span.until)
+        begins = spans.floor(selection.time_of(wanted.after), spans.DAY)
+        span = Span(begins, span.until)
     elif wanted.before is not None:
-        begins = selection.time_of(wanted.before)
-        span = Span(span.since, spans.floor(begins, spans.HOUR) + spans.HOUR)
-    first = None if begins is None else spans.floor(begins, spans.HOUR)
+        begins = spans.floor(selection.time_of(wanted.before), spans.DAY)
+        span = Span(span.since, begins + spans.DAY)
     query = SQL(
-        "SELECT min(at), max(at) FROM (SELECT at, coalesce(sum(sum(requests) FILTER ({counted}))"
-        " OVER (ORDER BY at {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS passed"
-        " FROM {measured} GROUP BY at HAVING sum(requests) > 0) AS hours WHERE passed < {least}"
+        "SELECT min(day), max(day) FROM ("
+        "SELECT day, coalesce(sum(sum(requests) FILTER (WHERE day IS DISTINCT FROM {begins}))"
+        " OVER (ORDER BY day {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
+        " AS passed FROM (SELECT date_trunc('day', at, 'UTC') AS day, requests FROM {measured})"
+        " AS dated GROUP BY day HAVING sum(requests) > 0) AS days WHERE passed < {least}"
     ).format(
-        counted=SQL("WHERE at IS DISTINCT FROM {}").format(Literal(first)),
+        begins=Literal(begins),
         order=SQL("ASC" if wanted.after is not None else "DESC"),
         measured=measured(
-            replace(wanted, since=span.since, until=span.until), 3600, lists_of_models=True
+            replace(wanted, since=span.since, until=span.until), 86_400, lists_of_models=True
         ),
         least=Literal(requests_min),
     )
     row = await (await tx.execute(query)).fetchone()
     assert row is not None
-    return None if row[0] is None else Span(row[0], row[1] + spans.HOUR)
+    return None if row[0] is None else Span(row[0], row[1] + spans.DAY)
 
 
 def whole(value: Any) -> int | None:

@@ -39,10 +39,10 @@ def cut(span: Span, step_s: int | None = None) -> Cut:
     return Cut(whole, days, hours, tuple(_around(span, whole)))
 
 
-def widened(span: Span) -> Span:
-    """The span with its first and last hour whole."""
+def widened(span: Span, step: timedelta = HOUR) -> Span:
+    """The span with its first and last step whole."""
     since, until = span.since, span.until
-    return Span(since and floor(since, HOUR), until and ceil(until, HOUR))
+    return Span(since and floor(since, step), until and ceil(until, step))
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:

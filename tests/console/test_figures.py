@@ -77,3 +77,9 @@ def test_a_time_is_utc_for_programs() -> None:
         '<time datetime="2026-11-20T14:02:11.482Z" data-show="full">'
         "2026-11-20 14:02:11.482 UTC</time>"
     )
+
+
+def test_code_in_a_sentence_is_code_and_nothing_else() -> None:
+    """What stands between backticks is set as code; markup in it stays text."""
+    assert figures.ticked("start `a <b>` & go") == "start <code>a &lt;b&gt;</code> &amp; go"
+    assert figures.ticked("plain") == "plain"

@@ -104,6 +104,13 @@ def size(octets: int | None) -> str:
     return f"{octets / 1000:.1f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
 
 
+def ticked(text: str) -> Markup:
+    """A sentence in which `something` is code, as our hints and settings are written."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup().join(code.format(part) if i % 2 else escape(part) for i, part in parts)
+
+
 def moment(at: datetime, show: str = "full") -> Markup:
     """A `<time>` in UTC; the script rewrites it as local time, or as time since.
 

@@ -50,12 +50,13 @@ class Reading(msgspec.Struct):
 
     def mask(self, scrub: Callable[[bytes], bytes]) -> None:
         """Take out what the provider may have repeated of its secret: all of this is kept."""
-        if self.model:
-            self.model = scrub(self.model.encode()).decode()
-        if self.service_tier:
-            self.service_tier = scrub(self.service_tier.encode()).decode()
-        if self.usage_raw:
-            self.usage_raw = scrub(self.usage_raw)
+        model, tier, raw = self.model or "", self.service_tier or "", self.usage_raw or b""
+        kept = b"\n".join((model.encode(), tier.encode(), raw))
+        if scrub(kept) == kept:  # one look at all of it: nearly always the end
+            return
+        self.model = scrub(model.encode()).decode() or None
+        self.service_tier = scrub(tier.encode()).decode() or None
+        self.usage_raw = scrub(raw) or None
 
     def usage(self) -> Usage:
         """The tokens used, as far as the answer said it."""

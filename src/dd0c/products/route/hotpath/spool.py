@@ -8,7 +8,8 @@ What write(2) took survives kill -9 of every process; a power cut loses at most 
 frame that could be written only in part is cut off again, so that a full disk leaves no torn record
 in the middle. Files are named `<slot>-<pid>-<chance>-<seq>.spool`; a new one is begun at
 `rotate_bytes`. The chance tells a worker from the one that had its pid before: after a restart of a
-container that is the rule, and no clock that may be set back can tell. `decode` is pure: the shipper reads with it.
+container that is the rule, and no clock that may be set back can tell. `decode` is pure: the
+shipper reads with it.
 """
 
 from __future__ import annotations

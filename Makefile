@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --root-user-action=ignore
 PYTHON ?= python3
 
-.PHONY: help up test check fmt docs lock
+.PHONY: help up test check bench fmt docs lock
 
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
 	@echo 'make check   style, types, imports, house rules'
+	@echo 'make bench   dd0c beside nginx, LiteLLM and Portkey; about eight minutes (ARGS=--quick: less)'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
 	@echo 'make lock    pin the requirements again'
@@ -29,6 +30,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -q tests/house
+
+bench: $(VENV)/dev.stamp
+	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 fmt: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix

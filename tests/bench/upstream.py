@@ -1,0 +1,148 @@
+"""What stands behind every gateway: nginx that answers from memory, and a paced stream server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import calls, machine
+from tests.bench.machine import Processors
+
+READY_WITHIN_S = 15.0
+_VARIABLE_BYTES = 3_000  # nginx refuses a configuration word of 4,096
+
+
+class Missing(Exception):
+    """Something that a measurement needs is not here. The message says what and why."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A program of ours that runs, and what it writes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_for(self, port: int, within_s: float = READY_WITHIN_S) -> None:
+        """Return when something accepts on the port; Missing when it ends or time is up."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise Missing(f"it ended with status {self.process.returncode}: {self._said()}")
+            with socket.socket() as probe:
+                probe.settimeout(0.5)
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise Missing(f"it does not listen after {within_s:.0f} s: {self._said()}")
+
+    def _said(self) -> str:
+        return " / ".join(self.log.read_text(errors="replace").split("\n")[-8:]).strip(" /")[-600:]
+
+
+@contextmanager
+def running(
+    argv: list[str], to: frozenset[int], log: Path, env: dict[str, str] | None = None
+) -> Iterator[Child]:
+    """A child of ours on those processors; ended, with its family, on the way out."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(machine.on(to, argv), stdout=out, stderr=out, env=env)
+    try:
+        yield Child(process, log)
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        for pid in machine.family(process.pid) if process.poll() is None else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.wait(5)
+
+
+def nginx_program() -> str:
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        raise Missing("nginx is not installed (Debian, Ubuntu: apt-get install nginx-light)")
+    return found
+
+
+@contextmanager
+def nginx(folder: Path, name: str, server: str, to: frozenset[int]) -> Iterator[Child]:
+    """One nginx worker with `server` as its http block's content."""
+    place = folder / name
+    place.mkdir()
+    user = "user root;" if os.geteuid() == 0 else ""
+    temporary = " ".join(
+        f"{kind}_temp_path {place}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (place / "nginx.conf").write_text(
+        f"{user} daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;\n"
+        "worker_rlimit_nofile 20000; events { worker_connections 8192; }\n"
+        f"http {{ {temporary} access_log off; keepalive_requests 100000000;\n"
+        "keepalive_timeout 600; client_max_body_size 16m; client_body_buffer_size 1m;\n"
+        f"{server}\n}}\n"
+    )
+    argv = [nginx_program(), "-p", f"{place}", "-c", f"{place}/nginx.conf", "-e", f"{place}/early"]
+    with running(argv, to, place / "output") as child:
+        yield child
+
+
+@contextmanager
+def from_memory(folder: Path, where: Processors) -> Iterator[str]:
+    """An upstream that answers buffered or with a whole stream at once; its address."""
+    port = free_port()
+    parts = {}
+    text = (
+        b"".join(calls.event(f" word{number}") for number in range(calls.EVENTS)) + calls.ending()
+    ).decode()
+    for number in range(0, len(text), _VARIABLE_BYTES):
+        parts[f"$s{number}"] = text[number : number + _VARIABLE_BYTES]
+    settings = " ".join(f"set {name} '{_quoted(value)}';" for name, value in parts.items())
+    whole = "".join(f"${{{name[1:]}}}" for name in parts)
+    server = f"""
+    map $content_length $kind {{ default chat; "{calls.STREAM_LENGTHS}" stream; }}
+    server {{
+      listen 127.0.0.1:{port} backlog=4096;
+      location / {{ if ($kind = stream) {{ rewrite ^ /stream last; }}
+                    default_type application/json; return 200 '{calls.answer().decode()}'; }}
+      location = /stream {{ internal; default_type text/event-stream; {settings}
+                            return 200 "{whole}"; }}
+    }}"""
+    with nginx(folder, f"upstream-{port}", server, where.rest) as child:
+        child.wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+
+
+@contextmanager
+def paced(folder: Path, where: Processors) -> Iterator[str]:
+    """An upstream that writes each stream's events by the clock; its address."""
+    port = free_port()
+    argv = [sys.executable, "-m", "tests.bench.paced", str(port)]
+    with running(argv, where.rest, folder / f"paced-{port}.log") as child:
+        child.wait_for(port)
+        yield f"http://127.0.0.1:{port}"

@@ -18,6 +18,7 @@ import pytest
 
 from dd0c.base import notify
 from tests.chaos.traffic import Traffic, check_complete
+from tests.support import processes
 from tests.support.product import Product, running, until
 
 pytestmark = pytest.mark.chaos
@@ -76,8 +77,14 @@ class Visitors:
 
 
 def own_parts(product: Product) -> dict[str, int]:
-    """The supervisor's children; the gateway's workers of before may still drain."""
-    return {n: pid for n, pid in product.parts().items() if not n.startswith("gateway_worker")}
+    """The supervisor's children, once predecessors are gone; the gateway's workers may drain."""
+    parts = product.parts()
+    own = {name: pid for name, pid in parts.items() if not name.startswith("gateway_worker")}
+    until(
+        lambda: len(processes.children(product.process.pid)) == len(own),
+        "nobody runs beside them",
+    )
+    return {name: product.parts()[name] for name in own}
 
 
 def facts(product: Product) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tests.support.upstream import CHAT, Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller
 from tests.support.worker import PRICE, Worker, key_entry, running_worker, snapshot, wait_for
 
+TOKENS = 'tokens_total{provider="openai",model="gpt-5-mini",bucket="input"}'
 STREAM_BODY = {**CHAT_BODY, "stream": True}
 
 
@@ -137,7 +138,8 @@ def test_a_worker_counts_and_is_small(tmp_path: Path, upstream: Upstream) -> Non
             assert worker.gauge("dd0c_route_connections") in (0, 1)
             wait_for(lambda: worker.counter('requests_total{endpoint="chat",status="200"}') == 1)
         assert worker.counter('attempts_total{provider="openai",end_reason="complete"}') == 1
-        assert worker.counter('tokens_total{provider="openai",bucket="input"}') == 10
+        tokens = 'tokens_total{provider="openai",model="gpt-5-mini",bucket="input"}'
+        assert worker.counter(tokens) == 10
         wait_for(lambda: worker.gauge("dd0c_route_connections") == 0)
         assert worker.rss_kb() < 40 * 1024
 

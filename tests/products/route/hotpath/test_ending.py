@@ -27,7 +27,6 @@ from tests.support.upstream import CHAT, Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller
 from tests.support.worker import PRICE, Worker, key_entry, running_worker, snapshot, wait_for
 
-TOKENS = 'tokens_total{provider="openai",model="gpt-5-mini",bucket="input"}'
 STREAM_BODY = {**CHAT_BODY, "stream": True}
 
 

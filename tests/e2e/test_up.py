@@ -96,6 +96,16 @@ def test_a_taken_port_is_refused_before_anything_starts(product: Product, tmp_pa
     assert not (tmp_path / "home" / "postgres").exists()
 
 
+def test_a_part_alone_on_a_taken_port_is_refused(product: Product) -> None:
+    """K-2, K-3: a second console where one listens is one line with what to do, exit 2."""
+    port = product.console_url.rpartition(":")[2]
+    done = product.cli("control", DD0C_HOME=str(product.home), DD0C_CONSOLE_PORT=port)
+    assert done.returncode == 2
+    error, hint = done.stderr.splitlines()
+    assert error.startswith(f"error: the console cannot listen on 127.0.0.1:{port}: ")
+    assert "--console-port" in hint
+
+
 def test_a_foreign_home_is_left_alone(product: Product, tmp_path: Path) -> None:
     """K-2: a folder with something else in it is refused and not touched."""
     (tmp_path / "thesis.txt").write_text("years of work")

@@ -33,6 +33,7 @@ from tests.support import processes
 
 START_WITHIN_S = 90.0
 DEADLINE_S = 20.0
+LAST_LINE = "Ctrl-C stops it."  # of those that say that it is ready
 _numbers = itertools.count(1)
 _SESSION = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _ports = iter(range(20_000 + 1000 * _SESSION, 21_000 + 1000 * _SESSION))
@@ -165,7 +166,7 @@ def start(home: Path, *, enter: Sequence[str] = (), **env: str) -> Product:
     one = Product(home, process)
     ready = threading.Event()
     threading.Thread(target=_read, args=(one, ready), daemon=True).start()
-    if not ready.wait(START_WITHIN_S) or process.poll() is not None:
+    if not ready.wait(START_WITHIN_S) or LAST_LINE not in one.lines:
         process.kill()
         process.wait()
         raise AssertionError("dd0c up did not become ready:\n" + "\n".join(one.lines))
@@ -210,7 +211,7 @@ def _read(one: Product, ready: threading.Event) -> None:
     with one.process.stdout as out:
         for line in out:
             one.lines.append(line.rstrip("\n"))
-            if one.lines[-1].startswith("Ctrl-C stops it"):  # the last of the ready lines
+            if one.lines[-1] == LAST_LINE:
                 ready.set()
     ready.set()
 

@@ -86,7 +86,10 @@ class Settings:
         Secret(""), "DD0C_VALKEY_URL", "Valkey or Redis; empty means embedded."
     )
     memory_mb: int = _setting(
-        512, "DD0C_MEMORY_MB", "What the embedded PostgreSQL may plan with, in MB."
+        512,
+        "DD0C_MEMORY_MB",
+        "What the embedded PostgreSQL may plan with, in MB: an eighth is its shared buffers, a"
+        " sixteenth for maintenance, a 128th for each sort; it counts on half for the disk cache.",
     )
     drain_s: float = _setting(
         30.0, "DD0C_DRAIN_S", "Seconds that open requests get to finish at a stop."

@@ -11,7 +11,7 @@ PYTHON ?= python3
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
-	@echo 'make check   style, types, imports, house rules'
+	@echo 'make check   style, types, imports, house rules, the commands of all documents'
 	@echo 'make bench   dd0c beside nginx, LiteLLM and Portkey; about eight minutes (ARGS=--quick: less)'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
@@ -29,7 +29,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q tests/house
+	$(BIN)/pytest -q tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 
 bench: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m tests.bench $(ARGS)

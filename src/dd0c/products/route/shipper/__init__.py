@@ -4,7 +4,8 @@ The order is what makes that true: rows are committed first, then `shipped.json`
 are deleted. A kill between two steps repeats the step before, which the primary key turns into
 nothing. A worker that is dead leaves attempts open: they become rows with the end reason `lost`.
 
-One batch is in memory at a time. While PostgreSQL is away nothing is read ahead: the spool waits on
+While PostgreSQL works on a batch, the next one is read and made ready: two are in memory at most,
+and what is noted of one never speaks of the other. While PostgreSQL is away the spool waits on
 disk, and its size is the backlog.
 """
 
@@ -15,7 +16,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,13 @@ CRASH_POINTS = (
 )
 LOOK_EVERY_S = 0.05
 INSERT_MAX_S = 30.0
+ROWS_AT_ONCE = 100  # between two looks at what else there is to do
 REFUSED_MAX = 8
 _DAY_MS = 86_400_000
 RETRY_MIN_S = 0.1
 RETRY_MAX_S = 5.0
+
+Row = tuple[Pair, list[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,16 @@ class Counts:
     torn: int = 0
     rejected: int = 0
     failures: int = 0
+
+
+@dataclass(slots=True)
+class Ready:
+    """A batch as the ledger takes it: rows, and what must be there before them."""
+
+    batch: Batch
+    rows: list[Row] = field(default_factory=list)
+    prices: dict[str, PriceRow] = field(default_factory=dict)
+    days: set[int] = field(default_factory=set)  # since 1970, of the request ids
 
 
 class Shipper:
@@ -131,57 +145,85 @@ class Shipper:
 
     async def _ship(self, folder: Folder, living: Living) -> int:
         shipped = 0
+        coming = asyncio.create_task(self._prepare(folder, living))
         try:
-            while batch := folder.collect(living):
+            while batch := (ready := await coming).batch:
                 crash_point("shipper.collected")
-                await self._insert(batch)
+                staged = asyncio.Event()
+                more = batch.full  # else that was all: what came meanwhile waits for company
+                if more:
+                    coming = asyncio.create_task(self._prepare(folder, living, staged))
+                await self._insert(ready, staged)
                 crash_point("shipper.committed")
                 folder.settle(batch)
                 self._count(folder, batch)
                 shipped += len(batch.pairs)
-                if not batch.full:  # that was all: what came meanwhile waits for company
+                if not more:
                     break
         except BaseException:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
             folder.reset()  # what was collected is not shipped: read it again
             raise
         return shipped
 
-    async def _insert(self, batch: Batch) -> None:
-        """Commit the attempts of a batch; those that fit nowhere join what it rejected."""
-        rated = [self._rate(pair) for pair in batch.pairs]
-        rows: list[tuple[Pair, list[Any]]] = []
-        for pair, attempt in zip(batch.pairs, rated, strict=True):
-            try:
-                rows.append((pair, staging.row(attempt)))
-            except staging.Unfit as error:
-                batch.rejected.append(_unfit(pair, str(error)))
-        if not rows:
-            return
-        prices = self._new_prices(rated)
-        days = {int.from_bytes(pair.opened.request_id[:6], "big") // _DAY_MS for pair, _ in rows}
-        async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
-            for month in sorted({_month(day) for day in days}):
-                await ledger.ensure_partitions(tx, month, month)
-            await ledger.add_prices(tx, prices)
-        self._kept_prices |= {price.id for price in prices}
-        refused = await self._insert_rows(rows)
-        if len(refused) == len(rows) > REFUSED_MAX:  # it is not for what is in them
-            raise Internal(f"the database refuses every row: {refused[0][1]}")
-        batch.rejected.extend(_unfit(pair, reason) for pair, reason in refused)
+    async def _prepare(
+        self, folder: Folder, living: Living, begin: asyncio.Event | None = None
+    ) -> Ready:
+        """The next attempts, rated, as rows; those that fit nowhere join what was rejected.
 
-    async def _insert_rows(self, rows: Sequence[tuple[Pair, list[Any]]]) -> list[tuple[Pair, str]]:
+        Begun any earlier than `begin`, it would only keep the batch before from getting to work.
+        """
+        if begin is not None:
+            await begin.wait()
+        ready = Ready(folder.collect(living))
+        for n, pair in enumerate(ready.batch.pairs):
+            if n % ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            rated = self._rate(pair)
+            try:
+                ready.rows.append((pair, staging.row(rated)))
+            except staging.Unfit as error:
+                ready.batch.rejected.append(_unfit(pair, str(error)))
+                continue
+            ready.days.add(int.from_bytes(pair.opened.request_id[:6], "big") // _DAY_MS)
+            if (price := self._new_price(rated)) is not None:
+                ready.prices[price.id] = price
+        return ready
+
+    async def _insert(self, ready: Ready, staged: asyncio.Event) -> None:
+        """Commit the rows of a batch; sets `staged` as soon as only the database is busy."""
+        if not ready.rows:
+            staged.set()
+            return
+        async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
+            for month in sorted({_month(day) for day in ready.days}):
+                await ledger.ensure_partitions(tx, month, month)
+            await ledger.add_prices(tx, ready.prices.values())
+        self._kept_prices |= ready.prices.keys()
+        refused = await self._insert_rows(ready.rows, staged)
+        if len(refused) == len(ready.rows) > REFUSED_MAX:  # it is not for what is in them
+            raise Internal(f"the database refuses every row: {refused[0][1]}")
+        ready.batch.rejected.extend(_unfit(pair, reason) for pair, reason in refused)
+
+    async def _insert_rows(
+        self, rows: Sequence[Row], staged: asyncio.Event
+    ) -> list[tuple[Pair, str]]:
         """Commit rows. Those that PostgreSQL refuses for what they hold come back, with its reason;
         halving the batch finds them."""
         try:
             async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
-                now = self._clock.now()
-                self.counts.rows += await ledger.insert(tx, [row for _, row in rows], now=now)
+                await ledger.stage(tx, [row for _, row in rows])
+                staged.set()
+                self.counts.rows += await ledger.insert_staged(tx, now=self._clock.now())
                 crash_point("shipper.inserted")
         except (psycopg.DataError, psycopg.IntegrityError) as error:
+            staged.set()
             if len(rows) == 1:
                 return [(rows[0][0], str(error).partition("\n")[0])]
             half = len(rows) // 2
-            return await self._insert_rows(rows[:half]) + await self._insert_rows(rows[half:])
+            first = await self._insert_rows(rows[:half], staged)
+            return first + await self._insert_rows(rows[half:], staged)
         return []
 
     def _rate(self, pair: Pair) -> staging.Rated:
@@ -197,18 +239,13 @@ class Shipper:
         rating = tariff.rate(price, closed.usage, closed.service_tier, opened.started_us)
         return staging.Rated(opened, closed, rating.cost_pico, rating.price_id, rating.reason)
 
-    def _new_prices(self, rated: Sequence[staging.Rated]) -> list[PriceRow]:
-        """The prices of these attempts that the ledger may not have yet."""
-        found: dict[str, PriceRow] = {}
-        for opened, closed, _, price_id, _ in rated:
-            if closed is None or price_id is None:
-                continue
-            if price_id in self._kept_prices or price_id in found:
-                continue
-            self._prices.find(opened.price_provider, closed.served_model or opened.sent_model)
-            if (row := self._prices.row(price_id)) is not None:
-                found[price_id] = row
-        return list(found.values())
+    def _new_price(self, rated: staging.Rated) -> PriceRow | None:
+        """The price of this attempt, if the ledger may not have it yet."""
+        opened, closed, _, price_id, _ = rated
+        if closed is None or price_id is None or price_id in self._kept_prices:
+            return None
+        self._prices.find(opened.price_provider, closed.served_model or opened.sent_model)
+        return self._prices.row(price_id)
 
     def _count(self, folder: Folder, batch: Batch) -> None:
         self.counts.lost += sum(pair.closed is None for pair in batch.pairs)

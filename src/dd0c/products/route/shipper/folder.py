@@ -18,8 +18,8 @@ import msgspec
 
 from dd0c.base.process import crash_point
 from dd0c.products.route.hotpath import spool
-from dd0c.products.route.pairing import START, Pair, Position
-from dd0c.products.route.shipper.tail import Damage, Tail
+from dd0c.products.route.pairing import START, Pair
+from dd0c.products.route.shipper.tail import Damage, Places, Tail
 
 BATCH_ROWS = 2_000
 MARKS = "shipped.json"
@@ -41,12 +41,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is shipped at once; `ended`: workers that are dead and completely in here or before."""
+    """What is shipped at once; `ended`: workers that are dead and completely in here or before.
+    `places`: how far the files of each worker are shipped once this is."""
 
     pairs: list[Pair] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     torn: list[Damage] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    places: dict[str, Places] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.pairs or self.rejected or self.torn or self.ended)
@@ -58,7 +60,10 @@ class Batch:
 
 
 class Folder:
-    """The spool files in one folder, read through `collect` and given up through `settle`."""
+    """The spool files in one folder, read through `collect` and given up through `settle`.
+
+    Batches may be collected before those collected earlier are settled; they are settled in order.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -78,7 +83,7 @@ class Folder:
         """
         batch = Batch()
         self._scan()
-        stems = list(self._tails)
+        stems = [stem for stem, tail in self._tails.items() if not tail.ended]
         alive = living()
         self._scan()
         for stem in stems:
@@ -90,6 +95,7 @@ class Folder:
                     if dead:
                         batch.pairs.extend(tail.pairing.end())
                         batch.ended.append(stem)
+                        tail.ended = True
                     break
                 if read.damage is not None:
                     self._reject(batch, read.damage)
@@ -99,6 +105,7 @@ class Folder:
                     Rejected("orphans", spool.encode(close), "a close record without its open")
                     for close in paired.orphans
                 )
+        batch.places.update((stem, self._tails[stem].places) for stem in stems)
         return batch
 
     def settle(self, batch: Batch) -> None:
@@ -106,13 +113,12 @@ class Folder:
         for rejected in batch.rejected:
             with (self.path / f"{rejected.name}.bad").open("ab") as file:
                 file.write(rejected.content)
-        for tail in self._tails.values():
-            tail.shipped = tail.position
-        self._save_marks()
+        self._save_marks(batch.places)
         crash_point("shipper.saved")
-        for stem, tail in list(self._tails.items()):
-            ended = stem in batch.ended
-            for number in [n for n in tail.files if ended or n < tail.low.sequence]:
+        for stem, places in batch.places.items():
+            tail, ended = self._tails[stem], stem in batch.ended
+            tail.shipped = places.shipped
+            for number in [n for n in tail.files if ended or n < places.low.sequence]:
                 tail.files.pop(number).unlink()
                 crash_point("shipper.deleted")
             if ended:
@@ -149,23 +155,23 @@ class Folder:
                 found.setdefault(match["stem"], {})[int(match["sequence"])] = Path(entry.path)
         for stem, files in found.items():
             if stem not in self._tails:
-                low, shipped = self._marks.get(stem, (START, START))
-                self._tails[stem] = Tail(int(stem.split("-")[1]), low, shipped)
+                places = self._marks.get(stem, Places(START, START))
+                self._tails[stem] = Tail(int(stem.split("-")[1]), places)
             self._tails[stem].files = dict(sorted(files.items()))
 
-    def _load_marks(self) -> dict[str, tuple[Position, Position]]:
+    def _load_marks(self) -> dict[str, Places]:
         try:
             content = (self.path / MARKS).read_bytes()
         except FileNotFoundError:
             return {}
         try:
-            return msgspec.json.decode(content, type=dict[str, tuple[Position, Position]])
+            return msgspec.json.decode(content, type=dict[str, Places])
         except msgspec.DecodeError as error:  # after a power cut: everything is shipped again
             log.warning("%s cannot be read, starting from the beginning: %s", MARKS, error)
             return {}
 
-    def _save_marks(self) -> None:
-        self._marks = {stem: (tail.low, tail.shipped) for stem, tail in self._tails.items()}
+    def _save_marks(self, marks: dict[str, Places]) -> None:
+        self._marks = marks
         beside = self.path / f"{MARKS}.new"
         beside.write_bytes(msgspec.json.encode(self._marks))
         beside.replace(self.path / MARKS)

@@ -40,20 +40,29 @@ class Read(NamedTuple):
     damage: Damage | None
 
 
-class Tail:
-    """The files of one worker. `position` is the next byte to read, `low` where restarts begin."""
+class Places(NamedTuple):
+    """What `shipped.json` keeps of one worker: where a restart begins, what is shipped by then."""
 
-    def __init__(self, pid: int, low: Position, shipped: Position):
+    low: Position
+    shipped: Position
+
+
+class Tail:
+    """The files of one worker. `position` is the next byte to read; what lies before `shipped` is
+    in the ledger. `ended`: the worker is dead and everything was read."""
+
+    def __init__(self, pid: int, places: Places):
         self.pid = pid
-        self.position = low
-        self.shipped = shipped
-        self.pairing = Pairing(shipped)
+        self.position = places.low
+        self.shipped = places.shipped
+        self.ended = False
+        self.pairing = Pairing(places.shipped)
         self.files: dict[int, Path] = {}  # by number, in order
 
     @property
-    def low(self) -> Position:
-        """Where to begin after a restart."""
-        return self.pairing.low(self.position)
+    def places(self) -> Places:
+        """What will hold when all that was read is in the ledger."""
+        return Places(self.pairing.low(self.position), max(self.position, self.shipped))
 
     def unshipped_bytes(self) -> int:
         """Bytes of this worker that are not in the ledger yet."""

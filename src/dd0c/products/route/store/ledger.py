@@ -51,14 +51,25 @@ VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 
 async def insert(tx: Transaction, rows: Sequence[Sequence[Any]], *, now: datetime) -> int:
     """Adds attempts (rows of `staging.row`), their ratings and tags; says how many were new."""
+    await stage(tx, rows)
+    return await insert_staged(tx, now=now)
+
+
+async def stage(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
+    """Brings the database rows that `insert_staged` adds: until then this process is busy."""
     await tx.execute(_STAGE)
     async with tx.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in sorted(rows, key=_PLACE):
             await copy.write_row(row)
-    inserted = (await tx.execute(_ATTEMPTS)).rowcount
-    await tx.execute(_RATINGS, (now,))
-    await tx.execute(_TAGS)
-    return inserted
+
+
+async def insert_staged(tx: Transaction, *, now: datetime) -> int:
+    """Adds what was staged. The database goes through it alone: it has all statements at once."""
+    async with tx.pipeline():
+        attempts = await tx.execute(_ATTEMPTS)
+        await tx.execute(_RATINGS, (now,))
+        await tx.execute(_TAGS)
+    return attempts.rowcount
 
 
 async def add_prices(tx: Transaction, prices: Iterable[PriceRow]) -> None:

@@ -303,23 +303,17 @@ async def test_a_row_the_database_refuses_stays_alone(
 
 
 async def test_refused_rows_do_not_make_a_batch_full(
-    shipper: Shipper,
-    folder: Path,
-    app_pool: Pool,
-    two_orgs: TwoOrgs,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
+    shipper: Shipper, folder: Path, two_orgs: TwoOrgs, database: Database
 ) -> None:
     """Whether there may be more is what it was when the batch was read: each is shipped once,
     though rows that PostgreSQL refused were added to what the last batch keeps out (R-15)."""
-    monkeypatch.setattr("dd0c.products.route.shipper.folder.BATCH_ROWS", 4)
     with psycopg.connect(database.conninfo(roles.OWNER).reveal()) as owner:
         owner.execute("ALTER TABLE route.attempts ADD CHECK (requested_model <> 'odd')")
     odd = records.opened(two_orgs.acme, requested_model="odd")
     spools.write(folder, [odd, records.closed(odd)])
-    spools.write(folder, [r for p in attempts(two_orgs.acme, 2) for r in p])
-    assert await shipper.ship_once() == 3
-    assert len(await in_ledger(app_pool, two_orgs.acme)) == 2
+    spools.write(folder, [r for p in attempts(two_orgs.acme, BATCH_ROWS - 2) for r in p])
+    assert await shipper.ship_once() == BATCH_ROWS - 1
+    assert shipper.counts.rows == BATCH_ROWS - 2
     kept = spool.decode((folder / "unfit.bad").read_bytes())
     assert kept.records == [odd, records.closed(odd)]
 

@@ -59,7 +59,7 @@ async def sign_in(
         token.reveal(),
         expires=ends,
         path="/",
-        secure=request.url.scheme == "https",
+        secure=request.headers["origin"].startswith("https:"),  # TLS may end at a proxy before us
         httponly=True,
         samesite="strict",
     )

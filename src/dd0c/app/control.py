@@ -173,7 +173,7 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
 
 def _facts(settings: Settings) -> dict[str, str]:
     """What the other parts are told of this one."""
-    return {"listens_on": f"{settings.console_host}:{settings.console_port}"}
+    return {"console_url": f"http://{settings.console_host}:{settings.console_port}"}
 
 
 async def _until_stopped(server: Server, listener: socket.socket) -> None:

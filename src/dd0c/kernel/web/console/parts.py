@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -44,9 +44,15 @@ class Row:
         return TONES[self.part.state]
 
     @property
-    def facts(self) -> str:
-        """What it says of itself, on a line."""
-        return " · ".join(_fact(name, value) for name, value in self.part.facts.items())
+    def addresses(self) -> str:
+        """Where it answers, on a line."""
+        told = self.part.facts.items()
+        return " · ".join(f"{_words(name)} {value}" for name, value in told if _is_address(value))
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """All that it says of itself, named by the way to it."""
+        return list(_flat(self.part.facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +118,31 @@ def _name(part: PartShown) -> str:
     return f"{part.kind} on {part.host}"
 
 
-def _fact(name: str, value: Any) -> str:
+def _flat(value: Any, *way: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
-        value = ", ".join(f"{inner} {what}" for inner, what in value.items())
-    shown = figures.count(value) if isinstance(value, int) and value is not True else value
-    return f"{name.replace('_', ' ')} {figures.DASH if value is None else shown}"
+        for name, inner in value.items():
+            yield from _flat(inner, *way, name)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _flat(inner, *way, str(number))
+    else:
+        yield _words(" ".join(way)), _written(value)
+
+
+def _written(value: Any) -> str:
+    if value is None or value == "":
+        return figures.DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return figures.count(value) if isinstance(value, int) else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
 async def mark(tx: Transaction) -> str:

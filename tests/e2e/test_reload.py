@@ -37,6 +37,22 @@ def test_a_reload_cuts_nobody_off_and_wrong_settings_change_nothing(product: Pro
     assert not workers(product) & before
 
 
+def test_a_gateway_that_stays_what_it_was_is_told_of(product: Product) -> None:
+    """K-7: `dd0c up` says what came of a reload once the gateway has followed or refused."""
+    settings, said = product.home / "dd0c.toml", len(product.lines)
+    settings.write_text("gateway_host = '127.0.0.2'\n")
+    try:
+        refused = product.cli("reload")
+    finally:
+        settings.unlink()
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: not reloaded: gateway: the running gateway listens on")
+    told = [line for line in product.lines[said:] if "reloaded" in line]
+    assert len(told) == 1
+    assert told[0].startswith("not reloaded: gateway: the running gateway listens on")
+    assert product.is_ready()
+
+
 def workers(product: Product) -> set[int]:
     """Process ids of the gateway's workers."""
     parts = product.parts().items()

@@ -127,8 +127,9 @@ class _Supervisor:
             if self._reload.state != "running" and self._signals.reloads > self._reload.number:
                 self._reload.begin(self._tend)
                 self._tend()
+            longest_s = LOOK_S if self._reload.state == "running" else LOGS_LOOK_S
             pause_s = children.pause(everything, time.monotonic())
-            self._signals.wait(LOGS_LOOK_S if pause_s is None else min(LOGS_LOOK_S, pause_s))
+            self._signals.wait(longest_s if pause_s is None else min(longest_s, pause_s))
 
     def _tend(self) -> None:
         now = time.monotonic()

@@ -100,16 +100,26 @@ def outcome(before: Running, now: Running) -> Running | None:
         if told["number"] == before.supervisor["reload"]["number"] or told["state"] == "running":
             return None
         if told["state"] == "failed":
-            raise SetupError(f"not reloaded: {told['problem']}", hint=STAYS)
+            raise SetupError(f"not reloaded: {told['problem']}", hint=_hint(_refusal(before, now)))
     if now.gateway is None or before.gateway is None:
         if now.supervisor is None:
             raise Unavailable("the gateway ended", hint="see its log")
         return None if before.gateway is not None else now
-    if now.gateway["refused"]["number"] > before.gateway["refused"]["number"]:
-        refused = now.gateway["refused"]
-        hint = "; ".join(part for part in (refused["hint"], STAYS) if part)
-        raise SetupError(f"not reloaded: {refused['message']}", hint=hint)
+    if refused := _refusal(before, now):
+        raise SetupError(f"not reloaded: {refused['message']}", hint=_hint(refused))
     return now if now.gateway["generation"] > before.gateway["generation"] else None
+
+
+def _refusal(before: Running, now: Running) -> dict[str, Any]:
+    """Why the gateway refused this reload; empty when it did not."""
+    if now.gateway is None or before.gateway is None:
+        return {}
+    refused: dict[str, Any] = now.gateway["refused"]
+    return refused if refused["number"] > before.gateway["refused"]["number"] else {}
+
+
+def _hint(refused: dict[str, Any]) -> str:
+    return "; ".join(part for part in (refused.get("hint"), STAYS) if part)
 
 
 def _ready_workers(now: Running) -> int | None:

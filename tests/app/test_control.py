@@ -17,14 +17,9 @@ from dd0c.base import process
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.vault import local
 from tests.support.database import Cluster, Database
+from tests.support.product import free_port
 
 START_S = 20.0
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

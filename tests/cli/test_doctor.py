@@ -22,6 +22,7 @@ from dd0c.cli import doctor
 from dd0c.cli.checks import host, running
 from dd0c.cli.checks.finding import Bounds, Finding
 from dd0c.cli.checks.host import Host
+from tests.support.product import free_port
 
 ENOUGH = Bounds(disk_problem_bytes=0, disk_warning_bytes=0, memory_warning_bytes=0)
 MUCH = 2**62
@@ -51,11 +52,6 @@ def supervisor() -> Iterator[int]:
     with subprocess.Popen([sys.executable, "-c", RUNNING]) as process:
         yield process.pid
         process.kill()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wrong(at: Host) -> dict[str, Finding]:

@@ -39,6 +39,7 @@ from tests.house import tree
 from tests.products.route.gateway.running import Running, running_gateway
 from tests.products.route.gateway.tenant import Tenant, as_owner
 from tests.support.database import LOGIN_PASSWORD, Database
+from tests.support.product import free_port
 from tests.support.upstream import CHAT, Peer, Received, Upstream, running_upstream
 
 PROVIDER_KEY = "canary-of-the-provider-4711"
@@ -108,7 +109,7 @@ def upstream(
 
 def run(database: Database, key: str, log: Path) -> Seen:
     """Failures in every layer, and what came out."""
-    seen, port = Seen(), control.free_port()
+    seen, port = Seen(), free_port()
     place = database.cluster.home
     with (
         control.running(database, port) as server,

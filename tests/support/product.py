@@ -9,10 +9,10 @@ own (`product.new_org()`) where counts matter. Tests that kill take `running()` 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -35,8 +35,8 @@ START_WITHIN_S = 90.0
 DEADLINE_S = 20.0
 LAST_LINE = "Ctrl-C stops it."  # of those that say that it is ready
 _numbers = itertools.count(1)
-_SESSION = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = iter(range(20_000 + 1000 * _SESSION, 21_000 + 1000 * _SESSION))
+_PORTS = range(20_000, 32_000)  # outgoing connections begin at 32768
+_claims: list[socket.socket] = []
 
 
 @dataclass(slots=True)
@@ -228,15 +228,22 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that neither another process of this session nor an outgoing connection may take.
+    """A port that nobody takes between this look and the listen of a start, or of a restarted part.
 
-    Port 0 would be drawn from the range of outgoing connections: between the look and the listen
-    of a start (or of a restarted part) something else could take it.
+    Port 0 would be drawn from the range of outgoing connections. Test processes, of other checkouts
+    too, tell each other by a name that the kernel keeps for as long as this process lives.
     """
-    for port in _ports:
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("no free port is left to this process")
+    for port in random.SystemRandom().sample(_PORTS, 200):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0dd0c-tests-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
+    raise AssertionError("no port is free")
 
 
 def _part(pid: int) -> str:

@@ -146,7 +146,7 @@ def test_only_what_is_broken_is_red(
 FACTS: dict[str, Any] = {
     "workers": [{"ready": True}, {"ready": True}],
     "spool": {"backlog_bytes": 4096, "lag_s": 0.1, "full": False},
-    "snapshot": {"age_s": 0.4, "expired": False},
+    "snapshot": {"age_s": 0.4, "expired": False, "source": "database", "unkept_s": 2.0},
     "disk_free_bytes": 50_000_000_000,
     "prices": {"as_of": "2026-11-09"},
 }
@@ -182,6 +182,8 @@ JUDGES: dict[str, probes.Judge] = {
         ({"snapshot": {"age_s": 11.0}}, "snapshot", "degraded"),
         ({"snapshot": {"age_s": 90_000.0, "expired": True}}, "snapshot", "failing"),
         ({"snapshot": {"age_s": None}}, "snapshot", "unknown"),
+        ({"snapshot": {"age_s": 2.0, "source": "disk"}}, "snapshot", "degraded"),
+        ({"snapshot": {"age_s": 0.2, "unkept_s": 61.0}}, "snapshot", "degraded"),
         ({"prices": {"as_of": "2026-09-01"}}, "prices", "degraded"),
         ({"prices": {"as_of": None}}, "prices", "unknown"),
     ],

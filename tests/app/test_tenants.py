@@ -36,6 +36,7 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
     ("post", "/api/v1/orgs"): (Row("/api/v1/orgs", 403, 403, {"name": "x"}, blind=True),),
     ("get", "/api/v1/health"): (Row("/api/v1/health", 403, 403, blind=True),),
     ("get", "/api/v1/parts"): (Row("/api/v1/parts", 403, 403, blind=True),),
+    ("delete", "/api/v1/parts/{part_id}"): (Row("/api/v1/parts/x", 403, 403, blind=True),),
     ("get", "/api/v1/keys"): (Row("/api/v1/keys?limit=500"),),
     ("post", "/api/v1/keys"): (Row("/api/v1/keys", 201, 403, {"name": "x", "org": "acme"}),),
     ("get", "/api/v1/route/requests"): (

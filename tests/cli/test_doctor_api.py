@@ -11,16 +11,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import dd0c
+from dd0c.base import ids
 from dd0c.base.clock import SystemClock
+from dd0c.base.errors import Conflict, NotFound
 from dd0c.cli import doctor
+from dd0c.cli import main as cli
 from dd0c.cli.checks import api
 from dd0c.cli.checks.api import Answers
 from dd0c.cli.checks.finding import Bounds, Finding
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Transaction, open_pool
 from dd0c.kernel.parts import part, register
+from dd0c.kernel.parts.part import Part
 from dd0c.products.route.store import providers
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
@@ -64,6 +69,12 @@ def ask(served: Served, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Answers
     return lambda: Answers.ask(Bounds(), GATEWAY_URL)
 
 
+def forget(one: Part) -> tuple[int, str]:
+    """The exit status of `dd0c parts forget`, and what it says."""
+    done = CliRunner().invoke(cli.dd0c, ["parts", "forget", ids.text(ids.Kind.PART, one.id)])
+    return getattr(done.exception, "exit_status", done.exit_code), done.stdout
+
+
 def wrong(said: Answers, *, deep: bool = False) -> dict[str, Finding]:
     """What is not well, by name."""
     found = list(doctor.look({**api.CHECKS, **(api.DEEP_CHECKS if deep else {})}, said))
@@ -92,17 +103,21 @@ def test_each_part_that_is_away_is_named(ask: Callable[[], Answers]) -> None:
 def test_a_silent_part_and_another_version_are_named(
     served: Served, ask: Callable[[], Answers]
 ) -> None:
-    """A part not heard of for 20 s, and one of another version, are told with host and process."""
+    """A part not heard of for 20 s, and one of another version, are told with host and process;
+    `dd0c parts forget` ends the warning for good."""
     old = replace(part.this("control", SystemClock()), version="0.0.9", host="elsewhere")
     change(served, roles.APP, lambda tx: register.beat(tx, old, {}))
+    assert forget(old)[0] == Conflict.exit_status  # it reports
     versions = wrong(ask())["versions"]
     assert f"this is dd0c {dd0c.__version__}, but control on elsewhere 0.0.9" in versions.cause
     with served.database.cluster.admin(served.database.name) as admin:
         admin.execute(
             "UPDATE kernel.parts SET seen_at = now() - interval '1 minute' WHERE id = %s", (old.id,)
         )
-        found = wrong(ask())
-        admin.execute("DELETE FROM kernel.parts WHERE id = %s", (old.id,))
+    found = wrong(ask())
+    assert forget(old) == (0, f"forgot control on elsewhere (process {old.pid})\n")
+    assert wrong(ask()).keys() == AWAY
+    assert forget(old)[0] == NotFound.exit_status
     assert found.keys() - AWAY == {"parts"}
     assert f"control on elsewhere (process {old.pid}) was not heard of" in found["parts"].cause
 

@@ -39,7 +39,7 @@ ARGUMENTS = {
     "profile use": ["p"],
     "profile remove": ["p"],
 }
-ELSEWHERE = SERVING | SCRIPTS | {"migrate", "reload", "requests tail"}
+ELSEWHERE = SERVING | SCRIPTS | {"migrate", "reload", "requests tail", "parts forget"}
 """Verbs that answer nothing, need a home of their own, or never end: tested for themselves."""
 
 

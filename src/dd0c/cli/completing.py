@@ -29,6 +29,11 @@ def request_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
     return _ask(ctx, "/route/requests", {"limit": "20"}, "request_id", incomplete)
 
 
+def part_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of parts."""
+    return _ask(ctx, "/parts", {}, "id", incomplete)
+
+
 def profile_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Names of profiles."""
     from dd0c.cli import profiles

@@ -26,6 +26,7 @@ VERBS = {
     "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),
     "org": ("org", "Make and list organisations."),
+    "parts": ("parts", "The running processes; forget one that is gone."),
     "whoami": ("whoami", "Which dd0c, which key, what it may do."),
     "profile": ("profile", "Name installations, to reach them with --profile."),
     "doctor": ("doctor", "Find out what is wrong, why, and what to do."),

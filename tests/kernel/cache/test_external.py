@@ -20,6 +20,7 @@ from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.cache import client as clients
 from dd0c.kernel.cache import fitness
+from dd0c.kernel.web import dependencies
 from tests.support import external
 from tests.support.product import free_port
 
@@ -42,7 +43,11 @@ async def refusal(url: str) -> Unavailable:
     async with reached(url) as client:
         with pytest.raises(Unavailable) as error:
             await fitness.judge(client)
+        verdict = await dependencies.cache_probe(client).check()
     assert external.PASSWORD not in error.value.message + error.value.hint
+    assert verdict.detail == error.value.message
+    assert error.value.hint in verdict.remedy
+    assert verdict.status == ("degraded" if "maxmemory" in verdict.detail else "failing")
     return error.value
 
 
@@ -68,7 +73,8 @@ async def test_a_redis_is_reached_by_tcp_tls_and_socket(tmp_path: Path) -> None:
 
 
 async def test_what_is_wrong_with_a_redis_is_said() -> None:
-    """K-2: no server, a wrong password and none, a replica and one that evicts: a line for each."""
+    """K-2, K-5: no server, a wrong password and none, a replica and one that evicts: a line for
+    each, in health too, where one that evicts is degraded: it works until it is full."""
     assert "does not answer" in (await refusal("redis://127.0.0.1:1/0")).message
     with external.redis(**{"maxmemory-policy": "allkeys-lru"}) as port:
         assert (

@@ -13,6 +13,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from dd0c.base.clock import SystemClock
+from dd0c.base.errors import Conflict, NotFound
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.parts import heartbeat, part, register
@@ -128,6 +129,28 @@ async def test_a_role_speaks_for_itself_only(shipper: Pool, app_pool: Pool) -> N
             await tx.execute(
                 "UPDATE kernel.parts SET role = 'dd0c_app' WHERE id = %s", (gateway.id,)
             )
+
+
+async def test_only_what_is_gone_can_be_forgotten(
+    shipper: Pool, app_pool: Pool, database: Database
+) -> None:
+    """The control server forgets a gateway that fell silent or stopped; one that reports it cannot,
+    and the database holds to that, too (K-5, K-10)."""
+    alive, silent, stopped = (part.this("gateway", CLOCK) for _ in range(3))
+    for one in (alive, silent, stopped):
+        await beat(shipper, one)
+    await silence(database, silent, 21)
+    async with tenancy.system(shipper) as tx:
+        await register.mark_stopped(tx, stopped)
+    async with tenancy.system(app_pool) as tx:
+        with pytest.raises(Conflict):
+            await register.remove(tx, alive.id)
+        await tx.execute("DELETE FROM kernel.parts WHERE id = %s", (alive.id,))
+        for one in (silent, stopped):
+            assert (await register.remove(tx, one.id)).part == one
+            with pytest.raises(NotFound):
+                await register.remove(tx, one.id)
+    assert (await seen(app_pool)).keys() == {alive}
 
 
 async def test_a_part_without_its_database_goes_on(

@@ -73,8 +73,8 @@ def test_nobody_gives_more_than_they_have(served: Served) -> None:
     operator = served.key(served.acme, roles=["operator"])
     platform_only = served.key(served.platform, roles=["platform"])
     for maker, roles, says in (
-        (admin, ["platform"], "platform:health, platform:orgs"),
-        (served.acme, ["owner", "platform"], "platform:health, platform:orgs"),
+        (admin, ["platform"], "platform:health, platform:orgs, platform:parts"),
+        (served.acme, ["owner", "platform"], "platform:health, platform:orgs, platform:parts"),
         (operator, ["viewer"], "`keys:write`"),
         (platform_only, ["viewer"], "`keys:write`"),
     ):

@@ -35,7 +35,7 @@ Grants = Mapping[Role, frozenset[str]]
 EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
 KERNEL: Grants = {
-    Role.PLATFORM: frozenset({"platform:orgs", "platform:health"}),
+    Role.PLATFORM: frozenset({"platform:orgs", "platform:health", "platform:parts"}),
     Role.OWNER: frozenset({"keys:read", "keys:write"}),
     Role.ADMIN: frozenset({"keys:read", "keys:write"}),
     Role.OPERATOR: frozenset({"keys:read"}),

@@ -146,6 +146,15 @@ KERNEL = Access(
             using="true",
             reason="shown to those who run the installation; checked by the caller",
         ),
+        Policy(
+            table="kernel.parts",
+            name="forgets",
+            role=APP,
+            command=DELETE,
+            using="((stopped_at IS NOT NULL)"
+            " OR (abs(EXTRACT(epoch FROM (now() - seen_at))) > (20)::numeric))",
+            reason="whoever runs the installation forgets what is gone; checked by the caller",
+        ),
     ),
     definers=(
         Definer(

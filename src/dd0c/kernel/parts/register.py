@@ -9,8 +9,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from dd0c.base import ids
+from dd0c.base.errors import Conflict, NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.parts.part import STALE_AFTER, Part, Seen
+from dd0c.kernel.parts.part import STALE_AFTER, Part, Seen, State
 
 KEPT = "1 day"
 
@@ -49,6 +50,23 @@ async def forget(tx: Transaction, gone: list[uuid.UUID]) -> None:
         "DELETE FROM kernel.parts WHERE id = ANY(%s) OR seen_at < now() - %s::interval",
         (gone, KEPT),
     )
+
+
+async def get_part(tx: Transaction, wanted: uuid.UUID) -> Seen:
+    """One part; NotFound."""
+    for seen in await list_parts(tx):
+        if seen.part.id == wanted:
+            return seen
+    raise NotFound("there is no such part", hint="dd0c parts list")
+
+
+async def remove(tx: Transaction, gone: uuid.UUID) -> Seen:
+    """Forget a part that no longer reports, as `dd0c_app`. NotFound; Conflict while it reports."""
+    seen = await get_part(tx, gone)
+    if seen.state is State.ALIVE:
+        raise Conflict("this part reports, so it cannot be forgotten", hint="stop it first")
+    await tx.execute("DELETE FROM kernel.parts WHERE id = %s", (gone,))
+    return seen
 
 
 async def write_and_remove(tx: Transaction) -> None:

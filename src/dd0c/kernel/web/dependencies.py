@@ -18,7 +18,7 @@ from procrastinate.exceptions import ConnectorException
 from dd0c.base.clock import Clock
 from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
-from dd0c.kernel.cache import client
+from dd0c.kernel.cache import client, fitness
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.jobs import heartbeat
@@ -31,7 +31,7 @@ FREE_FAILING, FREE_DEGRADED = 0.01, 0.05
 TRIED_BYTES = 4096
 
 _DATABASE = "is PostgreSQL up? with `dd0c up`, see log/postgresql.log in the home"
-_CACHE = "is Valkey up? with `dd0c up`, see log/valkey.log in the home"
+_CACHE = "with `dd0c up`, see log/valkey.log in the home"
 _WORKER = "start `dd0c worker`; with `dd0c up`, see log/worker.log in the home"
 _DISK = "make room, or move the home: nothing is recorded on a full disk"
 
@@ -73,13 +73,17 @@ def database_probe(pool: Pool, *, writes: bool) -> Probe:
 
 
 def cache_probe(cache: client.Client) -> Probe:
-    """Valkey takes a value and gives it back."""
+    """Valkey takes a value, gives it back, and forgets nothing that it was given."""
 
     async def check() -> Verdict:
         try:
             await client.write_and_read(cache)
         except Error as error:
-            return Verdict("failing", error.message, _CACHE)
+            return Verdict("failing", error.message, f"{error.hint or 'is it up?'}; {_CACHE}")
+        try:
+            await fitness.judge(cache)
+        except Error as error:
+            return Verdict("degraded", error.message, error.hint)
         return Verdict("ok", "writes and reads")
 
     return Probe("cache", check)

@@ -53,6 +53,19 @@ async def list_parts(
     return PartsShown(items=[show(seen) for seen in found])
 
 
+@router.delete("/parts/{part_id}", operation_id="forget_part", summary="Forget a part that is gone")
+async def forget_part(
+    part_id: str,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("platform:parts"))],
+) -> PartShown:
+    """Removes what a process left behind that ended or fell silent, so that health no longer waits
+    for it; 409 while it reports. One that was only cut off comes back by itself."""
+    use = resources.of(request)
+    async with tenancy.system(use.pool) as tx:
+        return show(await register.remove(tx, ids.parse(ids.Kind.PART, part_id)))
+
+
 def show(seen: Seen) -> PartShown:
     """A part as the API shows it."""
     return PartShown(

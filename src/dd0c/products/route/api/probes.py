@@ -30,6 +30,7 @@ ANSWER_TIMEOUT_S = 2.0
 ASKED_MAX = 16  # gateways of one machine
 LAG_DEGRADED_S = 10.0
 SNAPSHOT_DEGRADED_S = 10.0
+UNKEPT_DEGRADED_S = 60.0  # it is saved within seconds
 PRICES_DEGRADED_DAYS = 60
 DISK_FREE_BYTES_MIN = 1_000_000_000
 
@@ -37,6 +38,7 @@ _START = "start `dd0c gateway`; with `dd0c up`, see log/gateway.log in the home"
 _CRASHING = "the gateway's log says what its workers die of; report it"
 _SHIPPING = "is the database slow or away? the gateway's log says what it answers"
 _FOLLOWING = "the gateway's log says why it does not reach the database"
+_KEEPING = "can it write its home? the gateway's log says why the snapshot is not saved"
 _PRICES = "install a newer dd0c: new models have no price, changed prices are wrong"
 
 
@@ -153,7 +155,16 @@ def judge_snapshot(gateway: Gateway) -> Verdict:
     seen = f"{gateway.name}: {age_s:.0f} s old"
     if snapshot.get("expired"):
         return Verdict("failing", f"{seen}, too old to be served from", _FOLLOWING)
-    return Verdict("degraded" if age_s > SNAPSHOT_DEGRADED_S else "ok", seen, _FOLLOWING)
+    if snapshot.get("source") == "disk":
+        told = f"{seen}, from its disk: keys made or revoked since are not known to it"
+        return Verdict("degraded", told, _FOLLOWING)
+    if age_s > SNAPSHOT_DEGRADED_S:
+        return Verdict("degraded", seen, _FOLLOWING)
+    unkept_s = snapshot.get("unkept_s") or 0.0
+    if unkept_s > UNKEPT_DEGRADED_S:
+        told = f"{gateway.name}: not kept on its disk for {unkept_s:.0f} s"
+        return Verdict("degraded", f"{told}, so a restart needs the database", _KEEPING)
+    return Verdict("ok", seen, _FOLLOWING)
 
 
 def judge_prices(gateway: Gateway, clock: Clock) -> Verdict:

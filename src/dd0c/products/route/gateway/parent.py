@@ -173,6 +173,7 @@ class Gateway:
                     "source": configuration.source,
                     "as_of": self._standby.as_of,
                     "kept_on_disk": self._standby.kept,
+                    "unkept_s": self._standby.unkept_s(),
                     "expired": configuration.expired,
                 },
                 "database": "following" if feed.away is False else "away",

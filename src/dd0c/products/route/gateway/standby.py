@@ -47,6 +47,7 @@ class Standby:
         self._clock = clock
         self._saved_version = -1
         self._saved_at = 0.0
+        self._unkept_since: float | None = None
         self._failing = False
         self._tried = False
 
@@ -54,6 +55,12 @@ class Standby:
     def kept(self) -> bool:
         """Whether the disk has all that we know."""
         return self._saved_version == self._configuration.version
+
+    def unkept_s(self) -> float:
+        """For how long the disk has not had what we know."""
+        if self._unkept_since is None:
+            return 0.0
+        return round(asyncio.get_running_loop().time() - self._unkept_since, 1)
 
     @property
     def as_of(self) -> str | None:
@@ -89,6 +96,7 @@ class Standby:
         while True:
             self._end_what_is_too_old()
             await self._save_when_due()
+            self._note_what_is_unkept()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def save(self) -> None:
@@ -114,6 +122,12 @@ class Standby:
         confirms = self._feed.away is False and since_s >= CONFIRM_EVERY_S
         if (not self.kept and since_s >= SAVE_EVERY_S) or confirms:
             await self.save()
+
+    def _note_what_is_unkept(self) -> None:
+        if self.kept or not self._configuration.loaded:
+            self._unkept_since = None
+        elif self._unkept_since is None:
+            self._unkept_since = asyncio.get_running_loop().time()
 
     def _end_what_is_too_old(self) -> None:
         age_s = self._feed.age_s()

@@ -37,9 +37,15 @@ def paths(request_id: str, day: datetime) -> Iterator[str]:
         "end_reason=upstream_error",
         f"model=gpt-5&key={key}&end_reason=upstream_error",
         "model=none",
+        "cost=unknown",
+        "simulated=yes",
+        f"provider=sim&key={key}",
     ):
         yield f"{list_path}?range=30d&{narrowed}"
     yield f"{list_path}/{request_id}"
+    yield "/console/route/providers"
+    yield "/console.json"
+    yield f"{list_path}.json"
     for by in ("model", "key", "provider", "day"):
         yield f"/api/v1/route/usage?by={by}"
         yield f"/api/v1/route/usage?by={by}&since={day:%Y-%m-%dT%H:%M:%SZ}"

@@ -125,7 +125,7 @@ def session(served: Served) -> str:
 
 @pytest.fixture
 def owner(visitor: Visitor, session: str, served: Served) -> Visit:
-    """acme's owner, signed in, in front of the overview."""
+    """acme's owner, signed in, in front of home."""
     visit = visitor()
     visit.page.context.add_cookies([{"name": COOKIE, "value": session, "url": served.url}])
     visit.go("/console/")

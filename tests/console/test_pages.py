@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -91,23 +90,24 @@ def test_a_retried_request_tells_of_every_attempt(owner: Visit, day: Day) -> Non
     assert told.index("anthropic answered with an error") < told.index("Sent to bedrock")
 
 
-def test_the_overview_sums_the_day(owner: Visit, served: Served) -> None:
-    """The headline is the API's own sum; what is made up or missing is said beside it (R-11)."""
+def test_home_sums_the_day(owner: Visit, served: Served) -> None:
+    """The headline is the API's own sum without what is made up; the rest is said beside it."""
     owner.go("/console/")
-    midnight = owner.page.locator(".twin a").first.get_attribute("href")
     with served.client(served.acme) as client:
-        total = client.get(str(midnight)).json()["total"]
-    exact = owner.page.locator("h1 span").first.get_attribute("title")
-    assert Decimal(str(exact).removesuffix(" USD")) == Decimal(total["cost_usd"])
+        since = client.get("/console.json").json()["since"]
+        total = client.get("/api/v1/route/usage", params={"since": since}).json()["total"]
+    exact = str(owner.page.locator("h1 span").first.get_attribute("title"))
+    charged = Decimal(total["cost_usd"]) - Decimal(total["simulated_cost_usd"])
+    assert Decimal(exact.removesuffix(" USD")) == charged
     assert total["simulated_cost_usd"] == "0.12"
-    assert headline(owner).endswith(" today, of which $0.12 simulated")
+    assert headline(owner).endswith(" today, and $0.12 simulated")
     lead = owner.page.inner_text(".lead")
     assert lead.startswith(f"{total['requests']} requests since 00:00 UTC")
     assert f"{total['unpriced_requests']} attempts without a known cost" in lead
 
 
 def test_the_chart_and_its_table_say_the_same(owner: Visit, served: Served) -> None:
-    """The table twin's column adds up to the ledger's own sum, and the head says it too (R-11)."""
+    """The table's column adds up to the ledger's own sum, and the head says it too (R-11)."""
     owner.go("/console/")
     since = datetime.now(UTC) - timedelta(days=1)
     with served.client(served.acme) as client:
@@ -117,13 +117,15 @@ def test_the_chart_and_its_table_say_the_same(owner: Visit, served: Served) -> N
     totals = owner.page.locator(f"{spend} tbody tr > :last-child").all_inner_texts()
     assert len(totals) == 25  # the first hour and this one are there in part
     whole = sum(Decimal(text.replace(",", "")) for text in totals)
-    assert whole == Decimal(usage["total"]["cost_usd"])
-    shown = re.search(r"\$([\d.]+) in the last 24 h", owner.page.inner_text(spend))
+    assert whole == Decimal(usage["total"]["cost_usd"]) - Decimal("0.12")
+    told = owner.page.inner_text(spend)
+    shown = re.search(r"\$([\d.]+) and \$0.12 simulated in the last 24 h", told)
     assert shown is not None
     assert round(whole, 2) == Decimal(shown[1])
+    assert "simulated $0.12, nobody charges it" in " ".join(told.split())
 
 
-def test_the_overview_names_what_needs_a_decision(owner: Visit) -> None:
+def test_home_names_what_needs_a_decision(owner: Visit) -> None:
     """A failing provider and a model without a price stand on top, each with a way on."""
     owner.go("/console/")
     told = owner.page.inner_text(panel("Needs a decision"))
@@ -134,7 +136,7 @@ def test_the_overview_names_what_needs_a_decision(owner: Visit) -> None:
 
 
 def test_filters_live_in_the_address(owner: Visit, day: Day) -> None:
-    """Model, key, end and range narrow the list, show as chips, and come off one by one."""
+    """What narrows the list is in the address, shows as chips, and comes off one by one."""
     owner.go(LIST)
     assert "in the last 24 h" in headline(owner)
     owner.page.get_by_label("End").select_option("client_gone")
@@ -148,6 +150,26 @@ def test_filters_live_in_the_address(owner: Visit, day: Day) -> None:
     owner.follow(owner.page.get_by_label("Remove filter end"))
     assert owner.page.get_by_label("Remove filter model").count() == 1
     assert set(column(owner.page, "table.rows", 2)) >= {"gpt-5-mini"}
+
+
+def test_what_can_be_chosen_is_what_was_used(owner: Visit, served: Served, day: Day) -> None:
+    """Providers, unknown costs and simulated answers narrow list, sums and twin alike."""
+    owner.go(LIST)
+    options = owner.page.locator("select[name=provider] option").all_inner_texts()
+    assert set(options) == {"any", "openai", "anthropic", "bedrock", "sim"}
+    with served.client(served.acme) as client:
+        for query, names in (
+            ("simulated=yes", ["simulated"]),
+            ("provider=bedrock", ["retried"]),
+            ("cost=unknown&end_reason=lost", ["lost"]),
+            ("cost=unknown&simulated=yes", []),
+        ):
+            twin = client.get(f"{LIST}.json?{query}").json()
+            assert [item["id"] for item in twin["items"]] == [day.named[n] for n in names], query
+            assert twin["sums"]["requests"] == len(names)
+        everything = client.get(f"{LIST}.json").json()["sums"]["requests"]
+        others = client.get(f"{LIST}.json?simulated=no").json()["sums"]["requests"]
+    assert others == everything - 1
 
 
 def test_pages_of_the_list_hold_each_request_once(owner: Visit) -> None:
@@ -180,14 +202,19 @@ def test_the_csv_is_what_the_list_shows(owner: Visit, served: Served) -> None:
 
 
 def test_every_page_has_its_twin(owner: Visit, served: Served, day: Day) -> None:
-    """The JSON link answers with the same thing, and the command names the same address."""
-    for path in ("/console/", f"{LIST}?model=gpt-5", f"{LIST}/{day.named['gone']}"):
+    """The JSON link answers with the same numbers, and the command names the same address."""
+    for path, said in (
+        ("/console/", lambda found: f"{found['today']['requests']} requests since 00:00 UTC"),
+        (f"{LIST}?model=gpt-5", lambda found: f"{found['sums']['requests']} requests, "),
+        (f"{LIST}/{day.named['gone']}", lambda found: found["title"] + found["billed"]),
+        ("/console/route/providers", lambda found: f"{found['items'][0]['attempts']:,}"),
+    ):
         owner.go(path)
         link = str(owner.page.locator(".twin a").first.get_attribute("href"))
         assert served.url + link in str(owner.page.locator(".twin pre").text_content())
         answer = owner.page.request.get(served.url + link)
         assert answer.status == 200
-        assert json.loads(answer.text())
+        assert said(answer.json()) in " ".join(owner.page.inner_text("main").split()), path
 
 
 def test_the_search_box_leads_to_any_id(owner: Visit, day: Day) -> None:
@@ -210,7 +237,7 @@ def test_names_that_are_scripts_stay_names(owner: Visit, day: Day) -> None:
     for path in ("/console/", LIST, f"{LIST}/{day.named['hostile']}"):
         owner.go(path)
         assert HOSTILE in owner.page.inner_text("main")
-    owner.follow(owner.page.get_by_role("link", name="1 request, cost unknown"))
+    owner.follow(owner.page.get_by_role("link", name="1 request, cost unknown").first)
     assert owner.page.locator("input[name=model]").input_value() == HOSTILE
     assert headline(owner).startswith("1 request, cost unknown")
     assert not shown

@@ -29,7 +29,7 @@ def test_every_page_fits_its_window(
     visit.go("/console/sign-in")
     picture("sign-in")
     visit.sign_in(served.acme)
-    picture("overview")
+    picture("home")
     for name, path in PAGES.items():
         visit.go(path.format(**day.named))
         picture(name)
@@ -42,10 +42,12 @@ def test_every_page_fits_its_window(
 
 
 PAGES = {
-    "overview-month": "/console/?range=30d",
+    "home-month": "/console/?range=30d",
     "requests": "/console/route/requests",
     "requests-chips": "/console/route/requests?model=gpt-5-mini&end_reason=complete",
     "requests-filtered-out": "/console/route/requests?model=nothing",
+    "requests-simulated": "/console/route/requests?simulated=yes",
+    "providers": "/console/route/providers",
     "request": "/console/route/requests/{plain}",
     "request-gone": "/console/route/requests/{gone}",
     "request-failed": "/console/route/requests/{failed}",

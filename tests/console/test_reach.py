@@ -21,6 +21,7 @@ PAGES = (
     f"{LIST}/{{retried}}",
     f"{LIST}/{{hostile}}",
     f"{LIST}/nonsense",
+    "/console/route/providers",
     "/console/keys",
     "/console/keys/new",
     "/console/settings",

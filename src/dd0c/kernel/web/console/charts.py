@@ -34,6 +34,7 @@ class Series:
     name: str
     values: Sequence[int]
     rest: bool = False  # "everything else" is grey
+    tone: str = ""  # "bad": in the colour of what failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Drawn:
 
 def colour(index: int, series: Series) -> str:
     """The CSS class of a series."""
-    return "s0" if series.rest else f"s{index % COLOURS + 1}"
+    return series.tone or ("s0" if series.rest else f"s{index % COLOURS + 1}")
 
 
 def money_axis(largest_pico: int) -> Axis:

@@ -49,7 +49,7 @@ def render(request: Request, problem: Problem) -> Response:
 
 def explain(problem: Problem, path: str) -> Page:
     """The words for a problem met at a path."""
-    home = ("To the overview", sign_in.HOME)
+    home = ("To Home", sign_in.HOME)
     said = tuple(_sentence(text) for text in (problem.detail, problem.hint) if text)
     if problem.status == 403:
         other = ("Sign in with another key", sign_in.PATH)

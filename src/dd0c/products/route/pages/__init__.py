@@ -1,9 +1,10 @@
-"""route's pages: Overview, Requests, and one request's whole story.
+"""route's pages: Home, Requests, one request's whole story, and Providers.
 
-The edges (`overview`, `listing`, `detail`) load and render; what is said is decided in pure
-modules: `words` names ends and reasons, `bill` makes the lines that add up to the cost, `story`
-tells what happened, `board` turns sums into a chart and decisions. Every page has a JSON twin in
-the API.
+The edges (`home`, `listing`, `download`, `detail`, `offer`) load and render; what is said is
+decided in pure modules: `words` names ends and reasons, `money` keeps what is simulated apart,
+`today` and `movers` compare with a week ago, `decisions` finds what needs a person, `spending`
+draws, `bill` makes the lines that add up to the cost, `story` tells what happened. The twin of
+each page is what its endpoint loaded.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from dd0c.base.ids import Kind
-from dd0c.kernel.web.console.frame import Entry, Related, Section
-from dd0c.products.route.pages import detail, listing, overview, rows
+from dd0c.kernel.web.console.frame import Entry, Finder, Related, Section
+from dd0c.kernel.web.console.live import Topic
+from dd0c.products.route.pages import detail, download, home, listing, offer, rows
+from dd0c.products.route.store import reading
 
 SECTION = Section(
     templates=Path(__file__).parent / "templates",
     nav=(
-        Entry("Overview", overview.PATH, "o", "overview"),
+        Entry("Home", home.PATH, "h", "overview"),
         Entry("Requests", rows.PATH, "r", "list"),
+        Entry("Providers", offer.PATH, "v", "provider"),
     ),
     jumps={Kind.REQUEST: f"{rows.PATH}/{{}}"},
     related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
     search=f"{rows.PATH}?range=30d&model={{}}",
+    topics=(Topic(listing.TOPIC, "route:read", reading.get_mark),),
+    finders=(Finder("route:read", rows.find),),
 )
 
 router = APIRouter()
-for part in (overview, listing, detail):
+for part in (home, download, listing, detail, offer):
     router.include_router(part.router)

@@ -1,13 +1,9 @@
-"""Commands to copy: a first request through the gateway, and any page as JSON."""
+"""Commands to copy for a first request through the gateway."""
 
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from dataclasses import dataclass
-from datetime import datetime
-
-from starlette.requests import Request
 
 from dd0c.base.settings import Settings
 
@@ -36,14 +32,3 @@ def first_steps(settings: Settings) -> FirstSteps:
     )
     sdk = (f"export OPENAI_BASE_URL={url}", f'export OPENAI_API_KEY="{_KEY}"')
     return FirstSteps("\n".join(request), "\n".join(sdk))
-
-
-def as_json(request: Request, path: str) -> str:
-    """The command that fetches a path of the API with a key."""
-    address = f"{request.url.scheme}://{request.url.netloc}{path}"
-    return f'curl -H "Authorization: Bearer $DD0C_KEY" {shlex.quote(address)}'
-
-
-def moment(at: datetime) -> str:
-    """A time as the API takes it, to the second."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
+from dd0c.kernel.web.console import links
 from dd0c.products.route.models import EndReason
-from dd0c.products.route.pages import rows, span, words
+from dd0c.products.route.pages import rows, words
 from dd0c.products.route.pages.span import SPANS, Range, Span
 from dd0c.products.route.store.selection import Filter
+
+_TITLES = {
+    "model": "model",
+    "key": "key",
+    "provider": "provider",
+    "end_reason": "end",
+    "cost": "cost",
+    "simulated": "simulated",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,10 @@ class Filters:
     range: Range
     model: str = ""
     key: str = ""
+    provider: str = ""
     end_reason: str = ""
+    cost: str = ""
+    simulated: str = ""
 
     @property
     def span(self) -> Span:
@@ -42,15 +56,15 @@ class Filters:
     @property
     def narrowed(self) -> bool:
         """Whether anything but the range restricts the list."""
-        return bool(self.model or self.key or self.end_reason)
+        return any(self.narrowing().values())
 
     def query(self) -> dict[str, str]:
         """As parameters of an address."""
-        return {"range": self.range, **self.narrowing()}
+        return asdict(self)
 
     def narrowing(self) -> dict[str, str]:
         """All but the range."""
-        return {"model": self.model, "key": self.key, "end_reason": self.end_reason}
+        return {name: getattr(self, name) for name in _TITLES}
 
     def wanted(self, now: datetime) -> Filter:
         """As the store takes them."""
@@ -58,35 +72,45 @@ class Filters:
             since=now - self.span.length,
             model=self.model or None,
             key_id=ids.parse(ids.Kind.KEY, self.key) if self.key else None,
+            provider=self.provider or None,
             end_reason=self.end_reason or None,
+            unpriced=bool(self.cost),
+            simulated=self.simulated == "yes" if self.simulated else None,
+            answers_only=True,
         )
 
-    def chips(self, key_names: dict[str, str]) -> list[Chip]:
+    def chips(self, key_names: Mapping[str, str]) -> list[Chip]:
         """The filters that are on."""
-        end = words.end(self.end_reason).word
-        shown = {
-            "model": ("model", self.model),
-            "key": ("key", key_names.get(self.key, self.key)),
-            "end_reason": ("end", end),
-        }
+        words_of = {"key": key_names.get(self.key, self.key)}
+        if self.end_reason:
+            words_of["end_reason"] = words.end(self.end_reason).word
         return [
-            Chip(*shown[field], span.address(rows.PATH, {**self.query(), field: ""}))
-            for field, value in self.narrowing().items()
+            Chip(
+                _TITLES[name],
+                words_of.get(name, value),
+                links.to(rows.PATH, self.query() | {name: ""}),
+            )
+            for name, value in self.narrowing().items()
             if value
         ]
 
 
 def read(
+    *,
     range: Range = Range.DAY,
     model: Annotated[str, Query(max_length=256)] = "",
     key: Annotated[str, Query(max_length=64)] = "",
+    provider: Annotated[str, Query(max_length=256)] = "",
     end_reason: Annotated[str, Query(max_length=64)] = "",
+    cost: Literal["", "unknown"] = "",
+    simulated: Literal["", "yes", "no"] = "",
 ) -> Filters:
     """The filters of an address; InvalidInput says which is wrong."""
-    if not model.isprintable():
-        raise InvalidInput("model: has characters that cannot be in a name")
+    for name, text in (("model", model), ("provider", provider)):
+        if not text.isprintable():
+            raise InvalidInput(f"{name}: has characters that cannot be in a name")
     if end_reason and end_reason not in set(EndReason):
         raise InvalidInput(f"end_reason: is one of {', '.join(EndReason)}")
     if key:
         ids.parse(ids.Kind.KEY, key)
-    return Filters(range, model.strip(), key, end_reason)
+    return Filters(range, model.strip(), key, provider, end_reason, cost, simulated)

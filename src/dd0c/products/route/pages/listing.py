@@ -1,40 +1,61 @@
-"""Requests: the list, filtered by its address, page by page, and as CSV."""
+"""Requests: the list, filtered by its address, page by page and live."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import Response
 
 from dd0c.base import ids
 from dd0c.kernel.auth import keys
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import csvlines, resources
-from dd0c.kernel.web.console import figures, frame
+from dd0c.kernel.web import resources
+from dd0c.kernel.web.console import figures, frame, links, live
 from dd0c.kernel.web.requires import Requires
-from dd0c.kernel.web.resources import Resources
-from dd0c.products.route.pages import commands, filters, rows, span, words
+from dd0c.products.route.pages import commands, filters, money, rows, span, words
 from dd0c.products.route.pages.filters import Filters
+from dd0c.products.route.pages.rows import Row
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.store import overview, providers, reading
 from dd0c.products.route.store.overview import Totals
 from dd0c.products.route.store.selection import Filter
 
-PAGE_ROWS = 40  # keeps a page with its style under 60 kB
-KEYS_MAX = 200
-CSV_PAGE_ROWS = 500
-CSV_ROWS_MAX = 100_000
+TOPIC = "requests"
+PAGE_ROWS = 30  # keeps a page with its style under 60 kB
+CHOICES_MAX = 50  # of each filter, for the same reason; any other can be typed into the address
 
 router = APIRouter(include_in_schema=False)
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
 Chosen = Annotated[Filters, Depends(filters.read)]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What there is to filter by: what was used in the span, most used first. Keys by their ids."""
+
+    models: tuple[str, ...]
+    keys: Mapping[str, str]
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page says. `sums` are of all that matches, `next` is the address of older ones."""
+
+    as_of: datetime
+    filters: Filters
+    sums: Totals
+    items: list[Row]
+    next: str
+    choices: Choices
 
 
 @router.get(rows.PATH)
@@ -43,53 +64,50 @@ async def show(
     who: Reader,
     chosen: Chosen,
     cursor: Annotated[str, Query(max_length=128)] = "",
-) -> HTMLResponse:
-    """One page of the list."""
+) -> Response:
+    """One page of the list. The newest one is live; older ones stand still."""
+    stream = None if cursor else live.follow(request, who, TOPIC)
     use = resources.of(request)
     now = use.clock.now()
     wanted = chosen.wanted(now)
-    context = (who.org, "console requests", *chosen.query().values())
+    query = chosen.query()
+    context = (who.org, "console requests", *query.values())
     before = use.cursors.read(cursor, *context) if cursor else None
     async with tenancy.tenant(use.pool, who.org) as tx:
-        page = await reading.list_requests(tx, replace(wanted, before=before), limit=PAGE_ROWS)
+        found = await reading.list_requests(tx, replace(wanted, before=before), limit=PAGE_ROWS)
         sums = await overview.totals(tx, wanted)
-        empty = None if page.requests else await _empty(tx, chosen, now)
-        known = await providers.list_visible(tx)
-        named = {
-            ids.text(ids.Kind.KEY, key.id): key.name for key in await keys.list_keys(tx, KEYS_MAX)
-        }
-    simulated = {provider.name for provider in known if provider.simulated}
-    shown = [rows.of(each, simulated) for each in page.requests]
-    after = page.next_before and use.cursors.write(page.next_before, *context)
-    query = chosen.query()
-    twin = span.address(
-        "/api/v1/route/requests",
-        {"since": commands.moment(now - chosen.span.length), **chosen.narrowing()},
+        empty = None if found.requests else await _empty(tx, chosen, now)
+        simulated = {one.name for one in await providers.list_visible(tx) if one.simulated}
+        choices = await _choices(tx, chosen, now)
+    after = found.next_before and use.cursors.write(found.next_before, *context)
+    page = Page(
+        as_of=now,
+        filters=chosen,
+        sums=sums,
+        items=[rows.of(each, simulated) for each in found.requests],
+        next=links.to(rows.PATH, query | {"cursor": after}) if after else "",
+        choices=choices,
     )
-    return frame.of(request).render(
+    return frame.of(request).page(
         request,
         who,
         "route/requests.html",
+        page,
+        live=stream,
+        csv=links.to(f"{rows.PATH}.csv", query),
         headline=_headline(sums, chosen),
         ranges=span.options(rows.PATH, chosen.range, chosen.narrowing()),
-        filters=chosen,
-        models=sorted({row.asked or row.model for row in shown}),
-        keys=sorted(named.items(), key=lambda pair: pair[1]),
+        providers=[(name, name) for name in choices.providers],
         ends=[(reason.value, end.word) for reason, end in words.ENDS.items()],
-        chips=chosen.chips(named),
-        rows=shown,
-        decimals=rows.decimals(shown),
+        chips=chosen.chips(choices.keys),
+        decimals=rows.decimals(page.items),
         empty=empty,
-        first_use=commands.first_steps(use.settings) if not shown and empty is None else "",
+        first_use=None if page.items or empty else commands.first_steps(use.settings),
         paging={
-            "words": f"{figures.plural(len(shown), 'request')}, newest first",
-            "first": span.address(rows.PATH, query) if cursor else "",
-            "older": span.address(rows.PATH, {**query, "cursor": after}) if after else "",
-        },
-        twin={
-            "json": twin,
-            "curl": commands.as_json(request, twin),
-            "csv": span.address(f"{rows.PATH}.csv", query),
+            "words": f"{figures.plural(len(page.items), 'request')}, newest first",
+            "first": links.to(rows.PATH, query) if cursor else "",
+            "next": page.next,
+            "next_label": "Older",
         },
     )
 
@@ -102,75 +120,55 @@ def _headline(sums: Totals, chosen: Filters) -> dict[str, str]:
     if not sums.requests:
         number = "No request matches" if chosen.narrowed else "No request"
         return {"number": number, "words": f" in {chosen.span.words}", "lead": ""}
-    cost = "cost unknown" if sums.cost_pico is None else figures.short(sums.cost_pico)
     return {
         "number": figures.plural(sums.requests, "request"),
-        "words": f", {cost}, in {chosen.span.words}",
+        "words": f", {money.words(sums)}, in {chosen.span.words}",
         "lead": f"{failed}{hidden}.",
     }
 
 
+async def _choices(tx: Transaction, chosen: Filters, now: datetime) -> Choices:
+    """What was used in the span, and what is chosen already."""
+    values = await overview.list_values(tx, Filter(since=now - chosen.span.length))
+    used = list(values.keys[:CHOICES_MAX])
+    used += [ids.parse(ids.Kind.KEY, chosen.key)] if chosen.key else []
+    return Choices(
+        tuple(_with(chosen.model, values.models)),
+        dict(_named(used, await keys.list_names(tx, used))),
+        tuple(_with(chosen.provider, values.providers)),
+    )
+
+
+def _with(chosen: str, values: tuple[str, ...]) -> Iterator[str]:
+    yield from values[:CHOICES_MAX]
+    if chosen and chosen not in values[:CHOICES_MAX]:
+        yield chosen
+
+
+def _named(used: list[uuid.UUID], names: Mapping[uuid.UUID, str]) -> Iterator[tuple[str, str]]:
+    """Keys by name; one that has none here by its id."""
+    for key in used:
+        text = ids.text(ids.Kind.KEY, key)
+        yield text, names.get(key, text)
+
+
 async def _empty(tx: Transaction, chosen: Filters, now: datetime) -> dict[str, Any] | None:
     """Why the list is empty; None when there has never been a request."""
-    ever = await reading.list_requests(tx, Filter(), limit=1)
+    ever = await reading.list_requests(tx, Filter(answers_only=True), limit=1)
     if not ever.requests:
         return None
-    last = ever.requests[0]
     actions = []
     if chosen.narrowed:
         others = await overview.totals(tx, Filters(chosen.range).wanted(now))
         text = f"Without them there are {figures.plural(others.requests, 'request')}"
         text += f" in {chosen.span.words}."
-        actions.append(("Remove the filters", span.address(rows.PATH, {"range": chosen.range})))
+        actions.append(("Remove the filters", links.to(rows.PATH, {"range": chosen.range})))
     else:
-        text = f"The latest one came {last.started_at:%Y-%m-%d %H:%M} UTC."
+        text = f"The latest one came {ever.requests[0].started_at:%Y-%m-%d %H:%M} UTC."
     if chosen.range != Range.MONTH:
         actions.append(
-            ("Last 30 days", span.address(rows.PATH, {**chosen.query(), "range": Range.MONTH}))
+            ("Last 30 days", links.to(rows.PATH, chosen.query() | {"range": Range.MONTH}))
         )
     title = "these filters" if chosen.narrowed else chosen.span.words
     how = "matches" if chosen.narrowed else "in"
     return {"title": f"No request {how} {title}", "text": text, "actions": actions}
-
-
-@router.get(f"{rows.PATH}.csv")
-async def download(request: Request, who: Reader, chosen: Chosen) -> StreamingResponse:
-    """What the list shows, all pages, as CSV."""
-    use = resources.of(request)
-    wanted = chosen.wanted(use.clock.now())
-    name = f"requests-{use.clock.now():%Y%m%d-%H%M%S}.csv"
-    return StreamingResponse(
-        _csv(use, who, wanted),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{name}"'},
-    )
-
-
-_COLUMNS = (
-    *("request_id", "started_at", "model", "asked", "key", "provider", "end", "input_tokens"),
-    *("cached_tokens", "output_tokens", "first_byte_us", "total_us", "cost_usd", "cost_reason"),
-)
-
-
-async def _csv(use: Resources, who: Principal, wanted: Filter) -> AsyncIterator[str]:
-    yield csvlines.line(_COLUMNS)
-    before = None
-    for _ in range(CSV_ROWS_MAX // CSV_PAGE_ROWS):
-        async with tenancy.tenant(use.pool, who.org) as tx:
-            page = await reading.list_requests(
-                tx, replace(wanted, before=before), limit=CSV_PAGE_ROWS
-            )
-        yield "".join(csvlines.line(_cells(rows.of(each, ()))) for each in page.requests)
-        before = page.next_before
-        if before is None:
-            return
-    yield csvlines.line(("# cut: more rows match", f"only the newest {CSV_ROWS_MAX:,} are here"))
-
-
-def _cells(row: rows.Row) -> tuple[Any, ...]:
-    cost = None if row.cost_pico is None else figures.exact(row.cost_pico).replace(",", "")
-    return (
-        *(row.id, row.at.isoformat(), row.model, row.asked or row.model, row.key, row.provider),
-        *(row.end.word, row.input, row.cached, row.output, row.first_byte_us, row.total_us),
-        *(cost, row.cost_reason),
-    )

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dd0c.base import ids
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web.console import figures
+from dd0c.kernel.web.console.frame import Hit
 from dd0c.products.route.models import Usage
 from dd0c.products.route.pages import words
-from dd0c.products.route.store.reading import Request
+from dd0c.products.route.store.reading import Request, list_starting
 
 PATH = "/console/route/requests"
+HITS_MAX = 5
+_PREFIX = "req_"
 _IN = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image")
 _OUT = ("output", "reasoning", "audio_output")
 
@@ -22,7 +26,6 @@ class Row:
     """One request, of its final attempt; the cost is that of all attempts."""
 
     id: str
-    href: str
     at: datetime
     model: str
     asked: str
@@ -38,6 +41,11 @@ class Row:
     cost_pico: int | None
     cost_reason: str
 
+    @property
+    def href(self) -> str:
+        """Its page."""
+        return f"{PATH}/{self.id}"
+
 
 def of(request: Request, simulated: Collection[str]) -> Row:
     """The row of a request; `simulated` names the providers that make their answers up."""
@@ -46,7 +54,6 @@ def of(request: Request, simulated: Collection[str]) -> Row:
     unknown = next((a for a in request.attempts if a.cost_pico is None), None)
     return Row(
         id=ids.text(ids.Kind.REQUEST, request.request_id),
-        href=address(request),
         at=request.started_at,
         model=model,
         asked=final.requested_model if model != final.requested_model else "",
@@ -64,11 +71,6 @@ def of(request: Request, simulated: Collection[str]) -> Row:
     )
 
 
-def address(request: Request) -> str:
-    """The page of a request."""
-    return f"{PATH}/{ids.text(ids.Kind.REQUEST, request.request_id)}"
-
-
 def key_name(request: Request) -> str:
     """What the key is called; its id when it has no name here."""
     return request.key_name or ids.text(ids.Kind.KEY, request.key_id)
@@ -84,3 +86,13 @@ def _sum(usage: Usage, buckets: tuple[str, ...]) -> int | None:
     """The reported buckets together; None when none was."""
     known = [n for bucket in buckets if (n := getattr(usage, bucket)) is not None]
     return sum(known) if known else None
+
+
+async def find(tx: Transaction, text: str, now: datetime) -> list[Hit]:
+    """Requests for the palette, by the beginning of their id."""
+    del now
+    if not text.startswith(_PREFIX):
+        return []
+    found = await list_starting(tx, text.removeprefix(_PREFIX), limit=HITS_MAX)
+    shown = [of(request, ()) for request in found]
+    return [Hit("request", row.id, row.href, f"{row.model}, {row.end.word}") for row in shown]

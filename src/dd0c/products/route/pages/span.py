@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from urllib.parse import urlencode
+
+from dd0c.kernel.web.console import links
 
 
 class Range(StrEnum):
@@ -49,15 +50,9 @@ class Option:
 def options(path: str, chosen: Range, kept: dict[str, str]) -> list[Option]:
     """The range switch of a page, keeping its other filters."""
     return [
-        Option(span.label, address(path, {"range": name, **kept}), name == chosen)
+        Option(span.label, links.to(path, {"range": name, **kept}), name == chosen)
         for name, span in SPANS.items()
     ]
-
-
-def address(path: str, query: dict[str, str]) -> str:
-    """A path with those parameters that are not empty."""
-    used = {name: value for name, value in query.items() if value}
-    return f"{path}?{urlencode(used)}" if used else path
 
 
 def slots(now: datetime, span: Span) -> range:

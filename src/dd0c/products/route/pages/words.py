@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from dd0c.products.route.models import EndReason
 
 
-class End(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class End:
     """A status: its kind (good, info, warn, bad) and its word."""
 
     kind: str

@@ -35,7 +35,7 @@ class Latency:
 async def list_latencies(tx: Transaction, wanted: Filter, step_s: int) -> list[Latency]:
     """By slot of `step_s` seconds (whole hours) since 1970 and by kind, in order.
 
-    Model and provider restrict; key, end and cost do not. The span's first and last hour are whole.
+    Model and provider restrict, nothing else does. The span's first and last hour are whole.
     """
     parts = spans.cut(spans.widened(Span(wanted.since, wanted.until)), step_s)
     query = SQL(
@@ -45,7 +45,7 @@ async def list_latencies(tx: Transaction, wanted: Filter, step_s: int) -> list[L
         slot=rollups.slot_of(step_s),
         relations=SQL(" UNION ALL ").join(rollups.rolled("latencies", _COLUMNS, parts)),
         conditions=selection.every(
-            *selection.equal(replace(wanted, key_id=None, end_reason=None), "m")
+            *selection.equal(replace(wanted, key_id=None, end_reason=None, simulated=None), "m")
         ),
     )
     found: dict[tuple[int, Kind], dict[int, int]] = {}

@@ -19,7 +19,7 @@ from psycopg.sql import SQL, Composed, Literal
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput, NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import PriceRow, Usage
+from dd0c.products.route.models import Endpoint, PriceRow, Usage
 from dd0c.products.route.store import rollups, selection
 from dd0c.products.route.store.selection import Filter
 
@@ -156,6 +156,20 @@ async def list_arrived(
     return Arrivals(tuple(await _load(tx, found[:limit])), len(found) > limit, row[0])
 
 
+async def get_mark(tx: Transaction) -> str:
+    """A text that differs when requests came into the ledger, also late and out of order.
+
+    How many attempts of the last hours there are: merging roll-ups moves them and changes no sum.
+    """
+    cursor = await tx.execute(
+        "SELECT coalesce(sum(attempts), 0) || '-' || date_trunc('hour', now())::text"
+        " FROM route.rollups WHERE step IN ('hour', 'new') AND at > now() - interval '3 hours'"
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 async def list_starting(tx: Transaction, digits: str, *, limit: int) -> list[Request]:
     """Requests whose id begins with these digits (of `req_…`), newest first; [] for no digits."""
     lowest, highest = (_id_of(digits, fill) for fill in "0z")
@@ -201,6 +215,8 @@ async def _find(
         every.append(SQL("a.request_id > {}").format(Literal(wanted.after)))
     if wanted.unpriced:
         every.append(SQL("a.billed_pico IS NULL").format())
+    if wanted.answers_only:
+        every.append(SQL("a.endpoint <> {}").format(Literal(Endpoint.MODELS.value)))
     query = SQL(
         "SELECT a.request_id FROM route.attempts a WHERE {} ORDER BY a.request_id {} LIMIT {}"
     ).format(

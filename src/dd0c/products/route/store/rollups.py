@@ -115,7 +115,9 @@ async def find_days(tx: Transaction, wanted: Filter, requests_min: int) -> Span 
         begins=Literal(begins),
         order=SQL("ASC" if wanted.after is not None else "DESC"),
         measured=measured(
-            replace(wanted, since=span.since, until=span.until), 86_400, lists_of_models=True
+            replace(wanted, since=span.since, until=span.until),
+            86_400,
+            lists_of_models=not wanted.answers_only,
         ),
         least=Literal(requests_min),
     )

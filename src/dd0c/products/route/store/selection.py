@@ -29,8 +29,10 @@ _EQUAL = {
 class Filter:
     """Which requests: all conditions hold, None does not restrict. `until` is not included.
 
-    `unpriced`: only those without a known cost. `before` and `after` continue a list after its last
-    request, or before its first one (see `RequestPage`); they do not restrict sums.
+    `unpriced`: only those without a known cost. `simulated`: only what the simulator answered, or
+    only the rest. `answers_only`: lists leave out calls that only ask for the list of models, as
+    sums always do. `before` and `after` continue a list after its last request, or before its
+    first one (see `RequestPage`); they do not restrict sums.
     """
 
     since: datetime | None = None
@@ -40,13 +42,16 @@ class Filter:
     provider: str | None = None
     end_reason: str | None = None
     unpriced: bool = False
+    simulated: bool | None = None
+    answers_only: bool = False
     before: uuid.UUID | None = None
     after: uuid.UUID | None = None
 
     @property
     def narrowed(self) -> int:
-        """How many conditions there are besides the span."""
-        return sum(getattr(self, name) is not None for name in _EQUAL) + self.unpriced
+        """How many conditions there are besides the span; one that no index serves counts twice."""
+        asked = sum(getattr(self, name) is not None for name in _EQUAL) + self.unpriced
+        return asked + 2 * (self.simulated is not None)
 
 
 def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
@@ -54,6 +59,10 @@ def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
     for name, column in _EQUAL.items():
         if (value := getattr(wanted, name)) is not None:
             yield SQL("{}.{} = {}").format(SQL(alias), SQL(column), Literal(value))
+    if wanted.simulated is not None:
+        yield SQL(
+            "({}.credential_id IN (SELECT id FROM route.providers WHERE simulated)) IS {} TRUE"
+        ).format(SQL(alias), SQL("" if wanted.simulated else "NOT"))
 
 
 def spanned(wanted: Filter, alias: str) -> Iterator[Composed]:

@@ -1,0 +1,192 @@
+"""Spend and requests over time as charts with their tables: pure, from sums of the ledger.
+
+What the simulator made up is a colour of its own and in no total, unless nothing else is there:
+then the whole chart is of it, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dd0c.kernel.web.console import charts, figures
+from dd0c.kernel.web.console.charts import Drawn, Series
+from dd0c.products.route.pages import money, span
+from dd0c.products.route.pages.span import Span
+from dd0c.products.route.store.overview import Slot
+
+MODELS_MAX = 4
+REST = "everything else"
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Costs together, as `money` takes them."""
+
+    cost_pico: int | None
+    simulated_pico: int | None
+
+
+def total(found: Iterable[Slot]) -> Sum:
+    """What is known of all; None where nothing is."""
+    costs, made_up = [], []
+    for each in found:
+        costs += [] if each.cost_pico is None else [each.cost_pico]
+        made_up += [] if each.simulated_pico is None else [each.simulated_pico]
+    return Sum(sum(costs) if costs else None, sum(made_up) if made_up else None)
+
+
+def title(found: Sequence[Slot], over: Span) -> str:
+    """What the chart of money is called."""
+    what = "Simulated spend" if money.is_made_up(total(found)) else "Spend"
+    return f"{what} per {over.step_words}"
+
+
+def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
+    """Spend by time and model."""
+    slots = span.slots(now, over)
+    costs = _Costs(all_made_up=money.is_made_up(total(found)))
+    requests, unpriced = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
+    for each in found:
+        slot = min(max(each.slot, slots[0]), slots[-1])  # clocks of gateways differ a little
+        costs.add(slot, each)
+        requests[slot] += each.requests
+        unpriced[slot] += each.unpriced
+    names = costs.ranked()
+    series = [Series(n, [costs.of(s, n) or 0 for s in slots], n == REST) for n in names]
+    sums = [sum(one.values[i] for one in series) for i in range(len(slots))]
+    paid = [sum(s.values[i] for s in series if s.name != SIMULATED) for i in range(len(slots))]
+    bins = [
+        charts.Bin(
+            _label(s, over), _tooltip(_moment(s, over), series, i), unpriced[s], _at(s, over)
+        )
+        for i, s in enumerate(slots)
+    ]
+    name, hidden = title(found, over), sum(unpriced.values())
+    return Drawn(
+        title=name,
+        svg=charts.stacked_bars(f"{name} by model", bins, series, charts.money_axis(max(sums))),
+        head=("From, UTC", *names, "Requests", "Not priced", "USD"),
+        rows=[
+            (
+                _moment(s, over),
+                *(figures.exact(costs.of(s, n)) for n in names),
+                figures.count(requests[s]),
+                figures.count(unpriced[s]),
+                figures.exact(cost) if cost or not unpriced[s] else figures.DASH,
+            )
+            for s, cost in zip(slots, paid, strict=True)
+        ],
+        legend=[
+            (charts.swatch(charts.colour(i, one)), one.name, costs.words(one.name))
+            for i, one in enumerate(series)
+        ],
+        unknown=f"{figures.plural(hidden, 'attempt')} without a cost" if hidden else "",
+        cross="home",
+    )
+
+
+def requests(found: Iterable[Slot], now: datetime, over: Span) -> Drawn:
+    """How many requests there were, and how many of them failed for their callers."""
+    slots = span.slots(now, over)
+    count, failed = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
+    for each in found:
+        slot = min(max(each.slot, slots[0]), slots[-1])
+        count[slot] += each.requests
+        failed[slot] += each.failed
+    series = [
+        Series("answered", [count[s] - failed[s] for s in slots]),
+        Series("failed for callers", [failed[s] for s in slots], tone="bad"),
+    ]
+    bins = [
+        charts.Bin(
+            _label(s, over),
+            f"{_moment(s, over)} UTC: {figures.plural(count[s], 'request')}, {failed[s]:,} failed",
+            at=_at(s, over),
+        )
+        for s in slots
+    ]
+    name = f"Requests per {over.step_words}"
+    axis = charts.count_axis(max(4, *count.values()), figures.count)
+    return Drawn(
+        title=name,
+        svg=charts.stacked_bars(name, bins, series, axis),
+        head=("From, UTC", "Requests", "Failed"),
+        rows=[(_moment(s, over), f"{count[s]:,}", f"{failed[s]:,}") for s in slots],
+        legend=[
+            (charts.swatch(charts.colour(i, one)), one.name, figures.count(sum(one.values)))
+            for i, one in enumerate(series)
+        ],
+        cross="home",
+    )
+
+
+class _Costs:
+    """Sums by slot and name. Nothing spent is 0; spent but not known is None."""
+
+    def __init__(self, *, all_made_up: bool) -> None:
+        self._all_made_up = all_made_up
+        self._known: dict[tuple[int, str], int] = {}
+        self._hidden: set[tuple[int, str]] = set()
+
+    def add(self, slot: int, each: Slot) -> None:
+        """What one name cost in one slot; what was made up goes apart."""
+        name = each.name or REST
+        made_up = 0 if self._all_made_up else each.simulated_pico or 0
+        if made_up:
+            self._add(slot, SIMULATED, made_up)
+        if each.cost_pico is None:
+            self._hidden.add((slot, name))
+        elif each.cost_pico > made_up or not made_up:
+            self._add(slot, name, each.cost_pico - made_up)
+
+    def _add(self, slot: int, name: str, pico: int) -> None:
+        self._known[slot, name] = self._known.get((slot, name), 0) + pico
+
+    def of(self, slot: int, name: str) -> int | None:
+        """The cost in one slot."""
+        if (slot, name) in self._hidden:
+            return self._known.get((slot, name))
+        return self._known.get((slot, name), 0)
+
+    def ranked(self) -> list[str]:
+        """Names by falling cost, then everything else, then what nobody charges."""
+        names = {name for _, name in (*self._known, *self._hidden)}
+        return sorted(names, key=lambda n: (n == SIMULATED, n == REST, -(self._total(n) or 0), n))
+
+    def words(self, name: str) -> str:
+        """The cost of a name in the legend."""
+        cost = self._total(name)
+        if cost is None:
+            return "cost unknown"
+        return figures.short(cost) + (", nobody charges it" if name == SIMULATED else "")
+
+    def _total(self, name: str) -> int | None:
+        known = [cost for (_, of), cost in self._known.items() if of == name]
+        return sum(known) if known else None
+
+
+def _begins(slot: int, over: Span) -> datetime:
+    return datetime.fromtimestamp(slot * over.step_s, UTC)
+
+
+def _moment(slot: int, over: Span) -> str:
+    return f"{_begins(slot, over):%Y-%m-%d %H:%M}"
+
+
+def _label(slot: int, over: Span) -> str:
+    return format(_begins(slot, over), over.label_format)
+
+
+def _at(slot: int, over: Span) -> str:
+    """For the script to show hours in local time; days stay days of UTC."""
+    return "" if over.step_s > 3600 else _begins(slot, over).isoformat()
+
+
+def _tooltip(moment: str, series: Sequence[Series], index: int) -> str:
+    costs = [(one.name, one.values[index]) for one in series if one.values[index]]
+    paid = sum(cost for name, cost in costs if name != SIMULATED)
+    head = f"{moment} UTC: {figures.short(paid)}"
+    return "\n".join([head, *(f"{name} {figures.short(cost)}" for name, cost in costs)])

@@ -1,0 +1,109 @@
+"""What needs a person: each cause is named, the worst first, and calm is calm."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from dd0c.base import ids
+from dd0c.kernel.auth.keys import Key
+from dd0c.kernel.parts.part import Part, Seen
+from dd0c.kernel.web.probes import Finding, Status
+from dd0c.products.route.pages import decisions, movers
+from dd0c.products.route.pages.decisions import Known
+from dd0c.products.route.store.overview import Failing, Unpriced
+from dd0c.products.route.store.providers import Listed
+from dd0c.products.route.store.usage import UsageReport, UsageRow
+
+NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+URL = "http://127.0.0.1:1"
+REAL = Listed(uuid.UUID(int=1), None, "one", "openai", URL, "openai", False, True, NOW)
+SIMULATED = replace(REAL, name="sim", simulated=True)
+CALM = Known(now=NOW, providers=[REAL])
+KEY = Key(
+    *(ids.new(), ids.new(), "checkout", "dd0c_sk_x", [], [], None, NOW, None),
+    expires_at=None,
+    revoked_at=None,
+)
+
+
+def texts(known: Known) -> list[str]:
+    """What they say."""
+    return [decision.text for decision in decisions.all_of(known)]
+
+
+def finding(name: str, status: Status) -> Finding:
+    """What a check saw."""
+    return Finding(name, status, "worker 1 crashes", "read its log", NOW, 1.0)
+
+
+def test_calm_is_calm() -> None:
+    """All is well, all checks too, a key ends in a month: nothing needs anybody."""
+    far = replace(KEY, expires_at=NOW + timedelta(days=30))
+    known = replace(CALM, checks=[finding("gateway", "ok"), finding("x", "unknown")], keys=[far])
+    assert texts(known) == []
+
+
+def test_a_simulator_alone_asks_for_a_key() -> None:
+    """As long as only the simulator answers, home says how to end that; with nobody, louder."""
+    off = replace(REAL, enabled=False)
+    assert texts(replace(CALM, providers=[SIMULATED, off])) == ["The simulated provider answers"]
+    assert texts(replace(CALM, providers=[off])) == ["No provider is there to answer"]
+    assert texts(replace(CALM, providers=[SIMULATED, REAL])) == []
+
+
+def test_a_single_failure_asks_nobody() -> None:
+    """Three failures in an hour, and 2 % of the calls, are what needs a person."""
+    for failed, attempts, asked in ((2, 2, 0), (3, 3, 1), (3, 151, 0), (4, 151, 1)):
+        failing = Failing("openai", attempts, failed, NOW, 500)
+        assert len(texts(replace(CALM, failing=[failing]))) == asked
+
+
+def test_keys_that_end_soon_are_named() -> None:
+    """Two by name, the rest counted; those that do not end, or later, are not (K-10)."""
+    soon = [replace(KEY, name=f"k{n}", expires_at=NOW + timedelta(hours=n + 1)) for n in range(4)]
+    later = replace(KEY, expires_at=NOW + timedelta(days=8))
+    assert texts(replace(CALM, keys=[*soon, later, KEY])) == [
+        "Key k0 ends on Friday, 15:30 UTC",
+        "Key k1 ends on Friday, 16:30 UTC",
+        "2 more keys within a week",
+    ]
+
+
+def test_the_worst_stands_first() -> None:
+    """What is broken, then what will be, then what to know; a check says cause and remedy (K-5)."""
+    silent = Seen(Part(ids.new(), "worker", "box", 7, "1", NOW), timedelta(seconds=40), None, {})
+    known = Known(
+        now=NOW,
+        providers=[SIMULATED],
+        unpriced=[Unpriced("gpt-9", "no_price", 2)],
+        parts=[silent, replace(silent, silent=timedelta(seconds=3))],
+        checks=[finding("prices", "degraded"), finding("gateway", "failing")],
+    )
+    found = decisions.all_of(known)
+    assert [(each.kind, each.text) for each in found] == [
+        ("bad", "Gateway fails"),
+        ("bad", "The worker on box is silent"),
+        ("warn", "Prices: not as it should be"),
+        ("warn", "2 calls of gpt-9 without a cost"),
+        ("info", "The simulated provider answers"),
+    ]
+    assert found[0].note == "worker 1 crashes. Read its log."
+
+
+def row(name: str, cost_pico: int | None, simulated: int | None = None) -> UsageRow:
+    """Usage of one model."""
+    return UsageRow(name, None, 1, 1, 0, 0, 0, 0, 0, 0, cost_pico, simulated, 0)
+
+
+def test_what_moved_most_is_first_and_simulated_money_moves_nothing() -> None:
+    """Models of either day count, by the difference of what was charged."""
+    dollar = 10**12
+    today = [row("up", 3 * dollar), row("same", dollar), row("made up", dollar, dollar)]
+    then = [row("up", dollar), row("same", dollar), row("gone", 5 * dollar), row("unknown", None)]
+    total = row("", 0)
+    moved = movers.of(
+        UsageReport("model", tuple(today), total), UsageReport("model", tuple(then), total)
+    )
+    assert [(each.name, each.change) for each in moved] == [("gone", "−$5.00"), ("up", "+$2.00")]

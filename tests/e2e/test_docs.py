@@ -47,7 +47,7 @@ def test_its_commands_work(product: Product, tmp_path: Path, page: str) -> None:
     done = subprocess.run(
         ["sh", "-c", "\n".join(script(product, page, tmp_path))],
         cwd=tmp_path,
-        env=environment(product),
+        env=environment(product, tmp_path),
         capture_output=True,
         text=True,
         timeout=90,
@@ -84,7 +84,11 @@ def of(product: Product, block: Block) -> str:
     )
 
 
-def environment(product: Product) -> dict[str, str]:
+def environment(product: Product, folder: Path) -> dict[str, str]:
     """As in a shell that says `dd0c` and `python` for those of the checkout."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"DD0C_HOME": str(product.home), "PATH": programs}
+    return os.environ | {
+        "DD0C_HOME": str(product.home),
+        "PATH": programs,
+        "XDG_CONFIG_HOME": str(folder),
+    }

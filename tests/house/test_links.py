@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -40,3 +41,20 @@ def test_every_page_is_linked_from_another() -> None:
         if page not in linked | ALONE and os.path.dirname(page) not in folders
     ]
     assert lost == []
+
+
+def test_documents_name_settings_and_metrics_that_there_are() -> None:
+    """What the pages tell to set or to watch is in the reference, which is made from the code."""
+    told = {
+        name
+        for page in PAGES
+        if page != "CHANGELOG.md" and "decisions/" not in page
+        for name in re.findall(r"`(DD0C_[A-Z_]+|dd0c_[a-z]+_[a-z_]+)\b", (ROOT / page).read_text())
+    }
+    listed = "".join(
+        (ROOT / "docs/reference" / page).read_text()
+        for page in ("settings.md", "metrics.md", "cli.md")
+    )
+    unknown = {name for name in told if name not in listed}
+    assert unknown <= {"DD0C_URL", "DD0C_KEY", "DD0C_PROFILE", "dd0c_sk_", "DD0C_CHROMIUM"}
+    assert len(told) > 20

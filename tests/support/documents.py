@@ -41,7 +41,7 @@ class Block(NamedTuple):
 
     @property
     def is_file(self) -> bool:
-        return "." in self.name
+        return "." in self.name or "/" in self.name
 
 
 def blocks(page: str) -> list[Block]:

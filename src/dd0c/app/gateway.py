@@ -15,8 +15,8 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.db import address, roles
-from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.db.pool import Pool, open_pool
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
 from dd0c.kernel.parts.part import Part
@@ -147,14 +147,17 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
     async with AsyncExitStack() as stack:
-        written, part = Written(place, me, doors), _part(doors.before)
+        written, part, news = Written(place, me, doors), _part(doors.before), asyncio.Event()
+
+        def facts() -> dict[str, Any]:
+            return {**written.facts, **gateway.report().facts}
+
         ledger = _Ledger(
             settings,
             me,
             prices,
             place=place,
-            part=part,
-            facts=lambda: {**written.facts, **gateway.report().facts},
+            reporting=lambda pool: heartbeat.reporting(pool, part, facts, news),
             stack=stack,
         )
         gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
@@ -166,7 +169,7 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         _listen_to_signals(gateway, succession)
         watching = (
             until_done(succession.run),
-            _tell_when_ready(fleet),
+            _tell_when_ready(fleet, news),
             _end_without_supervisor(gateway),
         )
         for work in watching:
@@ -264,25 +267,22 @@ class _Ledger:
         prices: PriceTable,
         *,
         place: Home,
-        part: Part,
-        facts: heartbeat.Facts,
+        reporting: Callable[[Pool], AbstractAsyncContextManager[None]],
         stack: AsyncExitStack,
     ):
         self._conninfo = address.conninfo(settings, roles.SHIPPER)
         self._me = me
         self._prices = prices
         self._place = place
-        self._facts = facts
+        self._reporting = reporting
         self._stack = stack
-        self._part = part
 
     async def open(self) -> Shipper:
         async with AsyncExitStack() as attempt:
             pool = await open_pool(self._conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
             attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
             await entrance.refuse_unfit(pool, self._place)
-            reporting = heartbeat.reporting(pool, self._part, self._facts)
-            await attempt.enter_async_context(reporting)
+            await attempt.enter_async_context(self._reporting(pool))
             await self._stack.enter_async_context(attempt.pop_all())
         return Shipper(self._me.spool, pool, self._prices, SystemClock())
 
@@ -314,9 +314,10 @@ def _spawner(settings: Settings, me: Identity) -> Spawn:
     return spawn
 
 
-async def _tell_when_ready(fleet: Fleet) -> None:
+async def _tell_when_ready(fleet: Fleet, news: asyncio.Event) -> None:
     await fleet.complete.wait()
     notify.ready()
+    news.set()
 
 
 async def _end_without_supervisor(gateway: Gateway) -> None:

@@ -27,6 +27,7 @@ from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.db import address, fitness, migrate, reach, roles, tenancy
+from dd0c.kernel.db.migrate import Say
 from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
@@ -46,26 +47,32 @@ class Findings:
     warnings: tuple[str, ...]
 
 
-def main(settings: Settings, simulator_url: str | None = None) -> Findings:
+def main(
+    settings: Settings, simulator_url: str | None = None, say: Say = lambda step: None
+) -> Findings:
     """Do all of it; SetupError where the database or the home does not allow it.
 
-    `simulator_url` None: `dd0c migrate`, which has none.
+    `simulator_url` None: `dd0c migrate`, which has none. `say` hears of each step as it begins.
     """
     place = home.create(settings.home)
     if settings.database_url and not settings.database_admin_url and simulator_url is not None:
         return asyncio.run(reach.patiently(lambda: _look(settings, place), log.warning))
     return asyncio.run(
-        reach.patiently(lambda: _prepare(settings, place, simulator_url), log.warning)
+        reach.patiently(lambda: _prepare(settings, place, simulator_url, say), log.warning)
     )
 
 
-async def _prepare(settings: Settings, place: Home, simulator_url: str | None) -> Findings:
-    done = await migrate.migrate(settings, entrance.PRODUCTS)
+async def _prepare(
+    settings: Settings, place: Home, simulator_url: str | None, say: Say
+) -> Findings:
+    done = await migrate.migrate(settings, entrance.PRODUCTS, say=say)
+    say("secrets and the first key")
     async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
         await _claim(tx, place)
     async with _pool(settings, roles.APP) as pool:
         text = organisations.first_key(place)
         await organisations.ensure_first(pool, pepper.load(place), text)
+    say("providers")
     vault = Vault(local.load(place))
     async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
         warnings = await providers.ensure_from_environment(settings, tx, vault, simulator_url)

@@ -135,8 +135,8 @@ def migrate(*, how: output.How, **flags: Any) -> None:
     from dd0c.app import prepare
 
     log.configure("migrate", level="warning")
-    with progress.working("bringing the database up to date …"):
-        found = prepare.main(settings.load(flags))
+    with progress.working("bringing the database up to date …") as say:
+        found = prepare.main(settings.load(flags), say=lambda step: say(f"{step} …"))
     if how == "json":
         output.write_json(asdict(found))
         return

@@ -18,9 +18,10 @@ LAST_DAY = timedelta(hours=24)
 @click.command()
 @output.formats("json")
 def status(how: output.How) -> int:
-    """Whether dd0c is well, and the last 24 hours in numbers. The exit status is 1 when it is not.
+    """Whether dd0c is well, and the last 24 hours in numbers.
 
-    How each part is may be seen by keys with the role platform; `dd0c doctor` says what to do.
+    The exit status is 1 when something fails; what is degraded works, what is unknown cannot be
+    told. Keys with the role platform see how each part is; `dd0c doctor` says what to do.
 
     \b
     Examples:

@@ -50,9 +50,13 @@ async def tables(cluster: Cluster, database: str) -> set[str]:
 async def test_an_empty_database_is_brought_up_once(
     cluster: Cluster, empty: str, folder: Path
 ) -> None:
-    """K-2: everything is applied the first time, nothing the second, only what is new the third."""
+    """K-2: everything is applied the first time, nothing the second, only what is new the third;
+    each step is told as it begins."""
     run = [Source(TRIED, folder)]
-    first = await migrate.migrate(cluster.settings, run, database=empty)
+    said: list[str] = []
+    first = await migrate.migrate(cluster.settings, run, database=empty, say=said.append)
+    assert said[0] == "roles and schemas"
+    assert set(first.applied) - set(said) == {first.applied[-1]}  # the queue's schema is one step
     assert first.applied[0].startswith("kernel/0001_")
     assert "tried/0001_first.sql" in first.applied
     again = await migrate.migrate(cluster.settings, run, database=empty)

@@ -78,6 +78,17 @@ async def test_a_part_is_seen_while_it_runs(
     assert (await seen(app_pool))[me].state is State.STOPPED
 
 
+async def test_news_do_not_wait_for_their_turn(app_pool: Pool) -> None:
+    """What a part has to tell besides its regular reports is seen at once (K-5)."""
+    me, news, loaded = part.this("worker", CLOCK), asyncio.Event(), False
+    reporting = heartbeat.reporting(app_pool, me, lambda: {"loaded": loaded}, news, every_s=600)
+    async with reporting:
+        assert (await until(app_pool, lambda parts: me in parts))[me].facts == {"loaded": False}
+        loaded = True
+        news.set()
+        await until(app_pool, lambda parts: parts[me].facts == {"loaded": True})
+
+
 async def test_silence_shows_and_is_forgotten(app_pool: Pool, database: Database) -> None:
     """A part that is not heard of is stale after 20 s, and gone after a day (K-5)."""
     me = part.this("control", CLOCK)

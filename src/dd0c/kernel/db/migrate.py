@@ -15,7 +15,7 @@ first time, later the migration files that came since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,8 @@ ATTEMPTS = 5
 PAUSE_S = 0.5
 QUEUE = "jobs"
 
+Say = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -57,15 +59,18 @@ async def migrate(
     *,
     database: str = roles.DATABASE,
     attempts: int = ATTEMPTS,
+    say: Say = lambda step: None,
 ) -> Outcome:
     """Roles, database, schemas and all migrations are there.
 
     The kernel's own folder comes first; a file that cannot get its locks has that many `attempts`.
+    `say` hears of each step as it begins.
     SetupError says what is wrong with a file, an account or the database; Unavailable: not there.
     """
     sources = (KERNEL, *products)
     schemas = [*(s.schema for s in sources), QUEUE]
     login = address.login(settings)
+    say("roles and schemas")
     if login is None:
         steps, warnings = await _provision_embedded(settings, schemas, database)
     else:
@@ -75,8 +80,8 @@ async def migrate(
         applied: list[str] = []
         for source in sources:
             files = read_folder(source.folder)
-            applied += await _apply(owner, source.schema, files, attempts)
-        applied += await _apply_queue(owner, attempts)
+            applied += await _apply(owner, source.schema, files, attempts, say)
+        applied += await _apply_queue(owner, attempts, say)
         for source in sources:
             if source.access is not None:
                 await fitness.write_access(owner, source.access)
@@ -165,23 +170,26 @@ async def _recorded(owner: AsyncConnection[Any], schema: str) -> dict[str, bytes
 
 
 async def _apply(
-    owner: AsyncConnection[Any], schema: str, files: Sequence[File], attempts: int
+    owner: AsyncConnection[Any], schema: str, files: Sequence[File], attempts: int, say: Say
 ) -> list[str]:
     todo = pending(schema, files, await _recorded(owner, schema))
     for file in todo:
+        say(f"{schema}/{file.name}")
         await _run(owner, schema, file, [file], attempts)
     return [f"{schema}/{file.name}" for file in todo]
 
 
-async def _apply_queue(owner: AsyncConnection[Any], attempts: int) -> list[str]:
+async def _apply_queue(owner: AsyncConnection[Any], attempts: int, say: Say) -> list[str]:
     files = _queue_files()
     recorded = await _recorded(owner, QUEUE)
     todo = pending(QUEUE, files, recorded)
     if not recorded:
         whole = File("schema.sql", SchemaManager.get_schema())
+        say(f"{QUEUE}/{whole.name}")
         await _run(owner, QUEUE, whole, todo, attempts)
     else:
         for file in todo:
+            say(f"{QUEUE}/{file.name}")
             await _run(owner, QUEUE, file, [file], attempts)
     await _open_queue(owner)
     return [f"{QUEUE}/{file.name}" for file in todo[-1:]]

@@ -29,9 +29,20 @@ Facts = Callable[[], Mapping[str, Any]]
 
 
 @asynccontextmanager
-async def reporting(pool: Pool, part: Part, facts: Facts) -> AsyncIterator[None]:
-    """Report the part and its facts for the block, at its end that it stopped."""
-    beating = asyncio.create_task(_beat_for_ever(pool, part, facts), name="heartbeat")
+async def reporting(
+    pool: Pool,
+    part: Part,
+    facts: Facts,
+    news: asyncio.Event | None = None,
+    *,
+    every_s: float = EVERY_S,
+) -> AsyncIterator[None]:
+    """Report the part and its facts for the block, at its end that it stopped.
+
+    `news`: set when the facts are others than a moment ago and should not wait for their turn.
+    """
+    beats = _beat_for_ever(pool, part, facts, news or asyncio.Event(), every_s)
+    beating = asyncio.create_task(beats, name="heartbeat")
     try:
         yield
     finally:
@@ -42,14 +53,19 @@ async def reporting(pool: Pool, part: Part, facts: Facts) -> AsyncIterator[None]
                 await register.mark_stopped(tx, part)
 
 
-async def _beat_for_ever(pool: Pool, part: Part, facts: Facts) -> None:
+async def _beat_for_ever(
+    pool: Pool, part: Part, facts: Facts, news: asyncio.Event, every_s: float
+) -> None:
     while True:
+        news.clear()
         with contextlib.suppress(Error, psycopg.Error):
             async with tenancy.system(pool, deadline_s=BEAT_MAX_S) as tx:
                 await register.beat(tx, part, facts())
                 silent = await register.list_silent_beside(tx, part)
                 await register.forget(tx, [i for i, pid in silent if not _lives(pid)])
-        await asyncio.sleep(EVERY_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await news.wait()
 
 
 def _lives(pid: int) -> bool:

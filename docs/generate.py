@@ -1,13 +1,14 @@
-"""Write docs/reference from the code: settings, command line, API, metrics.
+"""Write docs/reference from the code, and the measured table of README.md from bench/results.
 
 `python docs/generate.py` writes the files; `--check` exits 1 when one differs from the code.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 os.environ["COLUMNS"] = "100"  # help is wrapped by the width of the terminal
 
 import click
+import msgspec
 from fastapi import FastAPI
 
 from dd0c.app.control import MANIFESTS
@@ -25,10 +27,15 @@ from dd0c.kernel.jobs import metrics as job_metrics
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import metrics as control_metrics
 from dd0c.kernel.web import openapi
+from dd0c.kernel.web.console import section as kernel_section
 from dd0c.products.route.gateway import metrics as gateway_metrics
+from dd0c.products.route.models import AttemptClosed, AttemptOpened, EndReason
 from dd0c.sim import metrics as sim_metrics
 
-REFERENCE = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+README = ROOT / "README.md"
+BENCH = ROOT / "bench" / "results" / "results.json"
 
 
 def settings() -> str:
@@ -79,15 +86,26 @@ def _verbs(
             yield from _verbs(f"{name} {verb}", found, context)
 
 
-def api() -> str:
-    """The operations of the API; the whole document is served at /api/openapi.json."""
+def described() -> dict[str, Any]:
+    """The OpenAPI document."""
     app = FastAPI()
     web.include_api(app, [manifest.api for manifest in MANIFESTS])
-    document = openapi.describe(app)
+    return openapi.describe(app)
+
+
+def whole_api() -> str:
+    """The document as it is served."""
+    return json.dumps(described(), indent=1, ensure_ascii=False) + "\n"
+
+
+def api() -> str:
+    """The operations of the API."""
+    document = described()
     lines = [
         "# API",
         "",
-        "The whole document, OpenAPI 3.1, is served at `/api/openapi.json` on the console port.",
+        "The whole document, OpenAPI 3.1, is [openapi.json](openapi.json); it is served at",
+        "`/api/openapi.json` on the console port.",
         "",
         "| method | path | permission | what |",
         "|---|---|---|---|",
@@ -149,21 +167,128 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {
-    "settings.md": settings,
-    "cli.md": command_line,
-    "api.md": api,
-    "metrics.md": metrics,
+ENDS = {
+    EndReason.COMPLETE: "the provider's answer is whole, and so is what the caller got",
+    EndReason.CLIENT_GONE: "the caller left; the provider's connection was dropped",
+    EndReason.UPSTREAM_ERROR: "the provider answered with an error, or could not be reached",
+    EndReason.UPSTREAM_CUT: "the provider broke off amid its answer",
+    EndReason.TIMEOUT: "the provider took longer than the settings allow",
+    EndReason.LIMIT: "a limit stopped it; nothing sets one yet",
+    EndReason.PANIC: "an operator stopped it; nothing does so yet",
+    EndReason.LOST: "nobody knows: the worker died, or a stop cut it",
+    EndReason.PENDING: "not yet; never in the ledger",
+}
+
+LIVE = {
+    "changed": "something that the page shows is different; `id` is the mark to come back with",
+    "beat": "every three seconds; `data` holds `age_s`, how old the server's knowledge is",
+    "ended": "the session is over, or may not see this any more: do not come back",
+}
+
+REQUEST_LINE = {
+    "method": "of the request",
+    "route": "as in the API's document, with the names of ids in place of the ids",
+    "status": "0: the client left before an answer",
+    "ms": "until the whole answer was handed to the socket",
+    "org, key": "ids of who asked, null when nobody was known",
+    "request_id": "as in the header `x-dd0c-request-id`",
+}
+
+
+def events() -> str:
+    """What parts tell each other and the outside about things that happen."""
+    topics = [
+        *kernel_section.SECTION.topics,
+        *(topic for manifest in MANIFESTS for topic in manifest.section.topics),
+    ]
+    lines = [
+        "# Events",
+        "",
+        "dd0c sends no webhooks and has no event bus yet. What it tells as it happens:",
+        "",
+        "## Live pages",
+        "",
+        "`GET /console/live/TOPIC` is a stream of server-sent events for a session of the console.",
+        "They say that something changed, never what: the page's own address has it, `.json`",
+        "included. Come back with `Last-Event-ID`, or `?after=`.",
+        "",
+        *_table(("topic", "permission"), ((f"`{t.name}`", f"`{t.permission}`") for t in topics)),
+        "",
+        *_table(("event", "means"), ((f"`{name}`", text) for name, text in LIVE.items())),
+        "",
+        "## Streams of the gateway",
+        "",
+        "A provider's events pass as they came. dd0c adds one comment line, before the event that",
+        "ends the stream: `: dd0c cost_usd=0.000123 request=req_…`.",
+        "",
+        "## Log lines",
+        "",
+        "`time level process message name=value …`, or one JSON object with the same names where",
+        "`DD0C_LOG_FORMAT` is `json`. An exception adds `error` and `trace`. Console and API",
+        "write a line `request` for each request, except to `/livez`, `/readyz` and `/metrics`:",
+        "",
+        *_table(("field", "means"), ((f"`{name}`", text) for name, text in REQUEST_LINE.items())),
+        "",
+        "## Records of the spool",
+        "",
+        "A worker writes one record before it sends an attempt and one before the caller's last",
+        "bytes; the ledger's row is made of both. A later version only adds members at the end.",
+        "",
+        *_record("opened", AttemptOpened),
+        "",
+        *_record("closed", AttemptClosed),
+        "",
+        *_table(("end reason", "means"), ((f"`{one}`", ENDS[one]) for one in EndReason)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _record(name: str, kind: type[msgspec.Struct]) -> list[str]:
+    members = ", ".join(f"`{one.name}`" for one in msgspec.structs.fields(kind))
+    return [f"**{name}**: {members}"]
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def readme() -> str:
+    """README.md with the table of the last `make bench`; as it is where nothing was measured."""
+    text = README.read_text()
+    if not BENCH.exists():
+        return text
+    sys.path.insert(0, str(ROOT))
+    from tests.bench import report
+
+    found = json.loads(BENCH.read_text())
+    table = _table(("", *report.names(found)), (tuple(row) for row in report.rows(found)))
+    before, _, rest = text.partition("<!-- bench -->")
+    _, _, after = rest.partition("<!-- /bench -->")
+    told = ["<!-- bench -->", "", *table, "", "<!-- /bench -->"]
+    return before + "\n".join(told) + after
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    REFERENCE / "settings.md": settings,
+    REFERENCE / "cli.md": command_line,
+    REFERENCE / "api.md": api,
+    REFERENCE / "openapi.json": whole_api,
+    REFERENCE / "metrics.md": metrics,
+    REFERENCE / "events.md": events,
+    README: readme,
 }
 
 
 def main() -> int:
     """Write or check every page; the exit status is 1 when `--check` finds a difference."""
-    made = {REFERENCE / name: make() for name, make in PAGES.items()}
+    made = {path: make() for path, make in PAGES.items()}
     stale = [p for p, text in made.items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:
-            print(f"docs/reference/{path.name} is not what the code says: run `make docs`")
+            print(f"{path.relative_to(ROOT)} is not what the code says: run `make docs`")
         return 1 if stale else 0
     for path in stale:
         path.write_text(made[path])

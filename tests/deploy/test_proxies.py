@@ -88,7 +88,7 @@ def proxy(
         process = subprocess.Popen(command, env=env, stdout=said, stderr=said)
     try:
         until(lambda: all(is_up(url, tls) for url in urls), (folder / "said").read_text())
-        yield Proxy(*urls, tls)
+        yield Proxy(urls[0], urls[1], tls)
     finally:
         process.terminate()
         process.wait(20)

@@ -9,6 +9,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -87,6 +88,15 @@ def fill(served: Served, key: str) -> Day:
     return day
 
 
+def arrive(served: Served, day: Day, name: str) -> None:
+    """One more ordinary request, shipped now. In a thread: a browser's loop may run in this one."""
+    late = Day(day.org, day.key, int(datetime.now(UTC).timestamp() * 1_000_000))
+    late.close(late.open(name, 0), cost_pico=145_500_000, price_id=None, cost_reason=None)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _ship(served, late)).result()
+    day.named |= late.named
+
+
 def _every_kind(day: Day) -> None:
     """One request of each kind, the newest of the ledger."""
     claude = {
@@ -131,6 +141,8 @@ def _every_kind(day: Day) -> None:
     day.close(second, served_model="claude-sonnet-4-5", usage=Usage(input=2_000, output=300))
     simulator = {"provider": "sim", "credential_id": records.SIMULATOR.bytes}
     day.close(day.open("simulated", 5_000_000, **simulator), cost_pico=120_000_000_000)
+    listing = {"endpoint": "models", "requested_model": "", "sent_model": ""}
+    day.close(day.open("listed", 3_000_000, **listing), usage=Usage(), cost_pico=0, price_id=None)
     lost = day.open("lost", 40_000_000)
     day.rows.append(staging.Rated(lost, None, None, None, "lost"))
 

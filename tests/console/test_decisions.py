@@ -12,9 +12,9 @@ from dd0c.kernel.parts.part import Part, Seen
 from dd0c.kernel.web.probes import Finding, Status
 from dd0c.products.route.pages import decisions, movers
 from dd0c.products.route.pages.decisions import Known
-from dd0c.products.route.store.overview import Failing, Unpriced
+from dd0c.products.route.store.groups import Groups
+from dd0c.products.route.store.overview import Failing, Totals, Unpriced
 from dd0c.products.route.store.providers import Listed
-from dd0c.products.route.store.usage import UsageReport, UsageRow
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 URL = "http://127.0.0.1:1"
@@ -92,18 +92,18 @@ def test_the_worst_stands_first() -> None:
     assert found[0].note == "worker 1 crashes. Read its log."
 
 
-def row(name: str, cost_pico: int | None, simulated: int | None = None) -> UsageRow:
-    """Usage of one model."""
-    return UsageRow(name, None, 1, 1, 0, 0, 0, 0, 0, 0, cost_pico, simulated, 0)
+def sums(cost_pico: int | None, simulated: int | None = None) -> Totals:
+    """Sums of one model."""
+    return Totals(1, 0, 0, cost_pico, simulated)
 
 
 def test_what_moved_most_is_first_and_simulated_money_moves_nothing() -> None:
     """Models of either day count, by the difference of what was charged."""
-    dollar = 10**12
-    today = [row("up", 3 * dollar), row("same", dollar), row("made up", dollar, dollar)]
-    then = [row("up", dollar), row("same", dollar), row("gone", 5 * dollar), row("unknown", None)]
-    total = row("", 0)
-    moved = movers.of(
-        UsageReport("model", tuple(today), total), UsageReport("model", tuple(then), total)
-    )
+    dollar, key = 10**12, uuid.UUID(int=7)
+    now = {"up": sums(3 * dollar), "same": sums(dollar), "made up": sums(dollar, dollar)}
+    then = {"up": sums(dollar), "same": sums(dollar), "gone": sums(5 * dollar), "no": sums(None)}
+    today = Groups(sums(0), now, {key: sums(dollar)})
+    week_ago = Groups(sums(0), then, {})
+    moved = movers.of_models(today, week_ago)
     assert [(each.name, each.change) for each in moved] == [("gone", "−$5.00"), ("up", "+$2.00")]
+    assert [each.name for each in movers.of_keys(today, week_ago, {key: "ide"})] == ["ide"]

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from dd0c.kernel.web.requires import COOKIE
 from tests.console import line
 from tests.console.conftest import Visit, Visitor
+from tests.console.ledger import Day, arrive
 from tests.support.control import Served
 
 pytestmark = pytest.mark.browser
@@ -34,6 +35,20 @@ def test_news_arrive_without_a_flicker(owner: Visit, served: Served) -> None:
     )
     assert "key" in owner.page.inner_text("h1")
     assert not owner.said
+
+
+def test_requests_appear_as_they_come(owner: Visit, served: Served, day: Day) -> None:
+    """A call that reached the ledger is in the list and its sums within seconds, by itself."""
+    owner.go("/console/route/requests")
+    state(owner.page, "live")
+    before = int(owner.page.inner_text("h1").split()[0])
+    arrive(served, day, "just now")
+    row = owner.page.locator(f"tr[data-key={day.named['just now']}]")
+    expect(row).to_be_visible()
+    assert int(owner.page.inner_text("h1").split()[0]) == before + 1
+    assert owner.page.locator("tbody tr").count() <= 30
+    owner.follow(owner.page.get_by_role("link", name="Older"))
+    assert owner.page.locator("[data-live]").count() == 0  # older pages stand still
 
 
 def test_a_lost_stream_is_said_and_mended(visitor: Visitor, served: Served, session: str) -> None:

@@ -34,7 +34,7 @@ class Series:
     name: str
     values: Sequence[int]
     rest: bool = False  # "everything else" is grey
-    tone: str = ""  # "bad": in the colour of what failed
+    tone: str = ""  # a colour of its own: "bad" for what failed, "s5" for what is apart
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,13 +136,14 @@ def sparkline(title: str, values: Sequence[int | None]) -> Markup:
     ).format(TOP - 2, FLOOR - TOP + 4, title, _PATH.format("", path))
 
 
-def heat(title: str, bins: Sequence[Bin], values: Sequence[int | None]) -> Markup:
-    """A row of cells, darker for more: five levels, zero pale, a gap hatched."""
-    top = max([value for value in values if value is not None], default=0) or 1
+def heat(title: str, bins: Sequence[Bin], values: Sequence[int | None], top: int = 0) -> Markup:
+    """A row of cells, darker for more: five levels up to `top` (by itself the largest), zero pale,
+    a gap hatched."""
+    top = top or max([value for value in values if value is not None], default=0) or 1
     width, cells = 100 / max(1, len(bins)), [HATCH]
     for i, (each, value) in enumerate(zip(bins, values, strict=True)):
         kind = "none" if value is None else "" if value else "zero"
-        level = -(-(value or 0) * LEVELS // top) / LEVELS
+        level = min(LEVELS, -(-(value or 0) * LEVELS // top)) / LEVELS
         shade = Markup(' fill-opacity="{}"').format(level) if value else ""
         cells.append(_CELL.format(each.tooltip, kind, i * width, width * 0.92, STRIP_HEIGHT, shade))
     return Markup('<svg role="img" height="{}"><title>{}</title>{}</svg>').format(

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from dd0c.kernel.auth import keyring
+from dd0c.kernel.auth import keys as auth_keys
 from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
@@ -38,7 +39,7 @@ from dd0c.products.route.pages.decisions import Decision
 from dd0c.products.route.pages.movers import Mover
 from dd0c.products.route.pages.rows import Row
 from dd0c.products.route.pages.span import SPANS, Range
-from dd0c.products.route.store import overview, providers, reading, usage
+from dd0c.products.route.store import groups, overview, providers, reading
 from dd0c.products.route.store.overview import Slot, Totals
 from dd0c.products.route.store.selection import Filter
 
@@ -98,6 +99,7 @@ async def show(
         },
         ranges=span.options(PATH, range, {}),
         over=over,
+        compared=bool(page.week_ago.requests),
         weekday=f"{now - today.WEEK:%A}",
         spent=money.words(spent),
         charts=[spending.spend(page.spend, now, over), spending.requests(page.spend, now, over)]
@@ -134,24 +136,23 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
         parts=seen.parts,
         checks=seen.checks or (),
     )
-    moved: list[Mover] = []
-    for by in ("model", "key"):
-        ours = await usage.usage_by(tx, by, midnight, None)
-        moved += movers.of(ours, await usage.usage_by(tx, by, before, until))
+    ours = await groups.load(tx, Filter(since=midnight))
+    theirs = await groups.load(tx, Filter(since=before, until=until))
+    names = await auth_keys.list_names(tx, [*ours.keys, *theirs.keys])
     latest = await reading.list_requests(tx, Filter(answers_only=True), limit=LATEST)
     return Home(
         as_of=now,
         since=midnight,
         decisions=decisions.all_of(needs),
         checked=seen.checks is not None,
-        today=await overview.totals(tx, Filter(since=midnight)),
-        week_ago=await overview.totals(tx, Filter(since=before, until=until)),
+        today=ours.total,
+        week_ago=theirs.total,
         range=range,
         step_s=over.step_s,
         spend=await overview.spend(
             tx, Filter(since=now - over.length), over.step_s, spending.MODELS_MAX
         ),
-        movers=moved,
+        movers=[*movers.of_models(ours, theirs), *movers.of_keys(ours, theirs, names)],
         latest=[rows.of(each, simulated) for each in latest.requests],
     )
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dd0c.base import ids
 from dd0c.kernel.web.console import figures, links
 from dd0c.products.route.pages import money, rows
 from dd0c.products.route.pages.span import Range
-from dd0c.products.route.store.usage import UsageReport, UsageRow
+from dd0c.products.route.store.groups import Groups
+from dd0c.products.route.store.overview import Totals
 
 EACH_MAX = 4
+
+Id = TypeVar("Id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +36,36 @@ class Mover:
         return f"{'+' if change > 0 else '−'}{figures.short(abs(change))}"
 
 
-def of(today: UsageReport, week_ago: UsageReport) -> list[Mover]:
-    """The largest differences of one kind, largest first; what did not move is left out."""
-    now = {row.group: row for row in today.rows}
-    then = {row.group: row for row in week_ago.rows}
+def of_models(today: Groups, week_ago: Groups) -> list[Mover]:
+    """The models that moved most, the largest first; what did not move is left out."""
     found = [
-        Mover(today.by, _name(row), _cost(now.get(group)), _cost(then.get(group)), _href(row))
-        for group, row in (then | now).items()
+        Mover("model", name, now, then, links.to(rows.PATH, {"range": Range.WEEK, "model": name}))
+        for name, now, then in _both(today.models, week_ago.models)
     ]
+    return _largest(found)
+
+
+def of_keys(today: Groups, week_ago: Groups, names: Mapping[uuid.UUID, str]) -> list[Mover]:
+    """The keys that moved most; one that has no name here by its id."""
+    found = []
+    for key, now, then in _both(today.keys, week_ago.keys):
+        text = ids.text(ids.Kind.KEY, key)
+        href = links.to(rows.PATH, {"range": Range.WEEK, "key": text})
+        found.append(Mover("key", names.get(key, text), now, then, href))
+    return _largest(found)
+
+
+def _both(
+    today: Mapping[Id, Totals], week_ago: Mapping[Id, Totals]
+) -> Iterator[tuple[Id, int, int]]:
+    for each in {**today, **week_ago}:
+        yield each, _cost(today.get(each)), _cost(week_ago.get(each))
+
+
+def _cost(sums: Totals | None) -> int:
+    return 0 if sums is None else money.charged(sums) or 0
+
+
+def _largest(found: Iterable[Mover]) -> list[Mover]:
     moved = [mover for mover in found if mover.today_pico != mover.week_ago_pico]
     return sorted(moved, key=lambda m: (-abs(m.today_pico - m.week_ago_pico), m.name))[:EACH_MAX]
-
-
-def _cost(row: UsageRow | None) -> int:
-    return 0 if row is None else money.charged(row) or 0
-
-
-def _name(row: UsageRow) -> str:
-    if isinstance(row.group, uuid.UUID):
-        return row.name or ids.text(ids.Kind.KEY, row.group)
-    return str(row.group)
-
-
-def _href(row: UsageRow) -> str:
-    if isinstance(row.group, uuid.UUID):
-        narrowed = {"key": ids.text(ids.Kind.KEY, row.group)}
-    else:
-        narrowed = {"model": str(row.group)}
-    return links.to(rows.PATH, {"range": Range.WEEK} | narrowed)

@@ -191,7 +191,9 @@ def headline(items: Sequence[Row]) -> dict[str, str]:
         names = [row.name for row in usable if row.state.kind == kind]
         if names:
             verb = words.replace("fail", "fails", 1) if len(names) == 1 else words
-            rest = f", {len(usable) - len(names)} of {len(usable)} answer" if usable[1:] else ""
+            well = len(usable) - len(names)
+            rest = f", {well} of {len(usable)} {'answers' if well == 1 else 'answer'}"
+            rest = rest if usable[1:] else ""
             return {"number": f"{' and '.join(names)} {verb}", "words": rest, "lead": lead}
     if not usable:
         return {"number": "No provider", "words": " is there to answer", "lead": lead}
@@ -206,7 +208,7 @@ def headline(items: Sequence[Row]) -> dict[str, str]:
 
 def strip(row: Row) -> Markup:
     """A cell for each hour: hatched without a call, pale when all were answered, darker the larger
-    the share that failed."""
+    the share that failed, full from a half on."""
     bins = [
         Bin(
             f"{hour.begins:%H:%M}",
@@ -217,4 +219,4 @@ def strip(row: Row) -> Markup:
     ]
     shares = [hour.failed * 1000 // hour.attempts if hour.attempts else None for hour in row.hours]
     told = f"{row.failed:,} of {figures.plural(row.attempts, 'call')} failed in the last 24 h"
-    return curves.heat(f"{row.name} by hour: {told}", bins, shares)
+    return curves.heat(f"{row.name} by hour: {told}", bins, shares, top=500)

@@ -55,7 +55,10 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
         requests[slot] += each.requests
         unpriced[slot] += each.unpriced
     names = costs.ranked()
-    series = [Series(n, [costs.of(s, n) or 0 for s in slots], n == REST) for n in names]
+    series = [
+        Series(n, [costs.of(s, n) or 0 for s in slots], n == REST, "s5" if n == SIMULATED else "")
+        for n in names
+    ]
     sums = [sum(one.values[i] for one in series) for i in range(len(slots))]
     paid = [sum(s.values[i] for s in series if s.name != SIMULATED) for i in range(len(slots))]
     bins = [

@@ -100,7 +100,7 @@ async def totals(tx: Transaction, wanted: Filter) -> Totals:
         " {unpriced}, CASE WHEN count(*) = 0 THEN 0 ELSE sum(cost_pico) END, {simulated}"
         " FROM {measured}"
     ).format(
-        failed=_FAILED,
+        failed=FAILED_REQUESTS,
         unpriced=rollups.UNPRICED,
         simulated=rollups.SIMULATED_PICO,
         measured=rollups.measured(wanted),
@@ -131,7 +131,7 @@ async def spend(
     ).format(
         slot=rollups.slot_of(step_s),
         column=_COLUMNS[by],
-        failed=_FAILED,
+        failed=FAILED_REQUESTS,
         unpriced=rollups.UNPRICED,
         simulated=rollups.SIMULATED_PICO,
         measured=rollups.measured(wanted, step_s),
@@ -186,7 +186,7 @@ async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
         return await cursor.fetchall()
 
 
-_FAILED = SQL("WHERE end_reason = ANY({})").format(Literal(FAILED))
+FAILED_REQUESTS = SQL("WHERE end_reason = ANY({})").format(Literal(FAILED))
 _COLUMNS = {"model": SQL("requested_model"), "key": SQL("key_id"), "provider": SQL("provider")}
 
 

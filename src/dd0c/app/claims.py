@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dd0c.base import locks
+from dd0c.base import locks, sockets
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 
 PREDECESSOR_S = 6.0
-LOOK_S = 0.05
 BACKLOG = 512
 
 
@@ -44,19 +42,15 @@ def alone(home: Home) -> Iterator[bool]:
 
 def listen(host: str, port: int, name: str, *, after_crash: bool) -> socket.socket:
     """A listening socket; `name` is the part in words, and of its flag. A port of 0: a free one."""
-    deadline = time.monotonic() + (PREDECESSOR_S if after_crash else 0.0)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while True:
-        try:
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
-        except OSError as error:
-            if time.monotonic() < deadline:
-                time.sleep(LOOK_S)
-                continue
-            raise SetupError(
-                f"the {name} cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}",
-                hint=f"stop what listens there, or choose another with --{name}-port",
-            ) from None
+    try:
+        return sockets.listen(
+            host, port, backlog=BACKLOG, patience_s=PREDECESSOR_S if after_crash else 0.0
+        )
+    except OSError as error:
+        raise SetupError(
+            f"the {name} cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}",
+            hint=f"stop what listens there, or choose another with --{name}-port",
+        ) from None
 
 
 def free_port(host: str, port: int, name: str, *, after_crash: bool) -> int:

@@ -29,7 +29,9 @@ JOBS: tuple[Job, ...] = (*route.JOBS,)
 def main(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT (again: cut), or until the supervisor is gone."""
     settings, place = entrance.enter(settings)
-    with admin.open_door(settings.worker_admin_port, "DD0C_WORKER_ADMIN_PORT") as door:
+    patience_s = settings.drain_s + ORPHAN_MAX_S  # the worker before us may finish its jobs
+    port = settings.worker_admin_port
+    with admin.open_door(port, "DD0C_WORKER_ADMIN_PORT", patience_s=patience_s) as door:
         asyncio.run(_serve(settings, place, door))
     return 0
 

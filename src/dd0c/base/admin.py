@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dd0c.base import telemetry
+from dd0c.base import sockets, telemetry
 from dd0c.base.errors import SetupError
 from dd0c.base.telemetry import Metric
+
+log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 HEAD_BYTES_MAX = 8192
@@ -36,11 +39,15 @@ class Report:
     samples: Mapping[str, float]
 
 
-def open_door(port: int, setting: str) -> socket.socket:
+def open_door(port: int, setting: str, *, patience_s: float = 0.0) -> socket.socket:
     """The listening socket; port 0 picks a free one. SetupError, which names the setting, when it
-    is taken."""
+    stays taken for so long: by the process before us, perhaps, that finishes what it does."""
+
+    def waiting() -> None:
+        log.warning("the admin port %d is taken, waiting for it up to %.0f s", port, patience_s)
+
     try:
-        return socket.create_server((HOST, port))
+        return sockets.listen(HOST, port, patience_s=patience_s, waiting=waiting)
     except OSError as error:
         raise SetupError(
             f"the admin port {port} on {HOST} cannot be listened on: {error.strerror}",

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dd0c.base import home
+import httpx
+
+from dd0c.base import admin, home
 from dd0c.base.process import LIFELINE_FD
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.vault import local
@@ -22,22 +24,27 @@ END_MAX_S = 5.0
 
 
 @contextmanager
-def running(database: Database, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A job worker and the end of its lifeline that its supervisor would hold."""
+def running(
+    database: Database, tmp_path: Path, **env: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A job worker and the end of its lifeline that its supervisor would hold; see `worker.log`."""
     place = home.create(tmp_path / "home")
     pepper.ensure(place)
     local.ensure(place)
     reading, writing = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dd0c.cli.main", "worker"],
-        env={
-            **os.environ,
-            "DD0C_HOME": str(place.path),
-            "DD0C_DATABASE_URL": database.settings.database_url.reveal(),
-            LIFELINE_FD: str(reading),
-        },
-        pass_fds=(reading,),
-    )
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dd0c.cli.main", "worker"],
+            env={
+                **os.environ,
+                "DD0C_HOME": str(place.path),
+                "DD0C_DATABASE_URL": database.settings.database_url.reveal(),
+                LIFELINE_FD: str(reading),
+                **env,
+            },
+            pass_fds=(reading,),
+            stderr=log,
+        )
     os.close(reading)
     try:
         yield process, writing
@@ -97,3 +104,23 @@ def test_a_worker_ends_with_its_supervisor(database: Database, tmp_path: Path) -
         wait_for(lambda: has_worked(database))
         os.close(lifeline)
         process.wait(END_MAX_S)
+
+
+def test_a_worker_waits_for_the_door_of_the_one_before(database: Database, tmp_path: Path) -> None:
+    """A fixed admin port is no reason to fail while the worker before finishes its jobs (K-7)."""
+    with admin.open_door(0, "") as door:
+        port = door.getsockname()[1]
+        with running(database, tmp_path, DD0C_WORKER_ADMIN_PORT=str(port)) as (process, _):
+            log = tmp_path / "worker.log"
+            wait_for(lambda: "is taken, waiting" in log.read_text() or process.poll() is not None)
+            door.close()
+            wait_for(lambda: answers(port) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+
+
+def answers(port: int) -> bool:
+    """Whether somebody says there that he lives."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

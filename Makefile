@@ -21,7 +21,7 @@ up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
 test: $(VENV)/dev.stamp
-	@exec $(BIN)/pytest -n 2 $(ARGS)
+	@exec $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check

@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support import processes
-from tests.support.product import Product, running, start, until
+from tests.support.product import Product, running, until
 
 pytestmark = pytest.mark.chaos
 
@@ -50,21 +49,26 @@ class Stream:
             self.failed = True
 
 
-@pytest.fixture
-def mortal() -> Iterator[Product]:
-    """A dd0c to be stopped."""
+@pytest.fixture(scope="module")
+def immortal() -> Iterator[Product]:
+    """A dd0c that is stopped again and again."""
     with running() as one:
         yield one
 
 
-def attempts(home: Path, request_id: str) -> list[dict[str, Any]]:
+@pytest.fixture
+def mortal(immortal: Product) -> Product:
+    """It runs, also when a test ended it and failed."""
+    if immortal.process.poll() is not None:
+        immortal.restart()
+    return immortal
+
+
+def attempts(product: Product, request_id: str) -> list[dict[str, Any]]:
     """The ledger's attempts of a request, as a next start finds them."""
-    later = start(home)
-    try:
-        found: list[dict[str, Any]] = later.get_json(f"/route/requests/{request_id}")["attempts"]
-        return found
-    finally:
-        assert later.stop() == 0
+    product.restart()
+    found: list[dict[str, Any]] = product.get_json(f"/route/requests/{request_id}")["attempts"]
+    return found
 
 
 def test_ctrl_c_lets_an_open_stream_finish(mortal: Product) -> None:
@@ -79,7 +83,7 @@ def test_ctrl_c_lets_an_open_stream_finish(mortal: Product) -> None:
     assert mortal.process.wait(15) == 0
     assert not any(processes.lives(pid) for pid in everything)
     assert "stopped" in mortal.lines
-    [row] = attempts(mortal.home, stream.request_id)
+    [row] = attempts(mortal, stream.request_id)
     assert (row["final"], row["end_reason"]) == (True, "complete")
 
 
@@ -94,7 +98,7 @@ def test_a_second_ctrl_c_cuts_and_books(mortal: Product) -> None:
     stream.thread.join(10)
     assert "data: [DONE]" not in stream.lines
     assert any("gateway_stopping" in line for line in stream.lines[-3:])
-    [row] = attempts(mortal.home, stream.request_id)
+    [row] = attempts(mortal, stream.request_id)
     assert (row["end_reason"], row["error_code"]) == ("lost", "gateway_stopping")
     assert row["upstream_status"] == 200
 
@@ -104,14 +108,10 @@ def test_the_second_start_keeps_key_and_ledger(mortal: Product) -> None:
     key = mortal.owner_key
     request_id = mortal.chat().headers["x-dd0c-request-id"]
     assert mortal.stop() == 0
-    again = start(mortal.home)
-    try:
-        assert again.owner_key == key
-        found = again.get_json(f"/route/requests/{request_id}")
-        assert found["attempts"][0]["end_reason"] == "complete"
-        assert json.loads(again.cli("doctor", "--json").stdout)["status"] == "warning"
-    finally:
-        assert again.stop() == 0
+    [row] = attempts(mortal, request_id)
+    assert row["end_reason"] == "complete"
+    assert mortal.owner_key == key
+    assert json.loads(mortal.cli("doctor", "--json").stdout)["status"] == "warning"
 
 
 def _listens(url: str) -> bool:

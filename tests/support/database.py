@@ -115,6 +115,10 @@ def running_cluster() -> Iterator[Cluster]:
         with cluster.admin() as admin:
             admin.execute(f"CREATE ROLE {LOGIN} LOGIN NOINHERIT PASSWORD '{LOGIN_PASSWORD}'")
             admin.execute(f"GRANT {', '.join(roles.RUNTIME)} TO {LOGIN}")
+            # Dropping a database waits for whoever is about to enter the server: a minute, for one
+            # whose client was cut in between.
+            admin.execute("ALTER SYSTEM SET authentication_timeout = '10s'")
+            admin.execute("SELECT pg_reload_conf()")
         yield cluster
     finally:
         server.stop()

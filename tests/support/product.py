@@ -133,6 +133,15 @@ class Product:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(within_s)
 
+    def restart(self) -> None:
+        """Start again, after an end of whatever kind, on the same home and ports."""
+        ports = {
+            "DD0C_GATEWAY_PORT": self.gateway_url.rpartition(":")[2],
+            "DD0C_CONSOLE_PORT": self.console_url.rpartition(":")[2],
+        }
+        new = start(self.home, **ports)
+        self.process, self.lines, self.sim_url = new.process, new.lines, new.sim_url
+
 
 @pytest.fixture(scope="session")
 def product() -> Iterator[Product]:

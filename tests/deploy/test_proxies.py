@@ -72,8 +72,7 @@ def proxy(
     """Each proxy, running as the shipped file says."""
     configure: Callable[[Path, int, int], tuple[str, list[str]]] = request.param
     program = configure.__name__
-    if shutil.which(program) is None:  # no part of dd0c: it need not be everywhere, CI included
-        pytest.skip(f"{missing.MARK}apt-get install {program}")
+    missing.unless(shutil.which(program) is not None, f"apt-get install {program}")
     folder = tmp_path_factory.mktemp(program)
     certificate, _ = write_certificate(folder)
     ports = free_port(), free_port()

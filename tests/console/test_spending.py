@@ -57,6 +57,13 @@ def test_simulated_money_stands_apart(simulated: int | None, number: int, words:
     assert today.comparison(sums, totals(55 * 10**10), NOW) == words
 
 
+def test_a_few_failed_calls_end_no_comparison() -> None:
+    """One call of twenty without a cost is compared, and said to be missing (R-11)."""
+    sums = Totals(20, 1, 1, 82, None)
+    told = ", 18 % under last Friday at this time, as far as costs are known"
+    assert today.comparison(sums, totals(100), NOW) == told
+
+
 def test_a_cost_in_a_sentence_says_what_it_is() -> None:
     """Charged, made up, both, or unknown: four different texts."""
     assert [
@@ -77,9 +84,9 @@ def test_a_chart_knows_nothing_from_unknown() -> None:
     legend = [(name, text) for _, name, text in chart.legend]
     assert legend == [("priced", "$2.00"), ("everything else", "cost unknown")]
     last, before, earlier = chart.rows[-1], chart.rows[-2], chart.rows[-3]
-    assert last[1:] == ("1.00", "–", "3", "1", "1.00")
-    assert before[1:] == ("0.00", "–", "1", "1", "–")
-    assert earlier[1:] == ("0.00", "0.00", "0", "0", "0.00")
+    assert last[1:] == ("1.00", "–", "3", "0", "1", "1.00")
+    assert before[1:] == ("0.00", "–", "1", "0", "1", "–")
+    assert earlier[1:] == ("0.00", "0.00", "0", "0", "0", "0.00")
     assert chart.rows[0][-1] == "1.00"  # from a clock that is late: in the sum all the same
     assert chart.unknown == "2 attempts without a cost"
 
@@ -89,7 +96,7 @@ def test_simulated_money_is_a_colour_of_its_own() -> None:
     mixed = Slot(HOUR, "one", 2, 0, 0, 3 * DOLLAR, DOLLAR)
     chart = spending.spend([mixed], NOW, SPANS[Range.DAY])
     assert chart.head[1:3] == ("one", "simulated")
-    assert chart.rows[-1][1:] == ("2.00", "1.00", "2", "0", "2.00")
+    assert chart.rows[-1][1:] == ("2.00", "1.00", "2", "0", "0", "2.00")
     assert chart.legend[1][2] == "$1.00, nobody charges it"
     alone = Slot(HOUR, "one", 1, 0, 0, DOLLAR, DOLLAR)
     chart = spending.spend([alone], NOW, SPANS[Range.DAY])
@@ -100,5 +107,4 @@ def test_simulated_money_is_a_colour_of_its_own() -> None:
 def test_requests_are_drawn_with_their_failures() -> None:
     """Answered and failed add up to all requests of a slot."""
     chart = spending.requests([Slot(HOUR, "one", 5, 2, 0, 0, None)], NOW, SPANS[Range.DAY])
-    assert chart.rows[-1][1:] == ("5", "2")
     assert [text for _, _, text in chart.legend] == ["3", "2"]

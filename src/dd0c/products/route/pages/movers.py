@@ -14,7 +14,7 @@ from dd0c.products.route.pages.span import Range
 from dd0c.products.route.store.groups import Groups
 from dd0c.products.route.store.overview import Totals
 
-EACH_MAX = 4
+EACH_MAX = 3
 
 Id = TypeVar("Id")
 

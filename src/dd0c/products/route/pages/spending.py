@@ -16,7 +16,7 @@ from dd0c.products.route.pages import money, span
 from dd0c.products.route.pages.span import Span
 from dd0c.products.route.store.overview import Slot
 
-MODELS_MAX = 4
+MODELS_MAX = 3
 REST = "everything else"
 SIMULATED = "simulated"
 
@@ -48,11 +48,12 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
     """Spend by time and model."""
     slots = span.slots(now, over)
     costs = _Costs(all_made_up=money.is_made_up(total(found)))
-    requests, unpriced = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
+    requests, failed, unpriced = (dict.fromkeys(slots, 0) for _ in range(3))
     for each in found:
         slot = min(max(each.slot, slots[0]), slots[-1])  # clocks of gateways differ a little
         costs.add(slot, each)
         requests[slot] += each.requests
+        failed[slot] += each.failed
         unpriced[slot] += each.unpriced
     names = costs.ranked()
     series = [
@@ -62,21 +63,20 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
     sums = [sum(one.values[i] for one in series) for i in range(len(slots))]
     paid = [sum(s.values[i] for s in series if s.name != SIMULATED) for i in range(len(slots))]
     bins = [
-        charts.Bin(
-            _label(s, over), _tooltip(_moment(s, over), series, i), unpriced[s], _at(s, over)
-        )
+        charts.Bin(_label(s, over), _tooltip(_label(s, over), series, i), unpriced[s], _at(s, over))
         for i, s in enumerate(slots)
     ]
     name, hidden = title(found, over), sum(unpriced.values())
     return Drawn(
         title=name,
         svg=charts.stacked_bars(f"{name} by model", bins, series, charts.money_axis(max(sums))),
-        head=("From, UTC", *names, "Requests", "Not priced", "USD"),
+        head=("From, UTC", *names, "Requests", "Failed", "Not priced", "USD"),
         rows=[
             (
                 _moment(s, over),
                 *(figures.exact(costs.of(s, n)) for n in names),
                 figures.count(requests[s]),
+                figures.count(failed[s]),
                 figures.count(unpriced[s]),
                 figures.exact(cost) if cost or not unpriced[s] else figures.DASH,
             )
@@ -92,7 +92,7 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
 
 
 def requests(found: Iterable[Slot], now: datetime, over: Span) -> Drawn:
-    """How many requests there were, and how many of them failed for their callers."""
+    """How many requests there were, and how many failed for callers; `spend` has the table."""
     slots = span.slots(now, over)
     count, failed = dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
     for each in found:
@@ -106,7 +106,7 @@ def requests(found: Iterable[Slot], now: datetime, over: Span) -> Drawn:
     bins = [
         charts.Bin(
             _label(s, over),
-            f"{_moment(s, over)} UTC: {figures.plural(count[s], 'request')}, {failed[s]:,} failed",
+            f"{_label(s, over)}: {count[s]:,}, {failed[s]:,} failed",
             at=_at(s, over),
         )
         for s in slots
@@ -116,8 +116,8 @@ def requests(found: Iterable[Slot], now: datetime, over: Span) -> Drawn:
     return Drawn(
         title=name,
         svg=charts.stacked_bars(name, bins, series, axis),
-        head=("From, UTC", "Requests", "Failed"),
-        rows=[(_moment(s, over), f"{count[s]:,}", f"{failed[s]:,}") for s in slots],
+        head=(),
+        rows=(),
         legend=[
             (charts.swatch(charts.colour(i, one)), one.name, figures.count(sum(one.values)))
             for i, one in enumerate(series)
@@ -191,5 +191,5 @@ def _at(slot: int, over: Span) -> str:
 def _tooltip(moment: str, series: Sequence[Series], index: int) -> str:
     costs = [(one.name, one.values[index]) for one in series if one.values[index]]
     paid = sum(cost for name, cost in costs if name != SIMULATED)
-    head = f"{moment} UTC: {figures.short(paid)}"
+    head = f"{moment}: {figures.short(paid)}"
     return "\n".join([head, *(f"{name} {figures.short(cost)}" for name, cost in costs)])

@@ -9,6 +9,7 @@ from dd0c.products.route.pages import money
 from dd0c.products.route.store.overview import Totals
 
 WEEK = timedelta(days=7)
+UNPRICED_SHARE = 20  # one of so many without a cost is few enough to compare
 
 
 def number(today: Totals) -> int | None:
@@ -19,7 +20,8 @@ def number(today: Totals) -> int | None:
 def comparison(today: Totals, week_ago: Totals, now: datetime) -> str:
     """How today stands against the same weekday until the same time; nothing without a basis.
 
-    Only whole sums are compared, and only what is charged: money that nobody charges is called so.
+    Only sums that are whole, or nearly and then said to be, are compared, and only what is charged:
+    money that nobody charges is called so.
     """
     if today.cost_pico is None:
         return ", cost unknown"
@@ -32,14 +34,22 @@ def comparison(today: Totals, week_ago: Totals, now: datetime) -> str:
 
 def _change(today: Totals, before: Totals, when: str) -> str:
     now, then = money.charged(today), money.charged(before)
-    if today.unpriced or before.unpriced or not now or not then:
+    if not (_is_nearly_whole(today) and _is_nearly_whole(before) and now and then):
         return ""
+    partly = ", as far as costs are known" if today.unpriced or before.unpriced else ""
     change = (now - then) * 100 / then
     if abs(change) < 1:
-        return f", as much as {when} at this time"
-    if change > 300:
-        return f", {change / 100 + 1:.0f} times {when} at this time"
-    return f", {abs(change):.0f} % {'over' if change > 0 else 'under'} {when} at this time"
+        how = "as much as"
+    elif change > 300:
+        how = f"{change / 100 + 1:.0f} times"
+    else:
+        how = f"{abs(change):.0f} % {'over' if change > 0 else 'under'}"
+    return f", {how} {when} at this time{partly}"
+
+
+def _is_nearly_whole(sums: Totals) -> bool:
+    """Failed calls have no cost: a few of them must not end every comparison."""
+    return sums.unpriced * UNPRICED_SHARE <= sums.requests
 
 
 def lead(today: Totals, week_ago: Totals, now: datetime) -> str:

@@ -7,6 +7,8 @@ inside `tenancy.tenant` or `tenancy.system`.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from typing import Any, TypeAlias
 
 from psycopg import AsyncConnection, OperationalError
@@ -22,6 +24,7 @@ Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[Any]]
 
 OPEN_TIMEOUT_S = 10.0
 TAKE_TIMEOUT_S = 5.0
+SILENT_MAX_S = 2.0  # what a server may take to say that it is there
 WAITING_MAX = 200
 IDLE_S = 300.0
 SESSION = (
@@ -38,7 +41,7 @@ async def open_pool(conninfo: Secret, role: str, size: int) -> Pool:
     pool: Pool = AsyncConnectionPool(
         conninfo.reveal(),
         kwargs=options,
-        check=AsyncConnectionPool.check_connection,  # a restarted server costs no error
+        check=_refuse_silent,  # a restarted server costs no error
         min_size=1,
         max_size=size,
         max_waiting=WAITING_MAX,
@@ -49,6 +52,24 @@ async def open_pool(conninfo: Secret, role: str, size: int) -> Pool:
     )
     await pool.open()
     return pool
+
+
+async def _refuse_silent(connection: AsyncConnection[Any]) -> None:
+    """OperationalError unless the server answers soon: it may hang, or the network swallow us.
+
+    Not under `asyncio.timeout`: a cancelled statement asks the server to stop it, and psycopg waits
+    ten seconds for an answer. Without a socket there is nobody to ask.
+    """
+    cut = asyncio.get_running_loop().call_later(SILENT_MAX_S, _shut, connection)
+    try:
+        await AsyncConnectionPool.check_connection(connection)
+    finally:
+        cut.cancel()
+
+
+def _shut(connection: AsyncConnection[Any]) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
 
 
 async def _refuse_other_role(conninfo: Secret, role: str, options: dict[str, Any]) -> None:

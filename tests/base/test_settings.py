@@ -85,7 +85,9 @@ def test_a_misspelt_name_is_told_with_the_nearest(tmp_path: Path) -> None:
         settings.load({}, {"DD0C_HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("text", ["gateway_prot = 1", "gateway_port = ", "gateway_port = true"])
+@pytest.mark.parametrize(
+    "text", ["gateway_prot = 1", "gateway_port = ", "gateway_port = true", "workers = 1.5"]
+)
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
     """An unknown name, broken TOML or a wrong type in dd0c.toml is refused (K-2)."""
     (tmp_path / "dd0c.toml").write_text(text)

@@ -116,7 +116,7 @@ def find(path: Path) -> Home:
         home_format, installation = int(marker["format"]), str(marker["installation"])
     except FileNotFoundError:
         raise SetupError(
-            f"{path} is not a home of dd0c", hint="start `dd0c up` first, or give --home"
+            f"{path} is not a home of dd0c", hint="start `dd0c up` first, or set DD0C_HOME"
         ) from None
     except OSError as error:
         raise SetupError(f"{path / MARKER} cannot be read: {error.strerror}") from error

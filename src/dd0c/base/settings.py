@@ -255,7 +255,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except NotADirectoryError:
+        raise SetupError(f"{path.parent} is no folder", hint="choose another with --home") from None
+    except OSError as error:
+        why = error.strerror
+        raise SetupError(f"{path} cannot be read: {why}", hint="mend or remove it") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"{path} cannot be read: {error}", hint="mend or remove it") from error
     known = {f.name for f in fields(Settings)} - {"home"}
     for name in sorted(set(content) - known):
@@ -279,7 +284,7 @@ def _convert(source: str, raw: Any, kind: type) -> Any:
     try:
         if kind is Secret:
             return raw if isinstance(raw, Secret) else _secret(str(raw))
-        if isinstance(raw, bool):
+        if isinstance(raw, bool) or (kind is int and isinstance(raw, float)):
             raise TypeError
         return kind(raw)
     except (TypeError, ValueError):

@@ -41,7 +41,7 @@ def open_client(settings: Settings, size: int) -> Client:
         except ValueError:  # its message repeats the text, password included
             raise SetupError(
                 "DD0C_VALKEY_URL is not an address of Valkey",
-                hint="valkey://:password@host:6379/0, or valkeys:// for TLS",
+                hint="valkey://:…@host:6379/0, or valkeys:// for TLS",
             ) from None
     else:
         place = home.find(settings.home)

@@ -65,7 +65,7 @@ def _parse(name: str, url: Secret) -> dict[str, str]:
         parts = {k: str(v) for k, v in conninfo_to_dict(url.reveal()).items() if v is not None}
     except ProgrammingError:  # its message repeats the text, password included
         raise SetupError(
-            f"{name} is not a PostgreSQL address", hint="postgresql://user:password@host/database"
+            f"{name} is not a PostgreSQL address", hint="postgresql://user:…@host/database"
         ) from None
     secrets.keep(Secret(parts.get("password", "")))
     return parts

@@ -32,7 +32,7 @@ def test_a_key_that_ends_soon_needs_a_decision(served: Served, day: Day) -> None
     """Home names it and leads to it, for who may see keys and only for them (K-10)."""
     ends = datetime.now(UTC) + timedelta(days=2)
     served.key(served.globex, name="nightly", expires_at=ends.isoformat())
-    reader = served.key(served.platform, name="reader", roles=["viewer"])
+    reader = served.key(served.globex, name="reader", roles=["viewer"])
     needs = {}
     for name, key in (("owner", served.globex), ("other", served.acme), ("reader", reader)):
         with served.client(key) as client:

@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q --root-user-action=ignore
 PYTHON ?= python3
+# The tests that `make check` runs, and `make test` therefore does not.
+CHECKED := tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 
 .PHONY: help up test check bench fmt docs lock
 
@@ -21,7 +23,7 @@ up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
 test: $(VENV)/dev.stamp
-	@exec $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@exec $(BIN)/pytest -n 2 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check
@@ -29,7 +31,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
+	$(BIN)/pytest -q $(CHECKED)
 
 bench: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m tests.bench $(ARGS)

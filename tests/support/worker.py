@@ -17,8 +17,9 @@ from pathlib import Path
 
 import msgspec
 
+from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
-from dd0c.products.route.hotpath import limits, spool
+from dd0c.products.route.hotpath import frames, limits, spool
 from dd0c.products.route.hotpath.snapshot import (
     FromWorker,
     KeyEntry,
@@ -65,7 +66,9 @@ def provider(port: int, dialect: str = "openai", **changes: object) -> Provider:
     """A provider on loopback whose base URL follows its SDK's convention."""
     prefix = "/v1" if dialect == "openai" else ""
     made = Provider(
-        PROVIDER_ID, None, dialect, dialect, "http", "127.0.0.1", port, prefix, SECRET, dialect
+        *(PROVIDER_ID, None, dialect, dialect, "http", "127.0.0.1", port, prefix),
+        secret=Secret(SECRET),
+        price_provider=dialect,
     )
     return msgspec.structs.replace(made, **changes)
 
@@ -74,7 +77,7 @@ def snapshot(port: int, **changes: object) -> Snapshot:
     """A snapshot with one key, one provider of each dialect at `port`, and two prices."""
     made = Snapshot(
         version=1,
-        pepper=PEPPER,
+        pepper=Secret(PEPPER.hex()),
         keys=(key_entry(),),
         providers=(provider(port), provider(port, "anthropic")),
         prices=(PRICE, CLAUDE_PRICE),
@@ -100,8 +103,7 @@ class Worker:
 
     def tell(self, message: ToWorker) -> None:
         """Send a message as the parent would."""
-        payload = msgspec.msgpack.encode(message)
-        self.control.sendall(len(payload).to_bytes(4, "big") + payload)
+        self.control.sendall(frames.encode(message))
 
     def forget(self) -> None:
         """Show only records that are written from now on."""

@@ -120,7 +120,7 @@ class Doors(NamedTuple):
 
 async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
     prices = PriceTable()
-    configuration = Configuration(pepper.load(place).reveal())
+    configuration = Configuration(pepper.load(place).secret)
 
     def find_price(wanted: PriceWanted) -> None:
         found = prices.find(wanted.provider, wanted.model)

@@ -37,8 +37,13 @@ class Pepper:
         """A key of 32 bytes for another purpose (a name of at most 16 bytes)."""
         return hashlib.blake2b(key=self.reveal(), person=purpose, digest_size=32).digest()
 
+    @property
+    def secret(self) -> Secret:
+        """Its hexadecimal digits, for gateway workers: they check keys without a database."""
+        return self._secret
+
     def reveal(self) -> bytes:
-        """The pepper itself, for gateway workers: they check keys without a database."""
+        """The pepper itself."""
         return bytes.fromhex(self._secret.reveal())
 
 

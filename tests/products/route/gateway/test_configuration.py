@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
 import uuid
 from collections.abc import Sequence
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dd0c.base.secrets import Secret
 from dd0c.products.route.gateway.configuration import Configuration
-from dd0c.products.route.hotpath.snapshot import KeyEntry, KeysChanged, Price, Provider
+from dd0c.products.route.hotpath import frames, snapshot
+from dd0c.products.route.hotpath.frames import Frames
+from dd0c.products.route.hotpath.snapshot import (
+    KeyEntry,
+    KeysChanged,
+    Price,
+    Provider,
+    ProvidersChanged,
+    Snapshot,
+)
 from dd0c.products.route.store.keys import KeyRow
 
-PEPPER = b"p" * 32
+PEPPER = Secret("70" * 32)
 ORG = uuid.UUID(int=7)
 
 rows = st.builds(
@@ -100,13 +113,33 @@ def test_a_starting_worker_is_greeted_with_all_there_is() -> None:
 
 
 def test_nothing_secret_is_shown() -> None:
-    """Neither the pepper nor a provider's secret is in a repr (K-32)."""
+    """No repr, text, log line, JSON, msgpack or pickle of what is told to workers and kept on disk
+    has the pepper or a provider's secret (K-32)."""
     configuration = Configuration(PEPPER)
-    provider = Provider(
-        b"i", None, "openai", "openai", "https", "h", 443, "/v1", "sk-very-secret", "openai"
-    )
+    address = ("openai", "openai", "https", "h", 443, "/v1")
+    provider = Provider(b"i", None, *address, Secret("sk-very-secret"), "openai")
     configuration.replace_providers([provider])
     configuration.add_prices([Price("openai", "m", "p", 0, ())])
-    shown = repr((configuration, configuration.snapshot(), provider))
+    held = (configuration.snapshot(), configuration.to_save(1), ProvidersChanged((provider,)))
+    fields = [msgspec.structs.asdict(one) for one in (*held, provider)]
+    shown = f"{configuration} {held!r} {provider} {fields} {vars(configuration)}"
     assert "sk-very-secret" not in shown
+    assert "7070" not in shown
     assert "ppp" not in shown
+    for one in (*held, provider):
+        for write in (msgspec.json.encode, msgspec.msgpack.encode, pickle.dumps):
+            with pytest.raises(TypeError):
+                write(one)
+
+
+def test_workers_and_the_sealed_file_get_what_is_secret() -> None:
+    """Over the socketpair a secret comes out as it went in, and nothing else takes its place."""
+    configuration = Configuration(PEPPER)
+    (payload,) = Frames().feed(frames.encode(configuration.snapshot()))
+    there = msgspec.msgpack.decode(payload, type=Snapshot, dec_hook=snapshot.conceal)
+    assert there.pepper == PEPPER
+    for wrong in (b"p" * 32, None, 7):
+        with pytest.raises(TypeError):
+            snapshot.conceal(Secret, wrong)
+        with pytest.raises(TypeError):
+            snapshot.reveal(wrong)

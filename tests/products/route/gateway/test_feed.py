@@ -68,7 +68,7 @@ class Told:
 async def following(database: Database, place: home.Home) -> AsyncIterator[Told]:
     """A feed for the block."""
     told = Told()
-    configuration = Configuration(pepper.load(place).reveal())
+    configuration = Configuration(pepper.load(place).secret)
     conninfo = database.conninfo(roles.GATEWAY)
     vault = Vault(local.load(place))
     feed = Feed(conninfo, vault, PriceTable(), configuration, told.messages.append)
@@ -253,7 +253,7 @@ async def test_a_providers_change_is_told_as_a_whole_and_a_broken_one_left_out(
             )
         await told.until(lambda t: len(t.of(ProvidersChanged)) == 2, within_s=10)
     first, second = told.of(ProvidersChanged)
-    assert [(p.name, p.secret) for p in first.providers] == [
+    assert [(p.name, p.secret.reveal()) for p in first.providers] == [
         ("openai", "sk-real-1"),
         ("anthropic", "sk-real-2"),
     ]

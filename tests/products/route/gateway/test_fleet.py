@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from dd0c.base import process
+from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
@@ -65,7 +66,7 @@ async def running(
     before: Handover | None = None,
 ) -> AsyncIterator[Fleet]:
     """A fleet for the block; its workers have an empty snapshot."""
-    configuration = Configuration(bytes(32))
+    configuration = Configuration(Secret("00" * 32))
     configuration.loaded = True
     doors = doors or open_listeners("127.0.0.1", 0, slots)
     fleet = Fleet(

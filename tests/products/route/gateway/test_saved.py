@@ -39,7 +39,9 @@ class Clock:
 def saved() -> Saved:
     """A key and a provider, as of noon."""
     key = KeyEntry(b"h" * 32, uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes)
-    provider = Provider(b"p" * 16, None, "openai", "openai", "https", "h", 443, "/v1", SECRET, "o")
+    provider = Provider(
+        b"p" * 16, None, "openai", "openai", "https", "h", 443, "/v1", Secret(SECRET), "o"
+    )
     return Saved(Clock().now_us(), (key,), (provider,), ())
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from dd0c.base.secrets import Secret
 from dd0c.products.route.gateway.saved import Saved
 from dd0c.products.route.hotpath.snapshot import (
     KeyEntry,
@@ -33,7 +34,7 @@ class Configuration:
     it came from. `expired`: too old to let any key in.
     """
 
-    def __init__(self, pepper: bytes):
+    def __init__(self, pepper: Secret):
         self.version = 0
         self.loaded = False
         self.source: Literal["database", "disk"] = "database"

@@ -159,7 +159,7 @@ class Feed:
             host=address.host,
             port=address.port,
             path_prefix=address.path_prefix,
-            secret=secret.reveal(),
+            secret=secret,
             price_provider=row.price_provider,
             simulated=row.simulated,
         )

@@ -22,6 +22,7 @@ from dd0c.base.errors import Error
 from dd0c.base.home import Home
 from dd0c.kernel.vault import document
 from dd0c.kernel.vault.envelope import KeyEncryptionKey
+from dd0c.products.route.hotpath import snapshot
 from dd0c.products.route.hotpath.snapshot import KeyEntry, Price, Provider
 
 FILE = "gateway.snapshot"
@@ -41,6 +42,10 @@ class Saved(msgspec.Struct, frozen=True):
         return f"Saved(as_of_us={self.as_of_us}, keys={len(self.keys)})"
 
 
+_encoder = msgspec.msgpack.Encoder(enc_hook=snapshot.reveal)
+_decoder = msgspec.msgpack.Decoder(Saved, dec_hook=snapshot.conceal)
+
+
 class Unusable(Error):
     """There is no configuration on disk that may be served from."""
 
@@ -56,7 +61,7 @@ class Shelf:
 
     async def put(self, saved: Saved) -> None:
         """Replace what is kept, as a whole. OSError: the disk does not take it."""
-        content = await asyncio.to_thread(msgspec.msgpack.encode, saved)
+        content = await asyncio.to_thread(_encoder.encode, saved)
         sealed = await document.seal(self._key, self._context, content)
         await asyncio.to_thread(_replace, self.path, sealed)
 
@@ -65,7 +70,7 @@ class Shelf:
         try:
             sealed = await asyncio.to_thread(_read, self.path)
             content = await document.unseal(self._key, self._context, sealed)
-            saved = msgspec.msgpack.decode(content, type=Saved)
+            saved = _decoder.decode(content)
         except FileNotFoundError:
             raise Unusable(f"{self.path} is not there yet") from None
         except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors

@@ -8,11 +8,13 @@ from typing import cast
 
 import msgspec
 
-from dd0c.products.route.hotpath import frames
+from dd0c.products.route.hotpath import frames, snapshot
 from dd0c.products.route.hotpath.frames import Frames
 from dd0c.products.route.hotpath.snapshot import FromWorker, ToWorker
 
-_decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_decoder: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(
+    ToWorker, dec_hook=snapshot.conceal
+)
 
 
 class Control(asyncio.Protocol):

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from dd0c.products.route.hotpath import snapshot
 from dd0c.products.route.hotpath.snapshot import FromWorker, ToWorker
 
 LENGTH_BYTES = 4
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=snapshot.reveal)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:

@@ -98,7 +98,7 @@ class DataPlane:
         """Take in what the parent says; `Drain` is the process's business."""
         match message:
             case Snapshot():
-                self.keys.replace(message.pepper, message.keys)
+                self.keys.replace(bytes.fromhex(message.pepper.reveal()), message.keys)
                 self.routes = Routes(message.providers)
                 self._prices = {(p.provider, p.model): p for p in message.prices}
                 self.loaded = True

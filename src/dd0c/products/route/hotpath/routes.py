@@ -54,7 +54,7 @@ class Target:
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
         self.secret_bytes_max = max(map(len, self.secrets), default=0)
-        secrets.keep(Secret(provider.secret))
+        secrets.keep(provider.secret)
 
     def __repr__(self) -> str:
         return f"Target({self.provider!r})"
@@ -104,12 +104,12 @@ class Routes:
 def _auth(provider: Provider) -> bytes:
     if not provider.secret:
         return b""
-    secret = provider.secret.encode()
+    secret = provider.secret.reveal().encode()
     if provider.dialect == Dialect.ANTHROPIC:
         return b"x-api-key: " + secret + b"\r\n"
     return b"authorization: Bearer " + secret + b"\r\n"
 
 
-def _forms(secret: str) -> tuple[bytes, ...]:
+def _forms(secret: Secret) -> tuple[bytes, ...]:
     """The secret in every spelling that an echo could give it."""
-    return tuple(form.encode() for form in secrets.spellings(Secret(secret)))
+    return tuple(form.encode() for form in secrets.spellings(secret))

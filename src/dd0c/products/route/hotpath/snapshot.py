@@ -1,15 +1,18 @@
 """What a gateway parent tells its workers and what they answer, over a socketpair.
 
 Frames are a 4-byte big-endian length and a msgpack message. The parent sends one `Snapshot` first,
-then changes. Strings that are secret (`Provider.secret`, `Snapshot.pepper`) exist only in these
-messages and in the worker's memory; these structs hide them in their repr.
+then changes. What is secret (`Provider.secret`, `Snapshot.pepper`) is a `Secret`: no repr, log,
+JSON or pickle shows it. Only encoders that are given `reveal` write it, those of the socketpair and
+of the sealed file, and `conceal` takes it back in.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-PROTOCOL = 1
+from dd0c.base.secrets import Secret
+
+PROTOCOL = 2
 """Raised when a message changes so that the other side, of another version, would misread it. A
 worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
 which every version understands, and nothing else (K-7)."""
@@ -36,7 +39,7 @@ class Provider(msgspec.Struct, frozen=True, array_like=True):
     host: str
     port: int
     path_prefix: str
-    secret: str
+    secret: Secret
     price_provider: str
     simulated: bool = False
 
@@ -97,10 +100,10 @@ class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """Everything a worker needs to serve."""
+    """Everything a worker needs to serve. `pepper` in hexadecimal digits."""
 
     version: int
-    pepper: bytes
+    pepper: Secret
     keys: tuple[KeyEntry, ...]
     providers: tuple[Provider, ...]
     prices: tuple[Price, ...]
@@ -175,3 +178,17 @@ class WorkerStats(msgspec.Struct, frozen=True, tag="stats"):
 
 
 FromWorker = WorkerReady | PriceWanted | WorkerStats
+
+
+def reveal(value: object) -> str:
+    """The `enc_hook` of an encoder whose bytes stay among us."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"no message holds a {type(value).__name__}")
+
+
+def conceal(kind: type, value: object) -> Secret:
+    """The `dec_hook` that belongs to it."""
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"no message holds a {kind.__name__} of this form")

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from dd0c.base import ids
+from dd0c.base.ids import Kind
 from tests.products.route.hotpath.test_answers import ANTHROPIC_STREAM, OPENAI_STREAM
 from tests.support.upstream import CHAT, Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller
@@ -78,17 +80,25 @@ def test_an_unpriced_model_has_no_cost(worker: Worker, upstream: Upstream) -> No
 
 
 def test_keys_stay_on_their_side(worker: Worker, upstream: Upstream) -> None:
-    """Our key never goes upstream, the provider's never comes down; cookies do neither (R-4)."""
+    """Our key never goes upstream, the provider's never comes down; cookies do neither (R-4);
+    nor what a proxy says of the caller."""
 
     async def answer(peer: Peer, _: Received) -> None:
         await peer.send_json(CHAT, headers="set-cookie: a=b\r\nx-dd0c-model: forged\r\n")
 
     upstream.script = answer
     with Caller(worker.port) as caller:
-        got = caller.chat(cookie="dd0c_session=s", x_dd0c_tag="t", x_api_key=KEY)
+        got = caller.chat(
+            cookie="dd0c_session=s",
+            x_dd0c_tag="t",
+            x_api_key=KEY,
+            via="1.1 proxy",
+            x_forwarded_for="203.0.113.9",
+        )
     everything = upstream.last.head.decode()
     assert KEY not in everything
-    assert "cookie" not in upstream.last.headers
+    for stopped in ("cookie", "via", "x-forwarded-for"):
+        assert stopped not in upstream.last.headers
     assert "x-api-key" not in upstream.last.headers
     assert "x-dd0c-tag" not in upstream.last.headers
     assert upstream.last.headers["authorization"] == f"Bearer {SECRET}"
@@ -322,12 +332,15 @@ def test_many_streams_at_once_lose_nothing(worker: Worker, upstream: Upstream) -
     try:
         for caller in callers:
             caller.post("/v1/chat/completions", {**CHAT_BODY, "stream": True})
-        for caller in callers:
-            assert caller.answer().body.startswith(b"".join(events) + b": dd0c cost")
+        answers = [caller.answer() for caller in callers]
     finally:
         for caller in callers:
             caller.socket.close()
-    assert {c.end_reason for c in worker.closed(100)} == {"complete"}
+    assert all(got.body.startswith(b"".join(events) + b": dd0c cost") for got in answers)
+    ours = {got.headers["x-dd0c-request-id"] for got in answers}
+    ended = {ids.text(Kind.REQUEST, c.request_id): c.end_reason for c in worker.closed(100)}
+    # Not only ours: who left a test before this one may be booked now.
+    assert {ended.get(one) for one in ours} == {"complete"}
 
 
 @pytest.mark.parametrize("cut", range(1, len(SECRET), 7))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import expect
 
+from dd0c.kernel.web.console import parts
+from dd0c.kernel.web.probes import Finding, Status
 from tests.console.conftest import Visit, Visitor
 from tests.console.test_keys import browsing, form_token
 from tests.support.control import NO_CACHE, Served
@@ -114,3 +117,21 @@ def test_a_page_and_its_twin_are_one(visitor: Visitor, served: Served, path: str
         assert name.get("name", name.get("kind")) in told
     if "counts" in twin:
         assert visit.page.inner_text("h1").startswith(f"{twin['counts']['working']} key")
+
+
+@pytest.mark.parametrize(
+    ("seen", "number"),
+    [
+        (["ok", "ok"], "All is well"),
+        (["ok", "unknown"], "check 1 is unknown"),
+        (["unknown", "degraded"], "check 1 is degraded"),
+        (["degraded", "failing"], "check 1 fails"),
+    ],
+)
+def test_the_worst_is_the_headline(seen: list[Status], number: str) -> None:
+    """All is well only where every check passed (K-5)."""
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    checks = [
+        Finding(f"check {place}", status, "", "", now, 0.0) for place, status in enumerate(seen)
+    ]
+    assert parts.headline([], checks)["number"] == number

@@ -102,6 +102,10 @@ def headline(parts: Sequence[PartShown], checks: Sequence[Finding]) -> dict[str,
         return {"number": number, "words": which + _silence(silent), "lead": lead}
     if silent:
         return {"number": f"{_name(silent[0])} is silent", "words": _more(silent), "lead": lead}
+    for status in ("degraded", "unknown"):
+        if names := [check.name for check in checks if check.status == status]:
+            rest = f", and {', '.join(names[1:])}" if names[1:] else ""
+            return {"number": f"{names[0]} is {status}", "words": rest, "lead": lead}
     return {"number": "All is well", "words": f", {figures.plural(alive, 'part')}", "lead": lead}
 
 

@@ -81,6 +81,7 @@ async def until(health: Health, wanted: dict[str, Status]) -> None:
             ):
                 report = await health.report()
                 found = {item.name: (item.status, item.detail) for item in report.items}
+                await asyncio.sleep(0.05)  # the parts need the processor as well
     except TimeoutError:
         pytest.fail(f"wanted {wanted}, not {found}")
 

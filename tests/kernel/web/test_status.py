@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -62,12 +63,13 @@ def test_without_its_database_the_server_lives_but_is_not_ready(cluster: Cluster
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
         )
-        wait_for(lambda: client.get("/readyz").status_code == 503)
-        ready = client.get("/readyz")
-        data = client.get("/api/v1/me")
+        with ThreadPoolExecutor() as caller:  # it is told only when its deadline is over
+            data = caller.submit(client.get, "/api/v1/me")
+            wait_for(lambda: client.get("/readyz").status_code == 503)
+            ready = client.get("/readyz")
         assert client.get("/livez").json()["status"] == "alive"
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        for answer in (ready, data):
+        for answer in (ready, data.result()):
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
             assert "password" not in answer.text
         wait_for(lambda: client.get("/readyz").status_code == 200)

@@ -155,7 +155,7 @@ _NOTHING = Markup()
 _LINE = Markup('<line class="{}" x1="0" x2="100%" y1="{}" y2="{}"/>')
 _AMOUNT = Markup('<text x="-8" y="{}" text-anchor="end">{}</text>')
 _LABEL = Markup('<text class="{}" data-time="{}" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>')
-RECT = Markup('<rect class="{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}"/>')
+RECT = Markup('<rect class="{}" x="{:.4g}%" width="{:.4g}%" y="{:.4g}" height="{:.4g}"/>')
 _BIN = Markup('<g class="bin"><title>{}</title>{}</g>')
 
 

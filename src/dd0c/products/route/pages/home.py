@@ -44,7 +44,7 @@ from dd0c.products.route.store.overview import Slot, Totals
 from dd0c.products.route.store.selection import Filter
 
 PATH = "/console/"
-LATEST = 3  # with the charts, a page under 60 kB
+LATEST = 2  # with the charts, a page under 60 kB
 MISSING_PRICES_MAX = 3
 CHECKS_WITHIN_S = 0.05  # a page waits no longer for checks; a round that has begun is finished
 

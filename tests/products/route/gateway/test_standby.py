@@ -53,11 +53,17 @@ def test_known_keys_are_served_from_disk_until_the_database_is_back(
     tmp_path: Path,
 ) -> None:
     """Restarted without PostgreSQL: known keys work, others get 503 in words, and a key that was
-    revoked meanwhile ends when PostgreSQL is back (K-8, R-32)."""
+    revoked meanwhile ends when PostgreSQL is back; a disk that takes none is told (K-8, R-32)."""
     kept, revoked = runner.run(acme.create()), runner.run(acme.create())
     with running_gateway(database, place, tmp_path / "log", workers=1) as gateway:
         gateway.wait_ready()
         assert gateway.readiness()["snapshot"]["source"] == "database"
+        in_the_way = place.path / "gateway.snapshot.new"
+        in_the_way.mkdir()
+        runner.run(acme.create())
+        wait_for(lambda: gateway.readiness()["snapshot"]["unkept_s"] > 0, 10)
+        in_the_way.rmdir()
+        wait_for(lambda: gateway.readiness()["snapshot"]["unkept_s"] == 0, 10)
     runner.run(acme.revoke(revoked.key))
     log = tmp_path / "next"
     with away(database) as back, running_gateway(database, place, log, workers=1) as gateway:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,3 +134,23 @@ def test_without_arguments_it_shows_its_help() -> None:
     assert done.returncode == 2
     assert "Start here" in done.stderr
     assert "error:" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "says"),
+    [("/dev/full", 7, "error: no room left where this writes to"), ("&-", 0, "")],
+)
+def test_an_answer_that_nobody_can_take_is_no_bug(target: str, status: int, says: str) -> None:
+    """A full disk behind `>` is named; an output that the caller closed is not missed."""
+    command = f"{shlex.quote(sys.executable)} -m dd0c.cli.main profile list >{target}"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.partition("\n")[0]) == (status, says)
+
+
+def test_a_port_that_is_none_is_a_wrong_flag() -> None:
+    """`dd0c sim --port 99999`: refused as every flag is, not as a bug with a traceback."""
+    done = run("sim", "--port", "99999")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Invalid value for '--port'")

@@ -127,6 +127,12 @@ def test_tables_fit_a_terminal(served: Served, verb: str) -> None:
     assert shown != plain or verb == "whoami"  # heads and states have a colour
 
 
+def test_what_a_terminal_cuts_off_shows_that_it_is_cut(served: Served) -> None:
+    """A cost of 0.00004 must not stand there as 0.0 because the terminal is narrow."""
+    shown = terminal.show("requests", "list", columns=40, env=asking(served, NO_COLOR="1"))
+    assert {line.rstrip()[-1] for line in shown.splitlines()} == {"…"}
+
+
 def test_a_wide_terminal_shows_more_and_local_time(served: Served) -> None:
     """Columns that were left out come back with room; times are local and the head says where."""
     narrow = terminal.show("requests", "list", env=asking(served))
@@ -135,6 +141,13 @@ def test_a_wide_terminal_shows_more_and_local_time(served: Served) -> None:
     assert "first byte ms" in wide
     assert "started UTC" in narrow
     assert "started JST" in wide
+
+
+def test_a_key_with_an_empty_name_is_refused_for_that(served: Served) -> None:
+    """`key create "$UNSET"` is told that the name is too short, not that there is none."""
+    done = terminal.run("key", "create", "", env=asking(served))
+    assert done.returncode == 2
+    assert "at least 1 character" in done.stderr
 
 
 def test_no_color_is_respected(served: Served) -> None:

@@ -58,7 +58,7 @@ def create(name: str, expires: str | None, *, how: How, **wanted: Any) -> None:
     """
     ends = times.after(expires, SystemClock().now())
     body = {"name": name, "expires_at": ends, **wanted}
-    made = client.call("POST", "/keys", body={k: v for k, v in body.items() if v})
+    made = client.call("POST", "/keys", body={k: v for k, v in body.items() if v not in (None, ())})
     if how == "json":
         output.write_json(made)
         return

@@ -6,6 +6,7 @@ status comes from the error tree (base/errors.py); `exits` makes the table of th
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -101,6 +102,8 @@ def dd0c(profile: str | None) -> None:
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    if sys.stdout is None:  # closed by the caller, who does not want to read
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  until the process ends
     try:
         status = dd0c.main(prog_name="dd0c", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -116,6 +119,8 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # the reader (head, less) had enough
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail("no room left where this writes to", "make room on that disk", 7)
         if logging.getLogger().handlers:  # a part that serves has a log, a person needs a line
             logging.getLogger(__name__).exception("a verb failed")
         return _fail(f"{type(error).__name__}: {error}", "this is a bug of dd0c: report it", 1)

@@ -9,9 +9,10 @@ and each form writes that value its own way:
     list      a, b                    a, b                a, b              list
 
 Tables have no lines to draw. Numbers stand to the right with their unit in the head, ids are never
-folded. On a narrow terminal `spare` columns are left out, then texts are folded; in a pipe nothing
-is ever left out, folded or coloured. What a caller wrote (names of models, of keys) may hold escape
-sequences: in a table they are written out.
+folded. On a narrow terminal `spare` columns are left out, then texts are folded, then what is cut
+ends in an ellipsis: half a cost must not look like one. In a pipe nothing is ever left out, folded
+or coloured. What a caller wrote (names of models, of keys) may hold escape sequences: in a table
+they are written out.
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ def _draw(console: Console, shown: Sequence[_Shown], *, head: bool) -> str:
         table.add_column(
             one.head,
             justify="right" if kind == "number" else "left",
-            overflow="fold",
+            overflow="fold" if kind == "text" else "ellipsis",
             no_wrap=kind != "text",
             min_width=one.least,
         )

@@ -181,7 +181,7 @@ def _ms(name: str) -> Callable[[dict[str, Any]], str | None]:
 COLUMNS = (
     Column("request", "request_id", "whole", width=30),
     Column("started", "started_at", "moment", width=14),
-    Column("model", _of_final("requested_model"), width=12),
+    Column("model", _of_final("requested_model"), width=11),
     Column("end", _of_final("end_reason"), "state", width=8),
     Column("cost USD", "cost_usd", "number", width=9),
     Column("total ms", _ms("total_us"), "number", spare=True, width=8),

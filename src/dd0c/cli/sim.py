@@ -23,7 +23,13 @@ class WithTables(click.Command):
 
 @click.command(cls=WithTables)
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=8090, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="0 picks a free one.",
+)
 @click.option("--faults", default="", help="For all requests, such as 'slow_first_token=200'.")
 @click.option("--scenario", type=click.Path(path_type=Path), help="Rules: a TOML file.")
 @click.option("--replay", type=click.Path(path_type=Path), help="A folder of recorded answers.")

@@ -140,7 +140,7 @@ def test_a_caller_with_waiting_requests_that_leaves_is_noticed(
             if how == "reset":
                 caller.reset()
         assert worker.closed(1, 2.0)[0].end_reason == "client_gone"
-        assert upstream.peers[-1].gone()
+        wait_for(upstream.peers[-1].gone, 2.5)
         assert len(worker.opened()) == 1, "the waiting ones were not begun"
 
 

@@ -75,6 +75,7 @@ def test_it_serves_and_stops_when_asked(database: Database) -> None:
         child.send_signal(signal.SIGTERM)
         said = child.communicate(timeout=10)[0]
     assert child.returncode == 0, said
+    assert f"the console listens on 127.0.0.1 port {port}" in said
     assert "Traceback" not in said
 
 

@@ -101,6 +101,7 @@ def _listen(host: str, port: int, listen_fd: int | None) -> socket.socket:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with AsyncExitStack() as stack:
         app = await build(settings, stack)
+        log.info("the console listens on %s port %d", *listener.getsockname()[:2])
         await _until_stopped(serve_with(app, settings), listener)
 
 

@@ -109,6 +109,7 @@ async def _serve_once(
             if job.at_start:
                 await queue.defer(app, job.name)
         told.stats.ready = True
+        log.info("taking jobs")
         stack.callback(setattr, told.stats, "ready", False)
         await app.run_worker_async(
             concurrency=pace.concurrency,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import dd0c as dd0c_package
 from tests.bench import machine, upstream
 from tests.bench.machine import Processors
 from tests.bench.upstream import Missing, free_port
@@ -103,7 +104,7 @@ def dd0c(place: Place, behind: str) -> Iterator[Subject]:
         key = (home / "owner.key").read_text().strip()
         yield Subject(
             "dd0c",
-            machine.first_line(sys.executable, "-m", "dd0c.cli.main", "version").split()[-1],
+            dd0c_package.__version__,
             "127.0.0.1",
             port,
             {"Authorization": f"Bearer {key}"},

@@ -103,7 +103,7 @@ def dd0c(profile: str | None) -> None:
 def main() -> int:
     """Run the command line; returns the exit status."""
     if sys.stdout is None:  # closed by the caller, who does not want to read
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  until the process ends
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         status = dd0c.main(prog_name="dd0c", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -45,17 +45,19 @@ class Stream(asyncio.Protocol):
         self.turn = self.turns[Stream.started * 7 % PERIOD_MS]
         self.turn.add(self)
 
-    def write_event(self) -> None:
+    def write_event(self, chunk: bytes) -> None:
         self.left -= 1
-        data = b"%s%d%s" % (_BEFORE, time.monotonic_ns(), _AFTER)
         if self.left == 0:
             self.turn.discard(self)
-            data += calls.ending()
-        chunk = b"%x\r\n%s\r\n" % (len(data), data)
-        self.transport.write(chunk if self.left else chunk + b"0\r\n\r\n")
+            chunk += _chunk(calls.ending()) + b"0\r\n\r\n"
+        self.transport.write(chunk)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.turn.discard(self)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 async def _serve(port: int) -> None:
@@ -63,8 +65,9 @@ async def _serve(port: int) -> None:
     await loop.create_server(Stream, "127.0.0.1", port, backlog=4096)
     began = loop.time()
     for tick in range(sys.maxsize):
+        chunk = _chunk(b"%b%d%b" % (_BEFORE, time.monotonic_ns(), _AFTER))
         for stream in list(Stream.turns[tick % PERIOD_MS]):
-            stream.write_event()
+            stream.write_event(chunk)
         await asyncio.sleep(max(0.0, began + (tick + 1) / 1000 - loop.time()))
 
 

@@ -1,8 +1,9 @@
-"""Added latency: one request at a time, to each target in turn, differences of neighbours.
+"""Added latency: one request at a time, to a subject and directly in turn, and their difference.
 
-`python -m tests.bench.paired < task.json` prints for each target the time of every turn, so that
-whoever reads it can pair them. One connection to each target; a turn in which anybody failed
-counts for nobody and is reported.
+`python -m tests.bench.paired < task.json` prints for each subject the times of all its turns, each
+with the direct call beside it. Subjects take turns in blocks with a pause between them: what one
+does after its answer (its log, its garbage) must not fall on the next. A turn that failed counts
+for nobody and is reported.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from tests.bench.client import Connection, Target
 
 WARM_UP = 30
 ANSWER_S = 20.0
+BLOCKS = 10
+PAUSE_S = 0.1
 
 
 class OneAtATime:
@@ -47,29 +50,33 @@ class OneAtATime:
         return self.connection.data_ns - self.connection.sent_ns if ok else None
 
 
-async def _measure(targets: list[Target], turns: int) -> dict[str, object]:
-    callers = [OneAtATime(target) for target in targets]
-    for caller in callers:
+async def _measure(base: Target, subjects: list[Target], turns: int) -> dict[str, object]:
+    direct = OneAtATime(base)
+    callers = [OneAtATime(subject) for subject in subjects]
+    for caller in (direct, *callers):
         for _ in range(WARM_UP):
             await caller.time_ns()
-    times: dict[str, list[int]] = {target.name: [] for target in targets}
-    failed = 0
-    for turn in range(turns):
-        order = callers[turn % len(callers) :] + callers[: turn % len(callers)]
-        took = {caller.target.name: await caller.time_ns() for caller in order}
-        if None in took.values():
-            failed += 1
-            continue
-        for name, one in took.items():
-            assert one is not None
-            times[name].append(one)
-    return {"times_ns": times, "failed": failed}
+    pairs: dict[str, list[tuple[int, int]]] = {subject.name: [] for subject in subjects}
+    failed: dict[str, int] = dict.fromkeys(pairs, 0)
+    for _ in range(BLOCKS):
+        for caller in callers:
+            await asyncio.sleep(PAUSE_S)
+            for turn in range(max(1, turns // BLOCKS)):
+                order = (direct, caller) if turn % 2 else (caller, direct)
+                took = {id(one): await one.time_ns() for one in order}
+                mine, theirs = took[id(caller)], took[id(direct)]
+                if mine is None or theirs is None:
+                    failed[caller.target.name] += 1
+                else:
+                    pairs[caller.target.name].append((theirs, mine))
+    return {"pairs_ns": pairs, "failed": failed}
 
 
 def main() -> None:
     task = client.read_task()
-    targets = [Target.read(raw) for raw in task["targets"]]
-    print(json.dumps(uvloop.run(_measure(targets, task["turns"]))))
+    subjects = [Target.read(raw) for raw in task["subjects"]]
+    found = _measure(Target.read(task["direct"]), subjects, task["turns"])
+    print(json.dumps(uvloop.run(found)))
 
 
 if __name__ == "__main__":

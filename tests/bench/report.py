@@ -14,6 +14,7 @@ from tests.bench.plot import draw as draw_panels
 Cell = Callable[[str], str]
 
 CLEARLY_FASTER = 1.2
+STREAMS_DIRECT_MS = 5.0  # what a gateway may add at most (R-42)
 NONE = "–"
 
 
@@ -55,7 +56,7 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
         ("chat 1 kB, added at 1 connection, median µs (95 %)", added(calls.CHAT.name)),
         ("chat 400 kB, added at 1 connection, median µs (95 %)", added(calls.LONG.name)),
         *((f"requests a second with p99 ≤ {ms} ms", reached(ms)) for ms in rounds.BOUNDS_MS),
-        (f"{count}: p99 of an event, ms", stream(lambda row: f"{row['p99_ns'] / 1e6:,.1f}")),
+        (f"{count}: p99 of an event, ms", stream(_delay)),
         (f"{count}: events lost", stream(lambda row: f"{row['lost']:,}")),
         ("memory of the serving process, idle, MB RSS", memory("idle")),
         ("the same after load, MB RSS", memory("loaded")),
@@ -67,14 +68,20 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
     ]
 
 
+def _delay(row: dict[str, Any]) -> str:
+    return f"{row['p99_ns'] / 1e6:,.1f}" if row["events"] else NONE
+
+
 def _rate(row: dict[str, Any]) -> str:
     failed = f" ({row['failed']:,} failed)" if row["failed"] else ""
     return f"{'' if row['saturated'] else '≥ '}{row['per_s']:,.0f}{failed}"
 
 
 def _added(row: dict[str, Any] | None) -> str:
-    if row is None or "added_us" not in row:
+    if row is None:
         return NONE
+    if not row["turns"]:
+        return f"all {row['failed']:,} failed"
     added = row["added_us"]
     return f"{added['median']:,.0f} ({added['low']:,.0f} to {added['high']:,.0f})"
 
@@ -108,6 +115,9 @@ def doubts(found: dict[str, Any]) -> list[str]:
                 doubtful.append(f"{scenario}: {busy}, direct calls are hardly faster")
             else:
                 doubtful.append(f"{scenario}: {busy}, so its figure is a lower bound")
+    delay_ms = found["streams"].get("direct", {}).get("p99_ns", 0) / 1e6
+    if delay_ms > STREAMS_DIRECT_MS:
+        doubtful.append(f"streams: events called for directly took {delay_ms:,.1f} ms themselves")
     return doubtful
 
 
@@ -150,11 +160,7 @@ def _title(found: dict[str, Any]) -> str:
 def plot(found: dict[str, Any]) -> str:
     """Four panels on logarithmic scales."""
     chat, latency = found["throughput"][calls.CHAT.name], found["latency"][calls.CHAT.name]
-    added = {
-        name: row["added_us"]
-        for name, row in latency.items()
-        if isinstance(row, dict) and "added_us" in row
-    }
+    added = {name: row["added_us"] for name, row in latency.items() if row["turns"]}
     panels = [
         Panel(
             "Answers a second, chat 1 kB, 32 connections",

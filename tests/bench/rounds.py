@@ -117,16 +117,25 @@ def _latency(
     plan: Plan, place: Place, subjects: Sequence[Subject], call: Call, say: Say
 ) -> dict[str, Any]:
     say(f"added latency, {call.name}: {plan.turns} turns")
-    targets = [_target(one, call) for one in subjects]
-    found = _child("paired", {"targets": targets, "turns": plan.turns}, place)
-    times = {name: [ns / 1000 for ns in taken] for name, taken in found["times_ns"].items()}
-    base = times.get("direct")
-    rows: dict[str, Any] = {"failed_turns": found["failed"], "turns": len(base or ())}
-    for name, taken in times.items():
-        row: dict[str, Any] = {"median_us": statistics.median(taken)}
-        if base is not None and name != "direct":
-            row["added_us"] = asdict(figures.added(taken, base))
-        rows[name] = row
+    direct = [_target(one, call) for one in subjects if one.name == "direct"]
+    others = [_target(one, call) for one in subjects if one.name != "direct"]
+    if not direct or not others:
+        return {}
+    task = {"direct": direct[0], "subjects": others, "turns": plan.turns}
+    found = _child("paired", task, place)
+    rows: dict[str, Any] = {}
+    for name, pairs in found["pairs_ns"].items():
+        if not pairs:
+            rows[name] = {"turns": 0, "failed": found["failed"][name]}
+            continue
+        base, taken = ([ns / 1000 for ns in times] for times in zip(*pairs, strict=True))
+        rows[name] = {
+            "turns": len(taken),
+            "failed": found["failed"][name],
+            "direct_us": statistics.median(base),
+            "median_us": statistics.median(taken),
+            "added_us": asdict(figures.added(taken, base)),
+        }
     return rows
 
 

@@ -135,12 +135,15 @@ def test_an_idle_subject_puts_its_figure_in_doubt() -> None:
     """Proofs 6: a run whose load generator was the bottleneck says so."""
     busy, idle = (Throughput(1000.0, 0, 900, share, 0.9) for share in (0.97, 0.4))
     rows = {"direct": rounds.summary([idle]), "nginx": rounds.summary([busy])}
-    found = {"processors_apart": True, "throughput": {"chat": rows}}
+    found: dict[str, Any] = {"processors_apart": True, "throughput": {"chat": rows}, "streams": {}}
     assert report.doubts(found) == []
     rows["nginx"] = rounds.summary([idle, idle, busy])
     (doubt,) = report.doubts(found)
     assert "nginx used 40%" in doubt
     assert "direct calls are hardly faster" in doubt
+    rows["nginx"] = rounds.summary([busy])
+    found["streams"] = {"direct": {"p99_ns": 20_000_000}}
+    assert report.doubts(found) == ["streams: events called for directly took 20.0 ms themselves"]
 
 
 def test_a_peer_that_cannot_be_installed_is_missing_and_leaves_nothing(tmp_path: Path) -> None:

@@ -154,3 +154,8 @@ def test_a_port_that_is_none_is_a_wrong_flag() -> None:
     done = run("sim", "--port", "99999")
     assert done.returncode == 2
     assert done.stderr.startswith("error: Invalid value for '--port'")
+
+
+def test_the_flag_tells_the_version_too() -> None:
+    """People try `--version` first."""
+    assert run("--version").stdout == f"dd0c {dd0c.__version__}\n"

@@ -15,6 +15,7 @@ import sys
 import click
 from click.exceptions import NoSuchCommand
 
+from dd0c import __version__
 from dd0c.base import redact
 from dd0c.base.errors import Error
 from dd0c.cli import completing, exits, output
@@ -95,6 +96,7 @@ class Verbs(click.Group):
     shell_complete=completing.profile_names,
     help="The installation to speak to (DD0C_PROFILE); see `dd0c profile`.",
 )
+@click.version_option(__version__, prog_name="dd0c", message="%(prog)s %(version)s")
 def dd0c(profile: str | None) -> None:
     """A self-hosted control plane for teams that run software and AI. First: an LLM gateway that
     bills every token."""

@@ -2,8 +2,8 @@
 
 Headers that are the caller's business travel on as they came, as `lines`. The others are `noted`
 and stop here: those about one hop only, the caller's key (ours, never a provider's), cookies (a
-browser would send the console's session), what proxies say of the caller (a provider is not told who
-asks), what we say ourselves upstream (length, encoding, trace), and our own `x-dd0c-…`.
+browser would send the console's session), what proxies say of the caller (a provider is not told
+who asks), what we say ourselves upstream (length, encoding, trace), and our own `x-dd0c-…`.
 """
 
 from __future__ import annotations

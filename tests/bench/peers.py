@@ -94,8 +94,7 @@ def dd0c(place: Place, behind: str) -> Iterator[Subject]:
     argv = [sys.executable, "-m", "dd0c.cli.main", "up", "--workers", "1"]
     argv += ["--gateway-port", str(port), "--console-port", str(console)]
     with upstream.running(argv, place.where.rest, place.scratch / f"up-{port}.log", env) as child:
-        child.wait_for(console, START_WITHIN_S)
-        child.wait_for(port, START_WITHIN_S)
+        child.wait_until_it_says("dd0c is ready", START_WITHIN_S)
         everything = machine.family(child.pid)
         workers = [pid for pid in everything if "gateway_worker" in machine.command(pid)]
         if len(workers) != 1:

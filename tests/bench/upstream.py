@@ -56,6 +56,14 @@ class Child:
             time.sleep(0.05)
         raise Missing(f"it does not listen after {within_s:.0f} s: {self._said()}")
 
+    def wait_until_it_says(self, words: str, within_s: float) -> None:
+        """Return when its output has the words; Missing when it ends or time is up."""
+        deadline = time.monotonic() + within_s
+        while words not in self.log.read_text(errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Missing(f"it did not say {words!r}: {self._said()}")
+            time.sleep(0.05)
+
     def _said(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").split("\n")[-8:]).strip(" /")[-600:]
 

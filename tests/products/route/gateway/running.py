@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import signal
 import subprocess
@@ -50,10 +51,12 @@ class Running:
         return found
 
     def metric(self, name: str) -> float:
-        """A number of the admin port's `/metrics`; labels belong to the name."""
+        """A number of the admin port's `/metrics`; labels belong to the name. Not a number, which is
+        equal to nothing, while no worker has told it."""
         with urllib.request.urlopen(f"{self.facts['admin_url']}/metrics", timeout=2) as answer:
             lines = answer.read().decode().splitlines()
-        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
+        told = (line for line in lines if line.startswith(f"{name} "))
+        return next((float(line.rpartition(" ")[2]) for line in told), math.nan)
 
     def workers(self) -> list[int]:
         """Process ids of the workers by slot."""

@@ -43,9 +43,16 @@ class Endpoint(StrEnum):
     """What was called, without the path."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
+    RESPONSES = "responses"
     EMBEDDINGS = "embeddings"
     MESSAGES = "messages"
+    COUNT_TOKENS = "count_tokens"
     MODELS = "models"
+
+
+FREE_ENDPOINTS = frozenset((Endpoint.COUNT_TOKENS, Endpoint.MODELS))
+"""They use no tokens, no provider charges for them, and nobody means them by "requests"."""
 
 
 class EndReason(StrEnum):

@@ -19,16 +19,19 @@ from dd0c.products.route.hotpath.snapshot import (
     PricesChanged,
     Provider,
     ProvidersChanged,
+    Rule,
+    RulesChanged,
     Snapshot,
     SpoolFull,
     Stale,
+    Terms,
     ToWorker,
 )
 from dd0c.products.route.store.keys import KeyRow
 
 
 class Configuration:
-    """The current keys, providers and prices, and what may not be relied on right now.
+    """The current keys, providers, prices and rules, and what may not be relied on right now.
 
     `version` counts the changes, `loaded` says that the first complete set is here, `source` where
     it came from. `expired`: too old to let any key in.
@@ -45,6 +48,8 @@ class Configuration:
         self._keys: dict[bytes, KeyEntry] = {}
         self._providers: tuple[Provider, ...] = ()
         self._prices: dict[tuple[str, str], Price] = {}
+        self._rules: tuple[Rule, ...] = ()
+        self._terms: tuple[Terms, ...] = ()
 
     def __repr__(self) -> str:
         return f"Configuration(version={self.version}, keys={len(self._keys)})"
@@ -67,6 +72,8 @@ class Configuration:
             keys=tuple(self._keys.values()),
             providers=self._providers,
             prices=tuple(self._prices.values()),
+            rules=self._rules,
+            terms=self._terms,
         )
 
     def greeting(self) -> list[ToWorker]:
@@ -83,6 +90,7 @@ class Configuration:
         self._keys = {entry.hash: entry for entry in saved.keys}
         self._providers = saved.providers
         self._prices = {(p.provider, p.model): p for p in saved.prices}
+        self._rules, self._terms = saved.rules, saved.terms
         self.version += 1
         self.source = "disk"
         self.loaded = self.stale = True
@@ -91,7 +99,7 @@ class Configuration:
     def to_save(self, as_of_us: int) -> Saved:
         """What to keep on disk."""
         keys, prices = tuple(self._keys.values()), tuple(self._prices.values())
-        return Saved(as_of_us, keys, self._providers, prices)
+        return Saved(as_of_us, keys, self._providers, prices, self._rules, self._terms)
 
     def expire(self) -> list[ToWorker]:
         """Let no key in until all were read again: those that we know may have been revoked."""
@@ -156,6 +164,14 @@ class Configuration:
         self._providers = tuple(providers)
         self.version += 1
         return ProvidersChanged(self._providers)
+
+    def replace_rules(self, rules: Sequence[Rule], terms: Sequence[Terms]) -> RulesChanged | None:
+        """Take in all rules and terms there are; None when they are those we have."""
+        if (tuple(rules), tuple(terms)) == (self._rules, self._terms):
+            return None
+        self._rules, self._terms = tuple(rules), tuple(terms)
+        self.version += 1
+        return RulesChanged(self._rules, self._terms)
 
     def add_prices(self, prices: Iterable[Price]) -> PricesChanged | None:
         """Add or replace prices; None when all are known."""

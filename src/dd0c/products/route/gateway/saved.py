@@ -23,7 +23,7 @@ from dd0c.base.home import Home
 from dd0c.kernel.vault import document
 from dd0c.kernel.vault.envelope import KeyEncryptionKey
 from dd0c.products.route.hotpath import snapshot
-from dd0c.products.route.hotpath.snapshot import KeyEntry, Price, Provider
+from dd0c.products.route.hotpath.snapshot import KeyEntry, Price, Provider, Rule, Terms
 
 FILE = "gateway.snapshot"
 FORMAT = 1
@@ -37,6 +37,8 @@ class Saved(msgspec.Struct, frozen=True):
     keys: tuple[KeyEntry, ...]
     providers: tuple[Provider, ...]
     prices: tuple[Price, ...]
+    rules: tuple[Rule, ...] = ()
+    terms: tuple[Terms, ...] = ()
 
     def __repr__(self) -> str:
         return f"Saved(as_of_us={self.as_of_us}, keys={len(self.keys)})"

@@ -11,8 +11,9 @@ from __future__ import annotations
 import msgspec
 
 from dd0c.base.secrets import Secret
+from dd0c.products.route.models import Usage
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised when a message changes so that the other side, of another version, would misread it. A
 worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
 which every version understands, and nothing else (K-7)."""
@@ -26,6 +27,7 @@ class KeyEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     org: bytes
     expires_us: int | None = None
     models: tuple[str, ...] | None = None
+    team: bytes | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, array_like=True):
@@ -99,6 +101,41 @@ class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day_until_s: int = 86_400
 
 
+class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A hard budget or a limit: what a request has to fit into.
+
+    `scope`: organisation, team, key, tag, route or model. `subject`: nothing for an organisation,
+    32 hexadecimal digits of the id for a team or key, else the text itself. `measure`: usd,
+    requests, tokens or concurrency; `amount` in pico-dollars, or a count. `window` (of budgets;
+    limits count in the minute, concurrency has none) begins by the clocks of `time_zone`.
+    """
+
+    id: bytes
+    org: bytes
+    scope: str
+    subject: str
+    measure: str
+    window: str
+    amount: int
+    time_zone: str
+    created_us: int
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How an organisation wants doubtful cases decided; one that never said is not sent.
+
+    `disconnect`: what happens to an answer whose caller left: abort, drain, or drain_up_to_usd
+    (`drain_pico`). `store_away`, `spool_full`: open or closed while limits cannot be checked, or
+    records cannot be written.
+    """
+
+    org: bytes
+    disconnect: str = "abort"
+    drain_pico: int | None = None
+    store_away: str = "open"
+    spool_full: str = "closed"
+
+
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """Everything a worker needs to serve. `pepper` in hexadecimal digits."""
 
@@ -107,6 +144,8 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     keys: tuple[KeyEntry, ...]
     providers: tuple[Provider, ...]
     prices: tuple[Price, ...]
+    rules: tuple[Rule, ...] = ()
+    terms: tuple[Terms, ...] = ()
 
     def __repr__(self) -> str:
         return f"Snapshot(version={self.version}, keys={len(self.keys)})"
@@ -129,6 +168,13 @@ class PricesChanged(msgspec.Struct, frozen=True, tag="prices"):
     """Prices to add or replace."""
 
     prices: tuple[Price, ...]
+
+
+class RulesChanged(msgspec.Struct, frozen=True, tag="rules"):
+    """All rules and terms of all organisations."""
+
+    rules: tuple[Rule, ...]
+    terms: tuple[Terms, ...]
 
 
 class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
@@ -154,7 +200,19 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     handed_over: bool = False
 
 
-ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain
+class Counted(msgspec.Struct, frozen=True, tag="counted"):
+    """The answer to `CountWanted` of that id: tokens of the prompt, of the text received and of the
+    part of it that was delivered. None: cannot be told. `error` is relative, of the worst of them.
+    """
+
+    id: int
+    input: int | None = None
+    received: int | None = None
+    delivered: int | None = None
+    error: float | None = None
+
+
+ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain | Counted
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
@@ -177,7 +235,25 @@ class WorkerStats(msgspec.Struct, frozen=True, tag="stats"):
     gauges: dict[str, float]
 
 
-FromWorker = WorkerReady | PriceWanted | WorkerStats
+class CountWanted(msgspec.Struct, frozen=True, tag="count"):
+    """Count what a provider did not (R-14). `received` is the text of its answer, as UTF-8, of
+    which the first `delivered_chars` characters reached the caller (None: not asked); `body` is the
+    request's, None where the input is known. `provider` is the price provider.
+
+    With `actual`, the provider's own usage, it is a sample to learn from and gets no answer.
+    """
+
+    id: int
+    provider: str
+    model: str
+    endpoint: str
+    received: bytes = b""
+    delivered_chars: int | None = None
+    body: bytes | None = None
+    actual: Usage | None = None
+
+
+FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted
 
 
 def reveal(value: object) -> str:

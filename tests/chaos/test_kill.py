@@ -123,7 +123,7 @@ def test_postgres_standing_still_harms_no_known_key(victim: Product) -> None:
         try:
             begun = time.monotonic()
             while time.monotonic() - begun < 4.0:
-                traffic.goes_on(within_s=2.0)
+                traffic.goes_on(within_s=10.0)
         finally:
             for pid in reversed(frozen):
                 os.kill(pid, signal.SIGCONT)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.simulator import Simulator, running_simulator
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 OPENAI_KEY = "sk-test-0123456789"
 ANTHROPIC_KEY = "sk-ant-test-0123456789"
 

@@ -98,7 +98,7 @@ class Product:
         answer = self.api("POST", "/orgs", json={"name": name})
         assert answer.status_code == 201, answer.text
         key = str(answer.json()["owner_key"])
-        until(lambda: self.is_known(key), "every worker knows the new key", within_s=2.0)
+        until(lambda: self.is_known(key), "every worker knows the new key", within_s=10.0)
         return name, key
 
     def is_known(self, key: str) -> bool:
@@ -122,7 +122,7 @@ class Product:
         """Whether gateway and console say that they can serve."""
         try:
             return all(
-                httpx.get(f"{url}/readyz", timeout=5.0).status_code == 200
+                httpx.get(f"{url}/readyz", timeout=10.0).status_code == 200
                 for url in (self.gateway_url, self.console_url)
             )
         except httpx.TransportError:

@@ -18,7 +18,7 @@ COMMAND = (
     " sys.exit(server.main('127.0.0.1', 0, faults=sys.argv[1], replay=corpus))"
 )
 CORPUS = Path(__file__).parents[1] / "corpus" / "llm"
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Simulator:
         """The JSON answer of `/_sim/{path}`."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_sim/{path}", data, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=15) as answer:
             return json.load(answer)
 
     def stats(self) -> Any:

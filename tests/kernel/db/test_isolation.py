@@ -253,5 +253,5 @@ async def test_a_change_of_keys_is_announced(
         await fill(app_pool, two_orgs)
         async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
             await tx.execute("UPDATE kernel.api_keys SET revoked_at = now()")
-        hints = [hint.payload async for hint in gateway.notifies(timeout=5, stop_after=3)]
+        hints = [hint.payload async for hint in gateway.notifies(timeout=15, stop_after=3)]
     assert hints == ["", "", ""]

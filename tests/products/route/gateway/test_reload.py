@@ -203,7 +203,7 @@ def test_a_reload_needs_no_database(
         connection = gateway.connect()
         assert ask(connection, key) == 200
         with away(database) as back:
-            wait_for(lambda: gateway.readiness()["database"] == "away", 5)
+            wait_for(lambda: gateway.readiness()["database"] == "away", 15)
             reload(gateway)
             assert gateway.readiness()["snapshot"]["source"] == "disk"
             with closing(gateway.connect()) as another:

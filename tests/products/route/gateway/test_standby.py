@@ -100,7 +100,7 @@ def test_a_configuration_that_is_too_old_lets_nobody_in(
         with away(database) as back:
             assert answer(connection, key) == (200, "")
             wait_for(lambda: answer(connection, key) == (503, "keys_not_current"), 10)
-            wait_for(lambda: not gateway.readiness()["ready"], 2)
+            wait_for(lambda: not gateway.readiness()["ready"], 15)
             back()
             wait_for(lambda: ask(connection, key) == 200, 10)
         connection.close()

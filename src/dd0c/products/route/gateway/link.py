@@ -13,9 +13,9 @@ from typing import cast
 import msgspec
 
 from dd0c.products.route.hotpath.frames import Frames
-from dd0c.products.route.hotpath.snapshot import FromWorker
+from dd0c.products.route.hotpath.snapshot import COUNT_BYTES_MAX, FromWorker
 
-MESSAGE_BYTES_MAX = 1024 * 1024  # of a worker; what the parent sends it may be larger
+MESSAGE_BYTES_MAX = COUNT_BYTES_MAX + 1024 * 1024  # of a worker; the parent's may be larger
 
 _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 

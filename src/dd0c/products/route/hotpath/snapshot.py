@@ -212,7 +212,9 @@ class Counted(msgspec.Struct, frozen=True, tag="counted"):
     error: float | None = None
 
 
-ToWorker = Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain | Counted
+ToWorker = (
+    Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain | Counted
+)
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag="ready"):
@@ -233,6 +235,10 @@ class WorkerStats(msgspec.Struct, frozen=True, tag="stats"):
 
     counters: dict[str, float]
     gauges: dict[str, float]
+
+
+COUNT_BYTES_MAX = 16 * 1024 * 1024
+"""Of `received` and `body` together. More is not sent, and so not counted."""
 
 
 class CountWanted(msgspec.Struct, frozen=True, tag="count"):

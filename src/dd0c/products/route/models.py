@@ -131,6 +131,7 @@ class AttemptOpened(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=Fals
     caller_key: str | None = None
     caller_retry: int | None = None
     tags: tuple[str, ...] = ()
+    team: bytes | None = None
 
 
 class AttemptClosed(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -159,6 +160,8 @@ class AttemptClosed(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=Fals
     bytes_in: int = 0
     bytes_out: int = 0
     usage_error: float | None = None
+    cost_delivered_pico: int | None = None
+    cost_upstream_pico: int | None = None
 
 
 SpoolRecord = AttemptOpened | AttemptClosed

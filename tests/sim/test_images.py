@@ -11,7 +11,7 @@ import anthropic
 import openai
 import pytest
 
-from dd0c.sim import images
+from dd0c.base import images
 from tests.sim.test_anthropic import MODEL
 
 # Bytes as the formats define them, with nothing but what says the size.
@@ -69,12 +69,19 @@ def test_openais_formulas(model: str, size: tuple[int, int], detail: str, tokens
 
 
 @pytest.mark.parametrize(
-    ("size", "tokens"),
-    [((200, 200), 54), ((1000, 1000), 1334), ((1092, 1092), 1590), ((8000, 8000), 1600)],
+    ("model", "size", "tokens"),
+    [
+        ("claude-sonnet-4-5-20250929", (200, 200), 54),
+        ("claude-3-5-sonnet-20241022", (1000, 1000), 1334),
+        ("claude-opus-4-20250514", (1092, 1092), 1590),
+        ("claude-haiku-4-5", (8000, 8000), 1600),
+        ("claude-opus-4-7", (2000, 1500), 4000),
+        ("claude-opus-5", (8000, 8000), 4784),
+    ],
 )
-def test_anthropics_formula(size: tuple[int, int], tokens: int) -> None:
+def test_anthropics_formula(model: str, size: tuple[int, int], tokens: int) -> None:
     """The examples of Anthropic's guide; what is larger is made to fit first."""
-    assert images.anthropic_tokens(size) == tokens
+    assert images.anthropic_tokens(size, model) == tokens
 
 
 def test_prompts_with_images_are_billed(gpt: openai.OpenAI, claude: anthropic.Anthropic) -> None:

@@ -50,7 +50,7 @@ from dd0c.products.route.gateway.parent import Gateway, until_done
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
-from dd0c.products.route.hotpath.snapshot import PROTOCOL, PriceWanted
+from dd0c.products.route.hotpath.snapshot import PROTOCOL, FromWorker, PriceWanted, ToWorker
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import Folder
@@ -129,12 +129,17 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         if (change := configuration.add_prices([found])) is not None:
             fleet.tell(change)
 
+    def hear(message: FromWorker, reply: Callable[[ToWorker], None]) -> None:
+        match message:
+            case PriceWanted():
+                find_price(message)
+
     key, clock = local.load(place), SystemClock()
     fleet = Fleet(
         doors.callers,
         _spawner(settings, me),
         configuration.greeting,
-        find_price,
+        hear,
         count=settings.worker_count,
         before=doors.before,
         drain_s=settings.drain_s,

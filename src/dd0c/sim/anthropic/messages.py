@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from dd0c.sim import catalogue, images, replies, tokens, tools
+from dd0c.base import images
+from dd0c.sim import catalogue, replies, tokens, tools
 from dd0c.sim.anthropic import dialect
 from dd0c.sim.faults import Faults
 from dd0c.sim.http import EVENT_STREAM, Answer, Refusal, Run, Stream, encode

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dd0c.sim import images, replies, tokens
+from dd0c.base import images
+from dd0c.sim import replies, tokens
 from dd0c.sim.faults import Faults
 from dd0c.sim.http import Refusal
 from dd0c.sim.replies import Reply

@@ -73,7 +73,7 @@ async def running(
         doors,
         spawn,
         configuration.greeting,
-        lambda _: None,
+        lambda message, reply: None,
         count=slots,
         before=before,
         check_every_s=PATIENT,
@@ -196,7 +196,7 @@ async def test_a_worker_of_another_version_is_only_told_to_drain() -> None:
     theirs.settimeout(DEADLINE_S)
     sleeper = process.spawn(["sleep", "60"], death_signal=signal.SIGKILL, env=os.environ)
     heard: list[FromWorker] = []
-    member = Member(sleeper, heard.append, protocol=PROTOCOL + 1)
+    member = Member(sleeper, lambda _, message: heard.append(message), protocol=PROTOCOL + 1)
     await member.join(ours)
     member.tell(Stale(stale=True))
     member.tell(Drain(5, handed_over=True))

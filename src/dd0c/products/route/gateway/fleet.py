@@ -27,9 +27,9 @@ from dd0c.products.route.hotpath.frames import encode
 from dd0c.products.route.hotpath.snapshot import (
     Drain,
     FromWorker,
-    PriceWanted,
     ToWorker,
     WorkerReady,
+    WorkerStats,
 )
 
 CHECK_EVERY_S = 1.0
@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 Spawn = Callable[[int, int, Sequence[int]], Process]
 """Starts the worker of a slot with its control and its listening descriptors."""
+
+Hear = Callable[[FromWorker, Callable[[ToWorker], None]], None]
 
 
 class Death(NamedTuple):
@@ -94,7 +96,8 @@ class Fleet:
     """Keeps `count` workers on the listeners.
 
     `greet` gives the messages for a worker that just started (none while nothing is loaded);
-    `on_price_wanted` hears of models without a price; `before` is what the program before us left.
+    `hear` gets what workers want, with how to answer the one that asked; `before` is what the
+    program before us left.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class Fleet:
         listeners: Sequence[socket.socket],
         spawn: Spawn,
         greet: Callable[[], Sequence[ToWorker]],
-        on_price_wanted: Callable[[PriceWanted], None],
+        hear: Hear,
         *,
         count: int | None = None,
         before: Handover | None = None,
@@ -114,7 +117,7 @@ class Fleet:
         self._listeners = listeners
         self._spawn = spawn
         self._greet = greet
-        self._on_price_wanted = on_price_wanted
+        self._hear = hear
         self._drain_s = drain_s
         self._check_every_s = check_every_s
         self._elders = (
@@ -275,13 +278,16 @@ class Fleet:
     def _retire(self, worker: Member) -> None:
         self.retired = _sum(self.retired, worker.stats.counters)
 
-    def _heard(self, message: FromWorker) -> None:
+    def _heard(self, worker: Member, message: FromWorker) -> None:
         match message:
-            case PriceWanted():
-                self._on_price_wanted(message)
-            case WorkerReady() if self.ready and not self.complete.is_set():
-                self.complete.set()
-                self._relieve()
+            case WorkerReady():
+                if self.ready and not self.complete.is_set():
+                    self.complete.set()
+                    self._relieve()
+            case WorkerStats():
+                pass
+            case _:
+                self._hear(message, worker.tell)
 
     def _relieve(self) -> None:
         """Ours serve: those before may go."""

@@ -66,7 +66,7 @@ class Adopted:
 
 
 class Member:
-    """A worker. `hear` gets its messages; its counters are kept in `stats`.
+    """A worker. `hear` gets it with each of its messages; its counters are kept in `stats`.
 
     One that speaks another protocol is not listened to, and told nothing but to drain.
     """
@@ -74,7 +74,7 @@ class Member:
     def __init__(
         self,
         process: Process,
-        hear: Callable[[FromWorker], None],
+        hear: Callable[[Member, FromWorker], None],
         *,
         protocol: int = PROTOCOL,
         received: bytes = b"",
@@ -141,4 +141,4 @@ class Member:
                 self.ready = True
             case WorkerStats():
                 self.stats = message
-        self._hear(message)
+        self._hear(self, message)

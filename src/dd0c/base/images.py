@@ -2,8 +2,9 @@
 
 Sources of the formulas: OpenAI, "Images and vision", section "Calculating costs"
 (https://platform.openai.com/docs/guides/images-vision#calculating-costs); Anthropic, "Vision",
-section "Evaluate image size" (https://docs.claude.com/en/docs/build-with-claude/vision). An image
-behind a URL is not fetched: it counts as UNSEEN.
+section "Evaluate image size" (https://docs.claude.com/en/docs/build-with-claude/vision): Claude 4.7
+and later see 2,576 pixels of the long edge, those before 1,568. An image behind a URL is not
+fetched: it counts as UNSEEN.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from typing import Final
 
@@ -37,8 +39,9 @@ TILED_LONG_PX, TILED_SHORT_PX = 2048, 768
 PATCH_PX: Final = 32
 PATCHES_MAX: Final = 1536
 CLAUDE_PX_PER_TOKEN: Final = 750
-CLAUDE_LONG_PX: Final = 1568
-CLAUDE_TOKENS_MAX: Final = 1600
+CLAUDE_BOUNDS: Final = (1568, 1600)  # pixels of the long edge, tokens
+CLAUDE_FINE_BOUNDS: Final = (2576, 4784)
+CLAUDE_VERSION: Final = re.compile(r"claude-[a-z]+-(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
 
 
 class NoImage(Exception):
@@ -146,9 +149,12 @@ def _patches(size: Size) -> int:
     return min(PATCHES_MAX, math.ceil(wide) * math.ceil(high))
 
 
-def anthropic_tokens(size: Size) -> int:
+def anthropic_tokens(size: Size, model: str = "") -> int:
     """Tokens of an image for Claude: width x height / 750, after it was made to fit."""
     width, height = size
-    room = math.sqrt(CLAUDE_TOKENS_MAX * CLAUDE_PX_PER_TOKEN / (width * height))
-    wide, high = _within(size, min(CLAUDE_LONG_PX / max(size), room))
+    found = CLAUDE_VERSION.match(model)
+    fine = found is not None and (int(found[1]), int(found[2] or 0)) >= (4, 7)
+    long_px, tokens_max = CLAUDE_FINE_BOUNDS if fine else CLAUDE_BOUNDS
+    room = math.sqrt(tokens_max * CLAUDE_PX_PER_TOKEN / (width * height))
+    wide, high = _within(size, min(long_px / max(size), room))
     return math.ceil(round(wide * high / CLAUDE_PX_PER_TOKEN, 6))

@@ -12,7 +12,7 @@ in every installation, and a changed rate is a new id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import pairwise
@@ -29,8 +29,10 @@ from genai_prices.types import (
     TieredPrices,
     TimeOfDateConstraint,
 )
+from msgspec.structs import replace
 
-from dd0c.products.route.hotpath.snapshot import Price, Tier, Variant
+from dd0c.products.route import rates
+from dd0c.products.route.hotpath.snapshot import Price, Variant
 from dd0c.products.route.hotpath.tariff import STANDARD_TIERS
 from dd0c.products.route.models import PriceRow
 
@@ -41,21 +43,20 @@ SOURCE = f"genai-prices {genai_prices.__version__}"
 _NEWEST_CHANGE = {"0.2.3": date(2026, 11, 9)}
 AS_OF = _NEWEST_CHANGE.get(genai_prices.__version__)
 
-# Which of the library's rates price which of our buckets, first found, in dollars per 10**n units.
-# What is read from or written to a cache needs a rate of its own; reasoning is output unless the
-# provider prices it apart.
-_RATES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "input": (6, ("input_mtok",)),
-    "cache_read": (6, ("cache_read_mtok",)),
-    "cache_write_5m": (6, ("cache_write_5m_mtok", "cache_write_mtok")),
-    "cache_write_1h": (6, ("cache_write_1h_mtok",)),
-    "output": (6, ("output_mtok",)),
-    "audio_input": (6, ("input_audio_mtok",)),
-    "audio_output": (6, ("output_audio_mtok",)),
-    "reasoning": (6, ("output_reasoning_mtok", "output_mtok")),
-    "image": (6, ("input_image_mtok",)),
-    "server_tools": (3, ("web_searches_kcount",)),
-    "request": (3, ("requests_kcount",)),
+# Which of the library's rates price which of our buckets, first found. What is read from or written
+# to a cache needs a rate of its own; reasoning is output unless the provider prices it apart.
+_RATES: dict[str, tuple[str, ...]] = {
+    "input": ("input_mtok",),
+    "cache_read": ("cache_read_mtok",),
+    "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok"),
+    "cache_write_1h": ("cache_write_1h_mtok",),
+    "output": ("output_mtok",),
+    "audio_input": ("input_audio_mtok",),
+    "audio_output": ("output_audio_mtok",),
+    "reasoning": ("output_reasoning_mtok", "output_mtok"),
+    "image": ("input_image_mtok",),
+    "server_tools": ("web_searches_kcount",),
+    "request": ("requests_kcount",),
 }
 _SERVICE_TIER_KEYS = ("service_tier", "processing", "speed")  # what the library files them under
 _NAMES_REMEMBERED_MAX = 20_000  # names come from callers: what we remember of them is bounded
@@ -114,7 +115,7 @@ class PriceTable:
         if not base.tiers and not variants:
             return None
         dated = known.find_model(f"{name}-20990101", all_providers=snapshot.providers) is model
-        return Price(provider, name, base.price_id, base.scale, base.tiers, tuple(variants), dated)
+        return replace(base, variants=tuple(variants), dated=dated, model_id=model.id)
 
     def _variants(
         self, provider: str, name: str, model: ModelInfo, service_tier: str
@@ -141,19 +142,13 @@ class PriceTable:
             if pending:
                 yield pending
 
-    def _price(self, provider: str, name: str, model: ModelInfo, rates: ModelPrice) -> Price:
-        price_id = _price_id(provider, model.id, rates)
-        tiers = _tiers(rates)
+    def _price(self, provider: str, name: str, model: ModelInfo, known: ModelPrice) -> Price:
+        price_id = _price_id(provider, model.id, known)
+        tiers = _tiers(known)
         if tiers and price_id not in self._rows:
-            shown = {"tiers": [{"above": above, **_shown(t)} for above, t in tiers.items()]}
+            shown = rates.shown(tiers)
             self._rows[price_id] = PriceRow(price_id, provider, model.id, shown, SOURCE, AS_OF)
-        pico = [_pico(t) for t in tiers.values()]
-        scale = max((_places(rate) for t in pico for rate in t.values()), default=0)
-        compiled = tuple(
-            Tier(above, **{b: int(t[b].scaleb(scale)) if b in t else None for b in _RATES})
-            for above, t in zip(tiers, pico, strict=True)
-        )
-        return Price(provider, name, price_id, scale, compiled)
+        return Price(provider, name, price_id, *rates.compiled(tiers))
 
 
 def _exact_names(model: ModelInfo) -> Iterator[str]:
@@ -207,17 +202,17 @@ def _us(day: date | None) -> int | None:
     return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000_000
 
 
-def _tiers(rates: ModelPrice) -> dict[int, dict[str, Decimal]]:
+def _tiers(known: ModelPrice) -> dict[int, dict[str, Decimal]]:
     """The library's rates of our buckets by the prompt size above which they hold."""
     starts = {0}
-    for value in rates.__dict__.values():
+    for value in known.__dict__.values():
         if isinstance(value, TieredPrices):
             starts |= {tier.start for tier in value.tiers}
     tiers = {}
     for start in sorted(starts):
         tier = {}
-        for bucket, (_, keys) in _RATES.items():
-            value = next((v for k in keys if (v := getattr(rates, k)) is not None), None)
+        for bucket, keys in _RATES.items():
+            value = next((v for k in keys if (v := getattr(known, k)) is not None), None)
             if isinstance(value, TieredPrices):
                 value = [value.base, *(t.price for t in value.tiers if t.start <= start)][-1]
             if value is not None:
@@ -226,30 +221,17 @@ def _tiers(rates: ModelPrice) -> dict[int, dict[str, Decimal]]:
     return tiers if any(tiers.values()) else {}
 
 
-def _pico(tier: dict[str, Decimal]) -> dict[str, Decimal]:
-    return {bucket: rate.scaleb(12 - _RATES[bucket][0]) for bucket, rate in tier.items()}
-
-
-def _places(rate: Decimal) -> int:
-    """Digits behind the decimal point."""
-    exponent = rate.normalize().as_tuple().exponent
-    return max(0, -int(exponent))
-
-
-def _shown(tier: dict[str, Decimal]) -> dict[str, str]:
-    """Rates as decimal text: dollars per million tokens, per thousand where the name says so."""
-    return {
-        bucket if _RATES[bucket][0] == 6 else f"{bucket}_per_1000": format(rate.normalize(), "f")
-        for bucket, rate in tier.items()
-    }
-
-
-def _price_id(provider: str, model: str, rates: ModelPrice) -> str:
+def _price_id(provider: str, model: str, known: ModelPrice) -> str:
     lines = [provider, model]
-    for key, value in sorted(rates.__dict__.items()):
+    for key, value in sorted(known.__dict__.items()):
         if isinstance(value, TieredPrices):
-            lines.append(f"{key} {format(value.base.normalize(), 'f')}")
-            lines += [f"{key} {t.start} {format(t.price.normalize(), 'f')}" for t in value.tiers]
+            lines.append(f"{key} {rates.text(value.base)}")
+            lines += [f"{key} {t.start} {rates.text(t.price)}" for t in value.tiers]
         elif value is not None:
-            lines.append(f"{key} {format(value.normalize(), 'f')}")
+            lines.append(f"{key} {rates.text(value)}")
+    return id_of(lines)
+
+
+def id_of(lines: Iterable[str]) -> str:
+    """The id of a price: a hash of whose it is and of its rates, a line for each."""
     return "prc_" + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

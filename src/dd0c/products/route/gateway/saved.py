@@ -39,6 +39,7 @@ class Saved(msgspec.Struct, frozen=True):
     prices: tuple[Price, ...]
     rules: tuple[Rule, ...] = ()
     terms: tuple[Terms, ...] = ()
+    overrides: tuple[Price, ...] = ()
 
     def __repr__(self) -> str:
         return f"Saved(as_of_us={self.as_of_us}, keys={len(self.keys)})"

@@ -7,7 +7,6 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,11 +17,13 @@ from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.metrics import Metrics
+from dd0c.products.route.hotpath.pricelist import PriceList
 from dd0c.products.route.hotpath.routes import Routes
 from dd0c.products.route.hotpath.snapshot import (
     Drain,
     FromWorker,
     KeysChanged,
+    OverridesChanged,
     Price,
     PricesChanged,
     PriceWanted,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from dd0c.products.route.hotpath.server import Caller
 
 SWEEP_S = 0.1
-_DATE = re.compile(r"-20\d\d-?\d\d-?\d\d$")
 HANDED_OVER_IDLE_S = 5.0  # for a kept connection to bring the request that may be on its way
 OWED_MAX = 1000  # close records that wait for room on the disk
 PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
@@ -76,7 +76,7 @@ class DataPlane:
         self.spool_full = False
         self._owed: deque[AttemptClosed] = deque(maxlen=OWED_MAX)
         self._tell = tell
-        self._prices: dict[tuple[str, str], Price] = {}
+        self._prices = PriceList()
         self._wanted: set[tuple[str, str]] = set()
 
     @property
@@ -100,7 +100,8 @@ class DataPlane:
             case Snapshot():
                 self.keys.replace(bytes.fromhex(message.pepper.reveal()), message.keys)
                 self.routes = Routes(message.providers)
-                self._prices = {(p.provider, p.model): p for p in message.prices}
+                self._prices.replace(message.prices)
+                self._prices.replace_overrides(message.overrides)
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
@@ -109,7 +110,9 @@ class DataPlane:
             case ProvidersChanged():
                 self.routes = Routes(message.providers)
             case PricesChanged():
-                self._prices.update({(p.provider, p.model): p for p in message.prices})
+                self._prices.add(message.prices)
+            case OverridesChanged():
+                self._prices.replace_overrides(message.prices)
             case SpoolFull():
                 self.spool_full = message.full
             case Stale():
@@ -117,20 +120,15 @@ class DataPlane:
             case Drain():
                 pass
 
-    def find_price(self, provider: str, model: str) -> Price | None:
-        """The price of a model; one that is missing is asked for, once."""
-        price = self._prices.get((provider, model)) or self._find_undated(provider, model)
+    def find_price(self, provider: str, model: str, org: bytes | None = None) -> Price | None:
+        """The price of a model for an organisation; one that is missing is asked for, once."""
+        price = self._prices.find(provider, model, org)
         if price is None and model and len(self._wanted) < PRICES_WANTED_MAX:
             wanted = (provider, model)
             if wanted not in self._wanted:
                 self._wanted.add(wanted)
                 self._tell(PriceWanted(provider, model))
         return price
-
-    def _find_undated(self, provider: str, model: str) -> Price | None:
-        name = _DATE.sub("", model)
-        price = self._prices.get((provider, name)) if name != model else None
-        return price if price is not None and price.dated else None
 
     def owe(self, record: AttemptClosed) -> None:
         """The spool did not take a close record: write it when there is room again. Else what was

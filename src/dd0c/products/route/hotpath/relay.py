@@ -250,7 +250,8 @@ class Relay:
         target, provider = self._plan.target, self._plan.target.provider
         got.reading.mask(target.scrub)
         model = got.reading.model or self._plan.sent_model
-        price = self._plane.find_price(provider.price_provider, model)
+        assert self._request.entry is not None
+        price = self._plane.find_price(provider.price_provider, model, self._request.entry.org)
         self._bill = self._meter.bill(got.reading, self._end, self._route.endpoint, price)
         own_id = got.said.get(b"x-request-id") or got.said.get(b"request-id")
         record = self._meter.closed(

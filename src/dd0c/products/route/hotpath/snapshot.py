@@ -74,7 +74,9 @@ class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The rates of one model, resolved; tiers in ascending order of `above`, the first is 0.
 
     No tiers: every rate depends on the service tier or the time, see `variants`. `dated`: the same
-    holds for this name with a date behind it (`claude-sonnet-4-5-20250929`).
+    holds for this name with a date behind it (`claude-sonnet-4-5-20250929`). `model` is a name,
+    `model_id` the model that it means. `org`: whose price it is, None where it is everybody's.
+    `max_output`: the most output tokens of an answer; None where nobody says.
     """
 
     provider: str
@@ -84,6 +86,9 @@ class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tiers: tuple[Tier, ...]
     variants: tuple[Variant, ...] = ()
     dated: bool = False
+    model_id: str = ""
+    org: bytes | None = None
+    max_output: int | None = None
 
 
 class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -146,6 +151,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     prices: tuple[Price, ...]
     rules: tuple[Rule, ...] = ()
     terms: tuple[Terms, ...] = ()
+    overrides: tuple[Price, ...] = ()
 
     def __repr__(self) -> str:
         return f"Snapshot(version={self.version}, keys={len(self.keys)})"
@@ -166,6 +172,12 @@ class ProvidersChanged(msgspec.Struct, frozen=True, tag="providers"):
 
 class PricesChanged(msgspec.Struct, frozen=True, tag="prices"):
     """Prices to add or replace."""
+
+    prices: tuple[Price, ...]
+
+
+class OverridesChanged(msgspec.Struct, frozen=True, tag="overrides"):
+    """All prices that organisations have of their own; they hold in place of everybody's."""
 
     prices: tuple[Price, ...]
 
@@ -213,7 +225,15 @@ class Counted(msgspec.Struct, frozen=True, tag="counted"):
 
 
 ToWorker = (
-    Snapshot | KeysChanged | ProvidersChanged | PricesChanged | SpoolFull | Stale | Drain | Counted
+    Snapshot
+    | KeysChanged
+    | ProvidersChanged
+    | PricesChanged
+    | OverridesChanged
+    | SpoolFull
+    | Stale
+    | Drain
+    | Counted
 )
 
 

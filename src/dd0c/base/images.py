@@ -10,7 +10,6 @@ fetched: it counts as UNSEEN.
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 import struct
@@ -62,7 +61,7 @@ def measure_base64(data: str) -> Size:
     """The size of an image in base64."""
     try:
         return measure(base64.b64decode(data, validate=True))
-    except binascii.Error:
+    except ValueError:
         raise NoImage from None
 
 

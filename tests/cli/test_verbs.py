@@ -31,9 +31,14 @@ COST = {"cost_pico": 12_500_000_000, "usage": Usage(input=10, output=5)}
 MODELS = {"gpt-5-mini": 4, "a-model-with-a-rather-long-name-of-its-own": 1}
 ARGUMENTS = {
     "key create": ["made by a test"],
+    "key move": ["KEY", "walking"],
     "key show": ["KEY"],
     "key revoke": ["KEY"],
     "org create": ["walked"],
+    "org set": ["--time-zone", "Asia/Tokyo"],
+    "team create": ["walked"],
+    "team rename": ["walked", "renamed"],
+    "team remove": ["renamed"],
     "requests show": ["REQUEST"],
     "profile add": ["p", "--url", "http://127.0.0.1:1"],
     "profile use": ["p"],
@@ -48,6 +53,8 @@ def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with two requests of the first organisation."""
     with serving(cluster) as served:
         register(served)
+        with served.client(served.platform) as client:
+            client.post("/api/v1/teams", json={"name": "walking"})
         for model, times in MODELS.items():
             cost = COST | {"cost_pico": times * 3_125_000_000}
             ship(served, [rated(opened(served, model), **cost)])
@@ -83,7 +90,8 @@ def printed(served: Served, verb: str, form: str, **env: str) -> str:
     return str(done.stdout)
 
 
-DATA = sorted(VERBS.keys() - ELSEWHERE, key=lambda verb: ("remove" in verb, "use" in verb, verb))
+LATE = ("remove", "rename", "use")
+DATA = sorted(VERBS.keys() - ELSEWHERE, key=lambda verb: ([late in verb for late in LATE], verb))
 
 
 def test_every_verb_that_prints_data_prints_json(

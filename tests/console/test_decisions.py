@@ -25,6 +25,7 @@ KEY = Key(
     *(ids.new(), ids.new(), "checkout", "dd0c_sk_x", [], [], None, NOW, None),
     expires_at=None,
     revoked_at=None,
+    team=None,
 )
 
 

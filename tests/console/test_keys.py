@@ -180,3 +180,20 @@ def test_search_without_script_lists_what_is_meant(visitor: Visitor, served: Ser
         found = client.get("/console/find.json?q=weekly").json()
         assert {hit["kind"] for hit in found["hits"]} <= {"search", "page"}
         assert client.get(KEYS).status_code == 403
+
+
+def test_a_key_is_made_for_a_team(served: Served) -> None:
+    """The form offers the organisation's teams, a team that is gone is said to be, and the key's
+    page and the list name its team (K-10)."""
+    with served.client(served.acme) as client:
+        client.post("/api/v1/teams", json={"name": "checkout"})
+    fields = {"name": "of a team", "roles": "viewer", "scopes": "gateway", "team": "checkout"}
+    with browsing(served, served.acme) as client:
+        assert "<option>checkout</option>" in client.get(f"{KEYS}/new").text
+        fields["csrf"] = form_token(client)
+        gone = client.post(f"{KEYS}/new", data=fields | {"team": "gone"})
+        assert (gone.status_code, "There is no such team." in gone.text) == (400, True)
+        made = client.post(f"{KEYS}/new", data=fields)
+        (path,) = re.findall(rf'href="({KEYS}/key_\w+)"', made.text)
+        assert "<dd>checkout</dd>" in client.get(path).text
+        assert ">checkout</td>" in client.get(KEYS).text

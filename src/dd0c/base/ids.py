@@ -34,6 +34,10 @@ class Kind(StrEnum):
     GATEWAY = "gwy"
     INSTALLATION = "ins"
     PART = "prt"
+    TEAM = "team"
+    BUDGET = "bgt"
+    LIMIT = "lim"
+    OVERRIDE = "ovr"
 
 
 def new(now_ms: int | None = None) -> uuid.UUID:
@@ -83,3 +87,11 @@ def parse(kind: Kind, value: str) -> uuid.UUID:
     if n >> 128:
         raise InvalidInput(f"{value!r} is not an id: the number is too large")
     return uuid.UUID(int=n)
+
+
+def find(kind: Kind, value: str) -> uuid.UUID | None:
+    """The uuid inside a text form, or None: where a name may stand as well."""
+    try:
+        return parse(kind, value)
+    except InvalidInput:
+        return None

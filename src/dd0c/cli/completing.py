@@ -19,6 +19,11 @@ def key_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str
     return _ask(ctx, "/keys", {"limit": "100"}, "id", incomplete)
 
 
+def team_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of teams."""
+    return _ask(ctx, "/teams", {}, "name", incomplete)
+
+
 def model_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Models that were asked for."""
     return _ask(ctx, "/route/usage", {"by": "model"}, "model", incomplete)

@@ -44,6 +44,9 @@ def key() -> None:
     shell_complete=completing.model_names,
     help="Only these models (several times).",
 )
+@click.option(
+    "--team", metavar="NAME", shell_complete=completing.team_names, help="It belongs to this team."
+)
 @click.option("--expires", metavar="WHEN", help="Ends after 24h, 90d, or at 2026-11-01[T09:00].")
 @output.formats("json")
 def create(name: str, expires: str | None, *, how: How, **wanted: Any) -> None:
@@ -82,7 +85,8 @@ def list_keys(how: How) -> None:
         Column("id", "id", "whole"),
         Column("name", "name"),
         Column("state", _state, "state"),
-        Column("roles", "roles"),
+        Column("team", "team"),
+        Column("roles", "roles", spare=True),
         Column("scopes", "scopes", spare=True),
         Column("key", lambda one: one["prefix"] + "…", "whole", spare=True),
         Column("created", "created_at", "moment", spare=True),
@@ -114,6 +118,7 @@ def show(key_id: str, how: How) -> None:
         ("state", _state(one)),
         ("key", one["prefix"] + "…"),
         ("organisation", one["org"]),
+        ("team", one["team"]),
         ("roles", one["roles"]),
         ("scopes", one["scopes"]),
         ("models", one["models"] or "all"),
@@ -123,6 +128,26 @@ def show(key_id: str, how: How) -> None:
         ("revoked", output.moment(one["revoked_at"])),
     )
     output.write_facts(facts)
+
+
+@key.command()
+@click.argument("key_id", metavar="ID", shell_complete=completing.key_ids)
+@click.argument("team", required=False, shell_complete=completing.team_names)
+@output.formats("json")
+def move(key_id: str, team: str | None, how: How) -> None:
+    """Move the key with this ID (key_…) into TEAM; without TEAM, out of the one it is in.
+
+    What it does from now on counts for that team, what it did before stays where it was.
+
+    \b
+    Examples:
+      dd0c key move key_01jcq8z5m3t7v9w2x4y6z8a0b1 search
+    """
+    moved = client.call("PATCH", f"/keys/{key_id}", body={"team": team})
+    if how == "json":
+        output.write_json(moved)
+    else:
+        click.echo(f"{moved['name']} belongs to {moved['team'] or 'no team'}")
 
 
 @key.command()

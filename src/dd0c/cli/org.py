@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from dd0c.cli import client, output
@@ -10,7 +12,7 @@ from dd0c.cli.output import Column, How
 
 @click.group()
 def org() -> None:
-    """Make and list organisations (needs the role platform)."""
+    """Make and list organisations (needs the role platform), and set one's own time zone."""
 
 
 @org.command()
@@ -45,6 +47,51 @@ def list_orgs(how: How) -> None:
     columns = (
         Column("organisation", "org"),
         Column("id", "id", "whole"),
+        Column("time zone", "time_zone", "whole"),
         Column("created", "created_at", "moment"),
     )
     output.write_list(how, client.list_all("/orgs"), columns)
+
+
+@org.command()
+@output.formats("json")
+def show(how: How) -> None:
+    """Show the key's own organisation.
+
+    \b
+    Examples:
+      dd0c org show
+    """
+    _tell(how, client.call("GET", "/org"))
+
+
+@org.command("set")
+@click.option(
+    "--time-zone",
+    required=True,
+    metavar="NAME",
+    help="Days, weeks and months of budgets begin by this clock: an IANA name.",
+)
+@output.formats("json")
+def set_org(time_zone: str, how: How) -> None:
+    """Change the key's own organisation (needs the role owner or admin).
+
+    \b
+    Examples:
+      dd0c org set --time-zone Europe/Berlin
+    """
+    _tell(how, client.call("PATCH", "/org", body={"time_zone": time_zone}))
+
+
+def _tell(how: How, found: dict[str, Any]) -> None:
+    if how == "json":
+        output.write_json(found)
+        return
+    output.write_facts(
+        (
+            ("organisation", found["org"]),
+            ("id", found["id"]),
+            ("time zone", found["time_zone"]),
+            ("created", output.moment(found["created_at"])),
+        )
+    )

@@ -18,7 +18,7 @@ from tests.support.database import Database
 
 Statement = tuple[str, tuple[object, ...]]
 
-TABLES = ("organisations", "api_keys", "sessions", "data_keys")
+TABLES = ("organisations", "api_keys", "sessions", "data_keys", "teams")
 
 
 def owned_rows(org: object, number: int) -> list[Statement]:
@@ -40,6 +40,7 @@ def owned_rows(org: object, number: int) -> list[Statement]:
             "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'local')",
             (key, org),
         ),
+        ("INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')", (key, org)),
     ]
 
 
@@ -110,6 +111,8 @@ CHANGES = {
     "revoke a key": "UPDATE kernel.api_keys SET revoked_at = now() WHERE org = %s",
     "retire a data key": "UPDATE kernel.data_keys SET retired_at = now() WHERE org = %s",
     "end a session": "DELETE FROM kernel.sessions WHERE org = %s",
+    "remove a team": "UPDATE kernel.teams SET removed_at = now() WHERE org = %s",
+    "set the clock": "UPDATE kernel.organisations SET time_zone = 'Asia/Tokyo' WHERE id = %s",
 }
 
 
@@ -127,7 +130,7 @@ async def test_a_tenant_changes_its_own_rows_only(
         assert (await tx.execute(query.encode(), (two_orgs.acme,))).rowcount == 1
 
 
-@pytest.mark.parametrize("which", range(3), ids=TABLES[1:])
+@pytest.mark.parametrize("which", range(4), ids=TABLES[1:])
 async def test_a_tenant_cannot_write_a_row_of_another(
     app_pool: Pool, two_orgs: TwoOrgs, database: Database, which: int
 ) -> None:
@@ -162,11 +165,11 @@ async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs:
 async def test_other_roles_read_what_they_were_given(
     app_pool: Pool, two_orgs: TwoOrgs, database: Database, role: str, table: str
 ) -> None:
-    """K-10: the gateway reads the keys of all and nothing else; shipper and jobs read none."""
+    """K-10: the gateway reads the keys of all, and no team; shipper and jobs read none."""
     await fill(app_pool, two_orgs)
     conninfo = database.conninfo(role).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        if role == roles.GATEWAY and table in ("api_keys", "data_keys"):
+        if role == roles.GATEWAY and table in ("api_keys", "data_keys", "organisations"):
             assert await count(connection, table) == 2
         else:
             with pytest.raises(InsufficientPrivilege):

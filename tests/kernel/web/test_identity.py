@@ -15,7 +15,13 @@ def test_who_am_i(served: Served) -> None:
     with served.client(served.acme) as client:
         me = client.get("/api/v1/me").json()
     assert (me["org"], me["roles"], me["key"]["name"]) == ("acme", ["owner"], "owner")
-    assert me["permissions"] == ["keys:read", "keys:write", "route:read", "route:write"]
+    assert me["permissions"] == [
+        "keys:read",
+        "keys:write",
+        "org:write",
+        "route:read",
+        "route:write",
+    ]
     assert me["scopes"] == ["api", "console", "gateway"]
 
 

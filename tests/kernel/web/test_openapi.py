@@ -10,7 +10,7 @@ import pytest
 from tests.support.control import Served
 
 PUBLIC = {("/livez", "get"), ("/readyz", "get"), ("/metrics", "get")}
-ANY_KEY = {("/api/v1/me", "get")}
+ANY_KEY = {("/api/v1/me", "get"), ("/api/v1/org", "get")}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import class_row, tuple_row
 
 from dd0c.base.errors import NotFound
-from dd0c.kernel.auth.keys import Key
+from dd0c.kernel.auth.keys import COLUMNS, Key
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.db.pool import Transaction
 
@@ -32,9 +32,6 @@ ORDERS = {
 _STATE = sql.SQL(
     "CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
     " WHEN expires_at <= %(now)s THEN 'expired' ELSE 'working' END"
-)
-_COLUMNS = sql.SQL(
-    "id, org, name, prefix, roles, scopes, models, created_at, created_by, expires_at, revoked_at"
 )
 
 
@@ -69,7 +66,7 @@ async def get(tx: Transaction, key: uuid.UUID) -> Key:
     """A key of the organisation; NotFound."""
     async with tx.cursor(row_factory=class_row(Key)) as cursor:
         await cursor.execute(
-            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s").format(_COLUMNS), (key,)
+            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s").format(COLUMNS), (key,)
         )
         row = await cursor.fetchone()
     if row is None:
@@ -91,7 +88,7 @@ async def select(
         "      (SELECT {order}, id FROM kernel.api_keys WHERE id = %(after)s))"
         " ORDER BY {order} {way}, id {way} LIMIT %(limit)s"
     ).format(
-        columns=_COLUMNS,
+        columns=COLUMNS,
         state=_STATE,
         order=order,
         beyond=sql.SQL("<" if wanted.down else ">"),

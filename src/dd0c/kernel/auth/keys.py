@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import sql
 from psycopg.rows import class_row, tuple_row
 
 from dd0c.base import ids
@@ -29,11 +30,18 @@ PREFIX = "dd0c_sk_"
 TEXT_LENGTH = len(PREFIX) + 43
 SHOWN_LENGTH = 12
 _TEXT = re.compile(r"dd0c_sk_[A-Za-z0-9_-]{43}")
+COLUMNS = sql.SQL(
+    "id, org, name, prefix, roles, scopes, models, created_at, created_by, expires_at, revoked_at,"
+    " (SELECT t.name FROM kernel.teams t WHERE t.id = api_keys.team) AS team"
+)
+"""A `Key` as kernel.api_keys has it."""
+_RETURNING = sql.SQL(" RETURNING ") + COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a key is to be. `models` None means all; `expires_at` None means never."""
+    """What a key is to be. `models` None means all; `expires_at` None means never; `team` is the
+    id of one of the same organisation."""
 
     name: str
     roles: frozenset[Role]
@@ -41,6 +49,7 @@ class NewKey:
     models: tuple[str, ...] | None = None
     expires_at: datetime | None = None
     created_by: uuid.UUID | None = None
+    team: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class Key:
     created_by: uuid.UUID | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    team: str | None
 
 
 def new_text() -> Secret:
@@ -105,11 +115,12 @@ async def store(tx: Transaction, org: uuid.UUID, wanted: NewKey, prefix: str, ha
     """Keep a key under its hash."""
     async with tx.cursor(row_factory=class_row(Key)) as cursor:
         await cursor.execute(
-            "INSERT INTO kernel.api_keys"
-            " (id, org, name, prefix, hash, roles, scopes, models, created_by, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " RETURNING id, org, name, prefix, roles, scopes, models, created_at, created_by,"
-            " expires_at, revoked_at",
+            sql.SQL(
+                "INSERT INTO kernel.api_keys (id, org, name, prefix, hash, roles, scopes, models,"
+                " created_by, expires_at, team)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            )
+            + _RETURNING,
             (
                 ids.new(),
                 org,
@@ -121,6 +132,7 @@ async def store(tx: Transaction, org: uuid.UUID, wanted: NewKey, prefix: str, ha
                 None if wanted.models is None else list(wanted.models),
                 wanted.created_by,
                 wanted.expires_at,
+                wanted.team,
             ),
         )
         row = await cursor.fetchone()
@@ -142,10 +154,10 @@ async def list_keys(tx: Transaction, limit: int, before: uuid.UUID | None = None
     """Keys of the organisation, newest first; `before` is the last id of the page before."""
     async with tx.cursor(row_factory=class_row(Key)) as cursor:
         await cursor.execute(
-            "SELECT id, org, name, prefix, roles, scopes, models, created_at, created_by,"
-            " expires_at, revoked_at FROM kernel.api_keys"
-            " WHERE %(before)s::uuid IS NULL OR id < %(before)s"
-            " ORDER BY id DESC LIMIT %(limit)s",
+            sql.SQL(
+                "SELECT {} FROM kernel.api_keys WHERE %(before)s::uuid IS NULL OR id < %(before)s"
+                " ORDER BY id DESC LIMIT %(limit)s"
+            ).format(COLUMNS),
             {"before": before, "limit": limit},
         )
         return await cursor.fetchall()
@@ -158,13 +170,26 @@ async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID
         return dict(await cursor.fetchall())
 
 
+async def move(tx: Transaction, key: uuid.UUID, team: uuid.UUID | None) -> Key:
+    """Put a key into a team, or into none; NotFound when it is not there."""
+    async with tx.cursor(row_factory=class_row(Key)) as cursor:
+        await cursor.execute(
+            sql.SQL("UPDATE kernel.api_keys SET team = %s WHERE id = %s") + _RETURNING, (team, key)
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("there is no such key")
+    return row
+
+
 async def revoke(tx: Transaction, key: uuid.UUID, now: datetime) -> Key:
     """End a key and its console sessions; again is harmless. NotFound when it is not there."""
     async with tx.cursor(row_factory=class_row(Key)) as cursor:
         await cursor.execute(
-            "UPDATE kernel.api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE id = %s"
-            " RETURNING id, org, name, prefix, roles, scopes, models, created_at, created_by,"
-            " expires_at, revoked_at",
+            sql.SQL(
+                "UPDATE kernel.api_keys SET revoked_at = coalesce(revoked_at, %s) WHERE id = %s"
+            )
+            + _RETURNING,
             (now, key),
         )
         row = await cursor.fetchone()

@@ -33,6 +33,7 @@ class Organisation:
     id: uuid.UUID
     name: str
     created_at: datetime
+    time_zone: str
 
 
 async def create(
@@ -53,7 +54,7 @@ async def _insert(tx: Transaction, org: uuid.UUID, name: str) -> Organisation:
         try:
             await cursor.execute(
                 "INSERT INTO kernel.organisations (id, name) VALUES (%s, %s)"
-                " RETURNING id, name, created_at",
+                " RETURNING id, name, created_at, time_zone",
                 (org, name),
             )
         except UniqueViolation:
@@ -71,7 +72,7 @@ async def list_organisations(
     """Organisations of the whole installation, oldest first: for `platform:orgs` only."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
         await cursor.execute(
-            "SELECT id, name, created_at FROM kernel.list_organisations()"
+            "SELECT id, name, created_at, time_zone FROM kernel.list_organisations()"
             " WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s",
             {"after": after, "limit": limit},
         )
@@ -81,7 +82,21 @@ async def list_organisations(
 async def get_own(tx: Transaction) -> Organisation:
     """The organisation of a tenant's transaction."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
-        await cursor.execute("SELECT id, name, created_at FROM kernel.organisations")
+        await cursor.execute("SELECT id, name, created_at, time_zone FROM kernel.organisations")
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("this organisation is gone")
+    return row
+
+
+async def set_time_zone(tx: Transaction, time_zone: str) -> Organisation:
+    """The organisation of a tenant's transaction by another clock, from now on."""
+    async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
+        await cursor.execute(
+            "UPDATE kernel.organisations SET time_zone = %s"
+            " RETURNING id, name, created_at, time_zone",
+            (time_zone,),
+        )
         row = await cursor.fetchone()
     if row is None:
         raise NotFound("this organisation is gone")

@@ -36,8 +36,8 @@ EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset({"platform:orgs", "platform:health", "platform:parts"}),
-    Role.OWNER: frozenset({"keys:read", "keys:write"}),
-    Role.ADMIN: frozenset({"keys:read", "keys:write"}),
+    Role.OWNER: frozenset({"keys:read", "keys:write", "org:write"}),
+    Role.ADMIN: frozenset({"keys:read", "keys:write", "org:write"}),
     Role.OPERATOR: frozenset({"keys:read"}),
 }
 

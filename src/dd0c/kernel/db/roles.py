@@ -22,7 +22,7 @@ JOBS = "dd0c_jobs"
 
 RUNTIME = {
     APP: "control server: the rows of the tenant set in the transaction",
-    GATEWAY: "gateway: reads the keys, data keys and providers of all tenants, writes nothing",
+    GATEWAY: "gateway: reads keys, data keys, providers and rules of all tenants, writes nothing",
     SHIPPER: "gateway: adds ledger rows of all tenants, reads none; reports itself",
     JOBS: "job worker: its queue, and the maintenance functions it was given",
 }
@@ -103,11 +103,14 @@ KERNEL = Access(
     grants=(
         *(grant(role, table, SELECT) for table in _OF_THE_INSTALLATION for role in RUNTIME),
         grant(APP, "kernel.organisations", SELECT, INSERT),
+        grant(APP, "kernel.organisations", UPDATE, columns="time_zone"),
+        grant(APP, "kernel.teams", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.api_keys", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.sessions", SELECT, INSERT, DELETE),
         grant(APP, "kernel.data_keys", SELECT, INSERT, UPDATE),
         grant(GATEWAY, "kernel.api_keys", SELECT),
         grant(GATEWAY, "kernel.data_keys", SELECT),
+        grant(GATEWAY, "kernel.organisations", SELECT, columns="id time_zone changed_xid"),
         *(grant(role, "kernel.parts", SELECT, INSERT, UPDATE, DELETE) for role in REPORTING),
     ),
     policies=(
@@ -126,6 +129,14 @@ KERNEL = Access(
             command=SELECT,
             using="true",
             reason="the gateway opens the providers' secrets of every tenant",
+        ),
+        Policy(
+            table="kernel.organisations",
+            name="gateway",
+            role=GATEWAY,
+            command=SELECT,
+            using="true",
+            reason="days of budgets begin by the clock of each; names are not granted",
         ),
         *(
             Policy(

@@ -18,6 +18,7 @@ from dd0c.kernel.web import (
     problems,
     query,
     status,
+    teams,
 )
 from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
@@ -74,5 +75,6 @@ def create(resources: Resources, added: Added) -> FastAPI:
 
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
-    for router in (status.router, parts.router, identity.router, keys.router, *products):
+    own = (status.router, parts.router, identity.router, teams.router, keys.router)
+    for router in (*own, *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

@@ -10,12 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.kernel.auth import organisations
+from dd0c.kernel.auth import organisations, time_zones
+from dd0c.kernel.auth.organisations import Organisation
 from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
@@ -63,6 +64,16 @@ class OrganisationShown(BaseModel):
     org: str
     id: str
     created_at: datetime
+    time_zone: str = Field(description="By whose clock its days and months begin, an IANA name.")
+
+
+class OrganisationChange(Body):
+    """What is to be changed."""
+
+    time_zone: Text = Field(
+        description="An IANA name: days and months of budgets begin by that clock.",
+        examples=["Europe/Berlin"],
+    )
 
 
 @router.get("/me", operation_id="show_me", summary="Who the caller is")
@@ -112,11 +123,37 @@ async def list_orgs(
     page = found[:limit]
     more = len(found) > limit
     return Page(
-        items=[
-            OrganisationShown(
-                org=o.name, id=ids.text(ids.Kind.ORGANISATION, o.id), created_at=o.created_at
-            )
-            for o in page
-        ],
+        items=[_show(organisation) for organisation in page],
         next_cursor=use.cursors.write(page[-1].id, who.org, "orgs") if more else None,
+    )
+
+
+@router.get("/org", operation_id="show_org", summary="The caller's organisation")
+async def show_org(
+    request: Request, who: Annotated[Principal, Depends(Requires())]
+) -> OrganisationShown:
+    """Its name, and the clock that its budgets go by."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return _show(await organisations.get_own(tx))
+
+
+@router.patch("/org", operation_id="change_org", summary="Change the organisation's time zone")
+async def change_org(
+    change: OrganisationChange,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("org:write"))],
+) -> OrganisationShown:
+    """From now on days, weeks and months of budgets begin by that clock: what was spent since the
+    new beginning is counted anew."""
+    time_zone = await time_zones.check(change.time_zone)
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return _show(await organisations.set_time_zone(tx, time_zone))
+
+
+def _show(found: Organisation) -> OrganisationShown:
+    return OrganisationShown(
+        org=found.name,
+        id=ids.text(ids.Kind.ORGANISATION, found.id),
+        created_at=found.created_at,
+        time_zone=found.time_zone,
     )

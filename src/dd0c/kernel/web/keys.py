@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -12,15 +13,18 @@ from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import Forbidden, InvalidInput
-from dd0c.kernel.auth import keys, organisations, permissions
+from dd0c.base.secrets import Secret
+from dd0c.kernel.auth import keys, organisations, permissions, teams
 from dd0c.kernel.auth.keys import Key, NewKey
 from dd0c.kernel.auth.permissions import Grants, Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.requires import Requires
+from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
@@ -43,6 +47,9 @@ class KeyWanted(Body):
         None, min_length=1, max_length=100, description="Models it may call; default all."
     )
     expires_at: Moment | None = Field(None, description="When it ends; default never.")
+    team: Text | None = Field(
+        None, description="Name or id of the team it belongs to; default none.", examples=["search"]
+    )
     org: Name | None = Field(
         None, description=f"Name of another organisation; needs `{PLATFORM_ORGS}`."
     )
@@ -53,6 +60,7 @@ class KeyShown(BaseModel):
 
     id: str
     name: str
+    team: str | None = Field(description="Name of the team it belongs to.")
     prefix: str = Field(description="The first characters of its text, to recognise it by.")
     org: str
     roles: list[str]
@@ -68,6 +76,14 @@ class KeyMade(KeyShown):
     """A new key with its text."""
 
     key: str = Field(description="The key itself. Shown only here.")
+
+
+class KeyChange(Body):
+    """What is to be changed."""
+
+    team: Text | None = Field(
+        description="Name or id of the team that it is to belong to; null: to none."
+    )
 
 
 class KeyRevoked(BaseModel):
@@ -93,9 +109,17 @@ async def create_key(
         async with tenancy.system(use.pool) as tx:
             org = await organisations.get(tx, wanted.org)
     async with tenancy.tenant(use.pool, org) as tx:
-        made, text = await keys.create(tx, use.pepper, org, key)
+        made, text = await make(tx, use, org, wanted, key)
         owner = await organisations.get_own(tx)
     return KeyMade(**show(made, owner.name).model_dump(), key=text.reveal())
+
+
+async def make(
+    tx: Transaction, use: Resources, org: uuid.UUID, wanted: KeyWanted, key: NewKey
+) -> tuple[Key, Secret]:
+    """The decided key, in the team that is wanted; NotFound when there is no such team."""
+    team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
+    return await keys.create(tx, use.pepper, org, replace(key, team=team))
 
 
 def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> NewKey:
@@ -139,6 +163,21 @@ async def list_keys(
     )
 
 
+@router.patch("/keys/{key_id}", operation_id="change_key", summary="Move a key to another team")
+async def change_key(
+    key_id: str,
+    change: KeyChange,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("keys:write"))],
+) -> KeyShown:
+    """From now on its requests count for that team; what it did before stays where it was."""
+    use = resources.of(request)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        team = None if change.team is None else (await teams.get(tx, change.team)).id
+        key = await keys.move(tx, ids.parse(ids.Kind.KEY, key_id), team)
+    return show(key, who.org_name)
+
+
 @router.delete("/keys/{key_id}", operation_id="revoke_key", summary="Revoke a key")
 async def revoke_key(
     key_id: str, request: Request, who: Annotated[Principal, Depends(Requires("keys:write"))]
@@ -161,6 +200,7 @@ def show(key: Key, org_name: str) -> KeyShown:
     return KeyShown(
         id=text(key.id),
         name=key.name,
+        team=key.team,
         prefix=key.prefix,
         org=org_name,
         roles=key.roles,

@@ -14,19 +14,20 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from dd0c.base import ids
-from dd0c.base.errors import Error, Forbidden, InvalidInput
-from dd0c.kernel.auth import keyring, keys, permissions
+from dd0c.base.errors import Error, Forbidden, InvalidInput, NotFound
+from dd0c.kernel.auth import keyring, keys, permissions, teams
 from dd0c.kernel.auth.permissions import Grants, Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import problems, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.console.keys import PATH, WRITE, page_of
-from dd0c.kernel.web.keys import KeyWanted, decide
+from dd0c.kernel.web.keys import KeyWanted, decide, make
 from dd0c.kernel.web.keys import show as shown
 from dd0c.kernel.web.requires import Requires
 
 MODELS_TEXT_MAX = 4000
+TEAMS_MAX = 500  # that the form offers
 
 LIFETIMES = {
     "never": ("never", None),
@@ -52,6 +53,7 @@ class Asked(BaseModel):
     scopes: list[str] = []
     models: str = Field(default="", max_length=MODELS_TEXT_MAX)
     lifetime: str = Field(default="never", max_length=8)
+    team: str = Field(default="", max_length=64)
 
 
 router = APIRouter(include_in_schema=False)
@@ -61,7 +63,7 @@ Writer = Annotated[Principal, Depends(Requires(WRITE))]
 @router.get(f"{PATH}/new")
 async def show_form(request: Request, who: Writer) -> Response:
     """The form of a new key."""
-    return _form(request, who, Asked(scopes=[Scope.GATEWAY], roles=[Role.VIEWER]), "")
+    return await _form(request, who, Asked(scopes=[Scope.GATEWAY], roles=[Role.VIEWER]), "")
 
 
 @router.post(f"{PATH}/new")
@@ -70,11 +72,12 @@ async def create(request: Request, who: Writer, asked: Annotated[Asked, Form()])
     forgery.check_token(request, asked.csrf)
     use = resources.of(request)
     try:
-        wanted = decide(_wanted(asked, use.clock.now()), who, use.grants, use.clock.now())
-    except (InvalidInput, Forbidden) as problem:
-        return _form(request, who, asked, _sentence(problem))
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key, text = await keys.create(tx, use.pepper, who.org, wanted)
+        wanted = _wanted(asked, use.clock.now())
+        decided = decide(wanted, who, use.grants, use.clock.now())
+        async with tenancy.tenant(use.pool, who.org) as tx:
+            key, text = await make(tx, use, who.org, wanted, decided)
+    except (InvalidInput, Forbidden, NotFound) as problem:
+        return await _form(request, who, asked, _sentence(problem))
     made = shown(key, who.org_name)
     return frame.of(request).render(
         request, who, "keys/made.html", made=made, text=text.reveal(), path=f"{PATH}/{made.id}"
@@ -114,6 +117,7 @@ def _wanted(asked: Asked, now: datetime) -> KeyWanted:
     _, length = LIFETIMES[asked.lifetime]
     fields = asked.model_dump(include={"roles", "scopes"}) | {
         "name": asked.name.strip(),
+        "team": asked.team or None,
         "models": asked.models.replace(",", " ").split() or None,
         "expires_at": None if length is None else now + length,
     }
@@ -123,7 +127,9 @@ def _wanted(asked: Asked, now: datetime) -> KeyWanted:
         raise InvalidInput(problems.explain(wrong.errors())) from None
 
 
-def _form(request: Request, who: Principal, asked: Asked, problem: str) -> Response:
+async def _form(request: Request, who: Principal, asked: Asked, problem: str) -> Response:
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        found = await teams.list_teams(tx, TEAMS_MAX)
     return frame.of(request).render(
         request,
         who,
@@ -132,6 +138,7 @@ def _form(request: Request, who: Principal, asked: Asked, problem: str) -> Respo
         action=f"{PATH}/new",
         given=asked,
         problem=problem,
+        teams=[team.name for team in found],
         roles=_roles(who, resources.of(request).grants),
         scopes=SCOPES.items(),
         lifetimes=[(name, words) for name, (words, _) in LIFETIMES.items()],

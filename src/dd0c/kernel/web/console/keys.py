@@ -40,6 +40,7 @@ HITS_MAX = 5
 DEFAULT_SORT = "-created"
 COLUMNS = (
     Column("Name", sort="name"),
+    Column("Team", show="mid"),
     Column("Begins with", show="wide"),
     Column("State"),
     Column("Roles", show="mid"),
@@ -188,7 +189,7 @@ async def download(request: Request, who: Reader, chosen: Chosen) -> StreamingRe
 
 async def _csv(use: Resources, who: Principal, wanted: Wanted) -> AsyncIterator[str]:
     yield csvlines.line(
-        ("id", "name", "prefix", "state", "roles", "scopes", "created_at", "expires_at")
+        ("id", "name", "prefix", "state", "team", "roles", "scopes", "created_at", "expires_at")
     )
     now, after = use.clock.now(), None
     for _ in range(CSV_ROWS_MAX // CSV_PAGE_ROWS):
@@ -205,6 +206,7 @@ def _cells(key: Key, now: datetime) -> Sequence[object]:
     ends = None if key.expires_at is None else key.expires_at.isoformat()
     return (
         *(ids.text(ids.Kind.KEY, key.id), key.name, key.prefix, keyring.state(key, now)),
+        key.team,
         *(" ".join(key.roles), " ".join(key.scopes), key.created_at.isoformat(), ends),
     )
 

@@ -18,7 +18,7 @@ GATEWAY_SCOPE = "gateway"
 
 _SELECT: LiteralString = """
 SELECT hash, id, org, (extract(epoch FROM expires_at) * 1000000)::bigint, models,
-    revoked_at IS NULL AND %(scope)s = ANY (scopes)
+    revoked_at IS NULL AND %(scope)s = ANY (scopes), team
 FROM kernel.api_keys
 """
 CHANGED = _SELECT + "WHERE changed_xid >= %(since)s::xid8"
@@ -37,6 +37,7 @@ class KeyRow(NamedTuple):
     expires_us: int | None
     models: list[str] | None
     usable: bool
+    team: uuid.UUID | None = None
 
 
 async def get_watermark(tx: AsyncConnection[Any]) -> str:

@@ -1,0 +1,91 @@
+"""Endpoints of teams."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from dd0c.base import ids
+from dd0c.kernel.auth import teams
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.auth.teams import Team
+from dd0c.kernel.db import tenancy
+from dd0c.kernel.web import resources
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
+from dd0c.kernel.web.requires import Requires
+
+router = APIRouter(prefix="/api/v1", tags=["identity"])
+
+Writer = Annotated[Principal, Depends(Requires("keys:write"))]
+
+
+class TeamWanted(Body):
+    """A team."""
+
+    name: Name = Field(description="Unique in the organisation, in any case.", examples=["search"])
+
+
+class TeamShown(BaseModel):
+    """A team of the organisation."""
+
+    id: str
+    name: str
+    keys: int = Field(description="How many working keys belong to it.")
+    created_at: datetime
+    removed_at: datetime | None
+
+
+@router.post("/teams", status_code=201, operation_id="create_team", summary="Create a team")
+async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
+    """A team without keys: they are made for it, or moved into it."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return _show(await teams.create(tx, who.org, wanted.name))
+
+
+@router.get("/teams", operation_id="list_teams", summary="List teams")
+async def list_teams(
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("keys:read"))],
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[TeamShown]:
+    """Teams of the caller's organisation, oldest first."""
+    use = resources.of(request)
+    after = None if cursor is None else use.cursors.read(cursor, who.org, "teams")
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        found = await teams.list_teams(tx, limit + 1, after)
+    page, more = found[:limit], len(found) > limit
+    return Page(
+        items=[_show(team) for team in page],
+        next_cursor=use.cursors.write(page[-1].id, who.org, "teams") if more else None,
+    )
+
+
+@router.patch("/teams/{team_id}", operation_id="rename_team", summary="Rename a team")
+async def rename_team(team_id: str, wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
+    """Its keys, its limits and what it cost stay with it."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return _show(await teams.rename(tx, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+
+
+@router.delete("/teams/{team_id}", operation_id="remove_team", summary="Remove a team")
+async def remove_team(team_id: str, request: Request, who: Writer) -> TeamShown:
+    """Refused while working keys belong to it. What it cost keeps its name."""
+    use = resources.of(request)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        wanted = ids.parse(ids.Kind.TEAM, team_id)
+        return _show(await teams.remove(tx, wanted, use.clock.now()))
+
+
+def _show(team: Team) -> TeamShown:
+    return TeamShown(
+        id=ids.text(ids.Kind.TEAM, team.id),
+        name=team.name,
+        keys=team.keys,
+        created_at=team.created_at,
+        removed_at=team.removed_at,
+    )

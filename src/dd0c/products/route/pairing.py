@@ -27,10 +27,11 @@ START = Position(0, 0)
 
 
 class Pair(NamedTuple):
-    """An attempt. `closed` None: its worker died first."""
+    """An attempt, and the process that made it. `closed` None: that died first."""
 
     opened: AttemptOpened
     closed: AttemptClosed | None
+    pid: int
 
 
 class Paired(NamedTuple):
@@ -43,7 +44,8 @@ class Paired(NamedTuple):
 class Pairing:
     """The attempts of one worker that are open. `shipped`: what is before it was shipped before."""
 
-    def __init__(self, shipped: Position = START):
+    def __init__(self, pid: int, shipped: Position = START):
+        self._pid = pid
         self._shipped = shipped
         self._open: dict[tuple[bytes, int], tuple[AttemptOpened, Position]] = {}
 
@@ -58,14 +60,14 @@ class Pairing:
             if isinstance(record, AttemptOpened):
                 self._open.setdefault(key, (record, at))
             elif (opened := self._open.pop(key, None)) is not None:
-                found.attempts.append(Pair(opened[0], record))
+                found.attempts.append(Pair(opened[0], record, self._pid))
             elif at >= self._shipped:
                 found.orphans.append(record)
         return found
 
     def end(self) -> list[Pair]:
         """The worker is dead and all it wrote was taken in: what is still open is lost."""
-        lost = [Pair(opened, None) for opened, _ in self._open.values()]
+        lost = [Pair(opened, None, self._pid) for opened, _ in self._open.values()]
         self._open.clear()
         return lost
 

@@ -12,6 +12,7 @@ from dd0c.products.route.models import AttemptClosed, AttemptOpened, SpoolRecord
 from dd0c.products.route.pairing import START, Pairing, Position
 from tests.products.route import records
 
+PID = 400_001
 TEMPLATE = records.opened(uuid.UUID(int=1))
 
 
@@ -40,7 +41,7 @@ def test_nothing_is_lost_by_chunks_and_restarts(
     low = shipped = START
     seen: dict[bytes, bool] = {}
     while True:
-        pairing, at = Pairing(shipped), low.offset
+        pairing, at = Pairing(PID, shipped), low.offset
         restart = False
         while at < len(spool) and not restart:
             end = data.draw(st.integers(at + 1, len(spool)))
@@ -65,7 +66,7 @@ def test_nothing_is_lost_by_chunks_and_restarts(
 
 def test_what_is_written_twice_counts_once() -> None:
     """A second open changes nothing; a second close has no open any more and is kept apart."""
-    pairing = Pairing()
+    pairing = Pairing(PID)
     first = opened(1)
     other = msgspec.structs.replace(first, requested_model="other")
     close = records.closed(first)
@@ -76,7 +77,7 @@ def test_what_is_written_twice_counts_once() -> None:
 
 def test_attempts_of_one_request_are_apart() -> None:
     """A request's second attempt does not close its first."""
-    pairing = Pairing()
+    pairing = Pairing(PID)
     one, two = opened(1), msgspec.structs.replace(opened(1), attempt=2)
     found = pairing.add([one, two, records.closed(two)], Position(0, 0))
     assert [pair.opened for pair in found.attempts] == [two]

@@ -30,7 +30,7 @@ async def ship(pool: Pool, attempts: Sequence[staging.Rated]) -> int:
     async with tenancy.system(pool) as tx:
         await ledger.ensure_partitions(tx, START, START)
     async with tenancy.system(pool) as tx:
-        return await ledger.insert(tx, [staging.row(a) for a in attempts], now=START)
+        return (await ledger.insert(tx, [staging.row(a) for a in attempts], now=START)).rows
 
 
 def rated(opened: AttemptOpened, **changes: object) -> staging.Rated:
@@ -298,7 +298,8 @@ async def test_the_column_table_is_the_schema(database: Database) -> None:
         rows = admin.execute(
             "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
             " WHERE attrelid = 'route.attempts'::regclass AND attnum > 0"
-            " AND attname NOT IN ('team', 'billed_pico', 'unbilled_reason', 'arrived')"
+            " AND attname NOT IN ('billed_pico', 'billed_revision', 'charged_pico',"
+            " 'unbilled_reason', 'arrived')"
         ).fetchall()
     spelled = {"timestamp with time zone": "timestamptz"}
     assert {name: spelled.get(kind, kind) for name, kind in rows} == {

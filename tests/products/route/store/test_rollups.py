@@ -239,7 +239,8 @@ async def test_a_correction_is_one_more_row(
         await tx.execute(
             "INSERT INTO route.rollups SELECT org, step, at, key_id, requested_model, served_model,"
             " provider, credential_id, endpoint, stream, end_reason, usage_source, cost_reason,"
-            " 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, -50"
+            " 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, -50,"
+            " team, sent_model, tagged, 0"
             " FROM route.rollups"
         )
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:

@@ -1,8 +1,9 @@
 """Ships spooled attempts into the ledger: none lost, none twice, whatever is killed when (R-15).
 
-The order is what makes that true: rows are committed first, then `shipped.json` says so, then files
-are deleted. A kill between two steps repeats the step before, which the primary key turns into
-nothing. A worker that is dead leaves attempts open: they become rows with the end reason `lost`.
+The order is what makes that true: rows are committed first, then the listener is told, then
+`shipped.json` says so, then files are deleted. A kill between two steps repeats the steps before,
+which the primary key turns into nothing. A worker that is dead leaves attempts open: they become
+rows with the end reason `lost`.
 
 While PostgreSQL works on a batch, the next one is read and made ready: two are in memory at most,
 and what is noted of one never speaks of the other. While PostgreSQL is away the spool waits on
@@ -33,12 +34,14 @@ from dd0c.products.route.models import EndReason, PriceRow
 from dd0c.products.route.pairing import Pair
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper.folder import Batch, Folder, Living, Rejected
+from dd0c.products.route.shipper.listener import Charge, Listener, Shipment
 from dd0c.products.route.store import ledger, staging
 
 CRASH_POINTS = (
     "shipper.collected",
     "shipper.inserted",
     "shipper.committed",
+    "shipper.told",
     "shipper.saved",
     "shipper.deleted",
 )
@@ -70,10 +73,12 @@ class Counts:
 class Ready:
     """A batch as the ledger takes it: rows, and what must be there before them."""
 
+    folder: str
     batch: Batch
     rows: list[Row] = field(default_factory=list)
     prices: dict[str, PriceRow] = field(default_factory=dict)
     days: set[int] = field(default_factory=set)  # since 1970, of the request ids
+    shipments: list[Shipment] = field(default_factory=list)  # once they are in
 
 
 class Shipper:
@@ -83,13 +88,22 @@ class Shipper:
     is dead, and so are all workers of other folders.
     """
 
-    def __init__(self, spool_dir: Path, pool: Pool, prices: PriceTable, clock: Clock):
+    def __init__(
+        self,
+        spool_dir: Path,
+        pool: Pool,
+        prices: PriceTable,
+        clock: Clock,
+        *,
+        listener: Listener | None = None,
+    ):
         self.counts = Counts()
         self._own = Folder(spool_dir)
         self._left = [Folder(path) for path in _left_behind(spool_dir)]
         self._pool = pool
         self._prices = prices
         self._clock = clock
+        self._listener = listener
         self._kept_prices: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
         self._caught_up_at = time.monotonic()  # no clock of the day: that may be set back
@@ -110,11 +124,14 @@ class Shipper:
     async def ship_once(self, living: Living = frozenset) -> int:
         """Ship all there is now; says how many attempts. Raises when the ledger takes none."""
         async with self._one_at_a_time:
+            alive = living()  # before we look: what is dead by now has written all it ever will
             shipped = await self._ship(self._own, living)
             while self._left:
                 shipped += await self._ship(self._left[0], frozenset)
                 self._left[0].remove_if_empty()
                 del self._left[0]
+            if self._listener is not None:
+                await self._listener.caught_up(alive)
             self._caught_up_at = time.monotonic()
             return shipped
 
@@ -155,6 +172,10 @@ class Shipper:
                     coming = asyncio.create_task(self._prepare(folder, living, staged))
                 await self._insert(ready, staged)
                 crash_point("shipper.committed")
+                if self._listener is not None:
+                    for shipment in ready.shipments:
+                        await self._listener.shipped(shipment)
+                crash_point("shipper.told")
                 folder.settle(batch)
                 self._count(folder, batch)
                 shipped += len(batch.pairs)
@@ -176,7 +197,7 @@ class Shipper:
         """
         if begin is not None:
             await begin.wait()
-        ready = Ready(folder.collect(living))
+        ready = Ready(folder.path.name, folder.collect(living))
         for n, pair in enumerate(ready.batch.pairs):
             if n % ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -201,13 +222,13 @@ class Shipper:
                 await ledger.ensure_partitions(tx, month, month)
             await ledger.add_prices(tx, ready.prices.values())
         self._kept_prices |= ready.prices.keys()
-        refused = await self._insert_rows(ready.rows, staged)
+        refused = await self._insert_rows(ready, ready.rows, staged)
         if len(refused) == len(ready.rows) > REFUSED_MAX:  # it is not for what is in them
             raise Internal(f"the database refuses every row: {refused[0][1]}")
         ready.batch.rejected.extend(_unfit(pair, reason) for pair, reason in refused)
 
     async def _insert_rows(
-        self, rows: Sequence[Row], staged: asyncio.Event
+        self, ready: Ready, rows: Sequence[Row], staged: asyncio.Event
     ) -> list[tuple[Pair, str]]:
         """Commit rows. Those that PostgreSQL refuses for what they hold come back, with its reason;
         halving the batch finds them."""
@@ -215,20 +236,28 @@ class Shipper:
             async with tenancy.system(self._pool, deadline_s=INSERT_MAX_S) as tx:
                 await ledger.stage(tx, [row for _, row in rows])
                 staged.set()
-                self.counts.rows += await ledger.insert_staged(tx, now=self._clock.now())
+                inserted = await ledger.insert_staged(tx, now=self._clock.now())
                 crash_point("shipper.inserted")
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             staged.set()
             if len(rows) == 1:
                 return [(rows[0][0], str(error).partition("\n")[0])]
             half = len(rows) // 2
-            first = await self._insert_rows(rows[:half], staged)
-            return first + await self._insert_rows(rows[half:], staged)
+            first = await self._insert_rows(ready, rows[:half], staged)
+            return first + await self._insert_rows(ready, rows[half:], staged)
+        self.counts.rows += inserted.rows
+        if self._listener is not None:
+            charges = [
+                Charge(pair.opened, staging.charged_pico(row), pair.pid, ready.folder)
+                for pair, row in rows
+            ]
+            again = inserted.rows < len(rows)
+            ready.shipments.append(Shipment(charges, inserted.xid, again))
         return []
 
     def _rate(self, pair: Pair) -> staging.Rated:
         """The rating the worker gave; one more try where it did not know the price yet."""
-        opened, closed = pair
+        opened, closed, _ = pair
         if closed is None:
             return staging.Rated(opened, None, None, None, EndReason.LOST)
         if closed.cost_reason != "no_price":
@@ -271,5 +300,5 @@ def _month(day: int) -> datetime:
 
 
 def _unfit(pair: Pair, reason: str) -> Rejected:
-    frames = b"".join(spool.encode(record) for record in pair if record is not None)
+    frames = b"".join(spool.encode(record) for record in pair[:2] if record is not None)
     return Rejected("unfit", frames, f"a record that fits nowhere: {reason}")

@@ -56,7 +56,7 @@ class Tail:
         self.position = places.low
         self.shipped = places.shipped
         self.ended = False
-        self.pairing = Pairing(places.shipped)
+        self.pairing = Pairing(pid, places.shipped)
         self.files: dict[int, Path] = {}  # by number, in order
 
     @property

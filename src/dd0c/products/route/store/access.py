@@ -10,21 +10,31 @@ from dd0c.kernel.db.roles import (
     RUNTIME,
     SELECT,
     SHIPPER,
+    UPDATE,
     Access,
     Definer,
     Policy,
     grant,
 )
 
-_LEDGER = ("route.attempts", "route.ratings", "route.attempt_tags")
-_SUMS = ("route.rollups", "route.latencies")
+_SHIPPED = ("route.attempts", "route.ratings")
+_LEDGER = (*_SHIPPED, "route.attempt_tags")
+_SUMS = ("route.rollups", "route.tag_rollups", "route.latencies")
+_CHARGED = {
+    "route.attempts": "request_id org team key_id requested_model sent_model tags charged_pico",
+    "route.rollups": "step at org team key_id requested_model sent_model charged_pico",
+    "route.tag_rollups": "tag step at org charged_pico",
+}
+"""What a gateway needs to see of the ledger to count what was charged to a budget."""
 
 ACCESS = Access(
     schema="route",
     usage=frozenset(RUNTIME),
     grants=(
-        *(grant(APP, table, SELECT) for table in (*_LEDGER, *_SUMS, "route.prices")),
-        *(grant(SHIPPER, table, INSERT) for table in (*_LEDGER, "route.prices")),
+        *(grant(APP, table, SELECT) for table in (*_LEDGER, *_SUMS)),
+        grant(APP, "route.prices", SELECT, INSERT),
+        *(grant(SHIPPER, table, INSERT) for table in (*_SHIPPED, "route.prices")),
+        *(grant(GATEWAY, table, SELECT, columns=names) for table, names in _CHARGED.items()),
         grant(
             APP,
             "route.providers",
@@ -32,6 +42,11 @@ ACCESS = Access(
             columns="id org name dialect base_url price_provider simulated enabled created_at",
         ),
         grant(GATEWAY, "route.providers", SELECT),
+        grant(SHIPPER, "route.token_factors", SELECT, INSERT, UPDATE),
+        grant(APP, "route.token_factors", SELECT),
+        grant(APP, "route.price_overrides", SELECT, INSERT),
+        grant(APP, "route.price_overrides", UPDATE, columns="holds_until removed_at"),
+        grant(GATEWAY, "route.price_overrides", SELECT),
     ),
     policies=(
         *(
@@ -43,7 +58,18 @@ ACCESS = Access(
                 check="true",
                 reason="one gateway serves every tenant and writes what it saw; it reads none",
             )
-            for table in _LEDGER
+            for table in _SHIPPED
+        ),
+        *(
+            Policy(
+                table=table,
+                name="gateway",
+                role=GATEWAY,
+                command=SELECT,
+                using="true",
+                reason="a gateway serves every tenant, and counts what each was charged",
+            )
+            for table in _CHARGED
         ),
         Policy(
             table="route.providers",
@@ -61,6 +87,38 @@ ACCESS = Access(
             using="true",
             reason="a worker serves every tenant",
         ),
+        Policy(
+            table="route.price_overrides",
+            name="gateway",
+            role=GATEWAY,
+            command=SELECT,
+            using="true",
+            reason="a worker prices the requests of every tenant",
+        ),
+        Policy(
+            table="route.prices",
+            name="list",
+            role=APP,
+            command=SELECT,
+            using="(org IS NULL)",
+            reason="the price list is everybody's",
+        ),
+        Policy(
+            table="route.prices",
+            name="listed",
+            role=APP,
+            command=INSERT,
+            check="(org IS NULL)",
+            reason="a re-rating brings the list price it uses; an id is the hash of its rates",
+        ),
+        Policy(
+            table="route.prices",
+            name="ship",
+            role=SHIPPER,
+            command=INSERT,
+            check="(org IS NULL)",
+            reason="a shipper keeps the list prices it has rows for",
+        ),
     ),
     definers=(
         Definer(
@@ -74,10 +132,16 @@ ACCESS = Access(
             "a trigger: whoever adds to the ledger adds to the sums, and may do neither by hand",
         ),
         Definer(
+            "route.settle(uuid, smallint, text, bigint[], text, json, text, bigint,"
+            " timestamp with time zone)",
+            frozenset({APP}),
+            "gives an attempt of the transaction's tenant the cost that was unknown, nothing else",
+        ),
+        Definer(
             "route.merge_rollups(timestamp with time zone, integer, integer)",
             frozenset({JOBS}),
             "sums of all tenants are merged alike; the job worker reads none of them",
         ),
     ),
-    shared=(("route.prices", "a price belongs to a provider, not to a tenant"),),
+    shared=(("route.token_factors", "how many tokens a model makes of a text is of no tenant"),),
 )

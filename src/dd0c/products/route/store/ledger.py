@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
@@ -33,24 +33,29 @@ _ATTEMPTS = SQL(
 ).format(columns=SQL(", ").join(map(Identifier, staging.ATTEMPT_COLUMNS)))
 _RATINGS = """
 INSERT INTO route.ratings
-    (request_id, attempt, revision, org, price_id, cost_pico, reason, rated_at)
-SELECT request_id, attempt, 0, org, price_id, cost_pico, reason, %s FROM staged
+    (request_id, attempt, revision, org, price_id, cost_pico, cost_delivered_pico,
+    cost_upstream_pico, reason, rated_at)
+SELECT request_id, attempt, 0, org, price_id, cost_pico, cost_delivered_pico,
+    cost_upstream_pico, reason, %s
+FROM staged
 ON CONFLICT DO NOTHING
 """
 _PLACE = itemgetter(*map([*staging.TYPES].index, ("request_id", "attempt")))
-_TAGS = """
-INSERT INTO route.attempt_tags (request_id, attempt, org, tag)
-SELECT request_id, attempt, org, unnest(tags) FROM staged WHERE tags <> '{}'
-ON CONFLICT DO NOTHING
-"""
 _PRICES = """
 INSERT INTO route.prices (id, provider, model, rates, source, as_of)
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 
 
-async def insert(tx: Transaction, rows: Sequence[Sequence[Any]], *, now: datetime) -> int:
-    """Adds attempts (rows of `staging.row`), their ratings and tags; says how many were new."""
+class Inserted(NamedTuple):
+    """How many attempts were new, and in which transaction they came."""
+
+    rows: int
+    xid: int
+
+
+async def insert(tx: Transaction, rows: Sequence[Sequence[Any]], *, now: datetime) -> Inserted:
+    """Adds attempts (rows of `staging.row`) and their ratings."""
     await stage(tx, rows)
     return await insert_staged(tx, now=now)
 
@@ -63,13 +68,15 @@ async def stage(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
             await copy.write_row(row)
 
 
-async def insert_staged(tx: Transaction, *, now: datetime) -> int:
+async def insert_staged(tx: Transaction, *, now: datetime) -> Inserted:
     """Adds what was staged. The database goes through it alone: it has all statements at once."""
     async with tx.pipeline():
         attempts = await tx.execute(_ATTEMPTS)
         await tx.execute(_RATINGS, (now,))
-        await tx.execute(_TAGS)
-    return attempts.rowcount
+        xid = await tx.execute("SELECT pg_current_xact_id()::text")
+    row = await xid.fetchone()
+    assert row is not None
+    return Inserted(attempts.rowcount, int(row[0]))
 
 
 async def add_prices(tx: Transaction, prices: Iterable[PriceRow]) -> None:

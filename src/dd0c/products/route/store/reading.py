@@ -19,7 +19,7 @@ from psycopg.sql import SQL, Composed, Literal
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput, NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import Endpoint, PriceRow, Usage
+from dd0c.products.route.models import FREE_ENDPOINTS, PriceRow, Usage
 from dd0c.products.route.store import rollups, selection
 from dd0c.products.route.store.selection import Filter
 
@@ -216,7 +216,7 @@ async def _find(
     if wanted.unpriced:
         every.append(SQL("a.billed_pico IS NULL").format())
     if wanted.answers_only:
-        every.append(SQL("a.endpoint <> {}").format(Literal(Endpoint.MODELS.value)))
+        every.append(SQL("a.endpoint <> ALL({})").format(Literal(sorted(FREE_ENDPOINTS))))
     query = SQL(
         "SELECT a.request_id FROM route.attempts a WHERE {} ORDER BY a.request_id {} LIMIT {}"
     ).format(
@@ -239,12 +239,10 @@ async def _load(tx: Transaction, request_ids: Sequence[uuid.UUID]) -> list[Reque
     async with tx.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_ATTEMPTS, wanted)
         rows = await cursor.fetchall()
-        await cursor.execute(_TAGS, wanted)
-        tags = {(t["request_id"], t["attempt"]): tuple(t["tags"]) for t in await cursor.fetchall()}
     by_request: dict[uuid.UUID, list[dict[str, Any]]] = {}
     for row in rows:
         by_request.setdefault(row["request_id"], []).append(row)
-    return [_request(attempts, tags) for attempts in by_request.values()]
+    return [_request(attempts) for attempts in by_request.values()]
 
 
 _ATTEMPTS = """
@@ -252,16 +250,12 @@ SELECT a.*, r.cost_pico, r.reason AS cost_reason, r.price_id, k.name AS key_name
        p.provider AS rates_provider, p.model AS rates_model, p.rates, p.source, p.as_of
 FROM route.attempts a
 LEFT JOIN route.ratings r
-    ON r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = 0
+    ON r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = a.billed_revision
     AND r.request_id = ANY (%(ids)s)
 LEFT JOIN route.prices p ON p.id = r.price_id
 LEFT JOIN kernel.api_keys k ON k.id = a.key_id
 WHERE a.request_id = ANY (%(ids)s)
 ORDER BY a.request_id DESC, a.attempt
-"""
-_TAGS = """
-SELECT request_id, attempt, array_agg(tag ORDER BY tag) AS tags
-FROM route.attempt_tags WHERE request_id = ANY (%(ids)s) GROUP BY 1, 2
 """
 _PLAIN = [
     name
@@ -270,19 +264,15 @@ _PLAIN = [
 ]
 
 
-def _request(
-    rows: Sequence[Mapping[str, Any]], tags: Mapping[tuple[uuid.UUID, int], tuple[str, ...]]
-) -> Request:
+def _request(rows: Sequence[Mapping[str, Any]]) -> Request:
     first = rows[0]
     return Request(
         **{name: first[name] for name in Request.__dataclass_fields__ if name != "attempts"},
-        attempts=tuple(
-            _attempt(row, tags.get((row["request_id"], row["attempt"]), ())) for row in rows
-        ),
+        attempts=tuple(map(_attempt, rows)),
     )
 
 
-def _attempt(row: Mapping[str, Any], tags: tuple[str, ...]) -> Attempt:
+def _attempt(row: Mapping[str, Any]) -> Attempt:
     price = None
     if row["rates"] is not None:
         provider, model = row["rates_provider"], row["rates_model"]
@@ -305,5 +295,5 @@ def _attempt(row: Mapping[str, Any], tags: tuple[str, ...]) -> Attempt:
             server_tools=row["server_tools"],
         ),
         price=price,
-        tags=tags,
+        tags=tuple(row["tags"]),
     )

@@ -15,14 +15,14 @@ from typing import Any
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import Endpoint
+from dd0c.products.route.models import FREE_ENDPOINTS
 from dd0c.products.route.store import selection, spans
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
 
 _DIMENSIONS = (
-    *("key_id", "requested_model", "served_model", "provider", "credential_id", "endpoint"),
-    *("stream", "end_reason", "usage_source"),
+    *("key_id", "team", "requested_model", "served_model", "provider", "credential_id"),
+    *("endpoint", "stream", "end_reason", "usage_source"),
 )
 _TOKENS = (
     *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),
@@ -37,22 +37,20 @@ SIMULATED_PICO = SQL(
 )
 
 
-def measured(
-    wanted: Filter, step_s: int | None = None, *, lists_of_models: bool = False
-) -> Composed:
+def measured(wanted: Filter, step_s: int | None = None, *, free: bool = False) -> Composed:
     """The attempts that match as a relation of `COLUMNS`, added up as far as they can be.
 
     `at` is when the hour or day begins of what is added up, else the request's own time: it lies in
-    the right step of `step_s` seconds. Lists of models are left out unless asked for: they have no
-    model, use no tokens and cost nothing.
+    the right step of `step_s` seconds. What is free (lists of models, counts of tokens) is left out
+    unless asked for: it uses no tokens and costs nothing.
     """
     parts = spans.cut(Span(wanted.since, wanted.until), step_s)
     relations = [*rolled("rollups", COLUMNS, parts), *map(_ledger, parts.edges)]
     conditions = [*selection.equal(wanted, "m")]
     if wanted.unpriced:
         conditions.append(SQL("m.cost_reason IS NOT NULL").format())
-    if not lists_of_models:
-        conditions.append(SQL("m.endpoint <> {}").format(Literal(Endpoint.MODELS.value)))
+    if not free:
+        conditions.append(SQL("m.endpoint <> ALL({})").format(Literal(sorted(FREE_ENDPOINTS))))
     return SQL("(SELECT * FROM ({}) AS m WHERE {}) AS measured").format(
         SQL(" UNION ALL ").join(relations), selection.every(*conditions)
     )
@@ -117,7 +115,7 @@ async def find_days(tx: Transaction, wanted: Filter, requests_min: int) -> Span 
         measured=measured(
             replace(wanted, since=span.since, until=span.until),
             86_400,
-            lists_of_models=not wanted.answers_only,
+            free=not wanted.answers_only,
         ),
         least=Literal(requests_min),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -85,6 +85,10 @@ def _request_id(value: bytes) -> str:
     return _id(value)
 
 
+def _tags(values: tuple[str, ...]) -> list[str]:
+    return sorted({clean(value) for value in values})
+
+
 def _moment(us: int) -> datetime:
     if us // 1000 not in _MILLISECONDS:
         raise Unfit(f"the time {us}")
@@ -126,10 +130,12 @@ _OPENED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "request_id": ("uuid", "request_id", _request_id),
     "attempt": ("smallint", "attempt", _attempt),
     "org": ("uuid", "org", _id),
+    "team": ("uuid", "team", _id),
     "key_id": ("uuid", "key_id", _id),
     "parent_request": ("uuid", "parent_request", _id),
     "credential_id": ("uuid", "credential_id", _id),
     "started_at": ("timestamptz", "started_us", _moment),
+    "tags": ("text[]", "tags", _tags),
 }
 _CLOSED_OTHERS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "usage_raw": ("json", "usage_raw", clean_json),
@@ -145,14 +151,17 @@ ATTEMPT_COLUMNS = tuple(_TYPES_OF_ATTEMPT)
 TYPES = {
     **_TYPES_OF_ATTEMPT,
     "cost_pico": "bigint",
+    "cost_delivered_pico": "bigint",
+    "cost_upstream_pico": "bigint",
     "price_id": "text",
     "reason": "text",
-    "tags": "text[]",
 }
 
 _opened_texts, _closed_texts = attrgetter(*_OPENED_TEXTS), attrgetter(*_CLOSED_TEXTS)
 _opened_numbers, _closed_numbers = attrgetter(*_OPENED_NUMBERS), attrgetter(*_CLOSED_NUMBERS)
 _usage = attrgetter(*USAGE.values())
+_charged = itemgetter(*map([*TYPES].index, ("cost_pico", "reserved_pico")))
+_parts = attrgetter("cost_delivered_pico", "cost_upstream_pico")
 _opened_plain, _closed_plain = attrgetter(*_OPENED_PLAIN), attrgetter(*_CLOSED_PLAIN)
 _opened_others = [(attrgetter(field), fit) for _, field, fit in _OPENED_OTHERS.values()]
 _closed_others = [(attrgetter(field), fit) for _, field, fit in _CLOSED_OTHERS.values()]
@@ -179,12 +188,17 @@ def row(attempt: Rated) -> list[Any]:
         *_others(_opened_others, opened),
         *(_others(_closed_others, closed) if closed else _lost_others),
     ]
-    cost_pico, reason = attempt.cost_pico, attempt.reason
-    if cost_pico is not None and (counts != usage or not 0 <= cost_pico < 1 << 63):
-        cost_pico, reason = None, "out_of_range"
-    values += (cost_pico, *_texts((attempt.price_id, reason)))
-    values.append(list(_texts(opened.tags)))
+    costs = (attempt.cost_pico, *(_parts(closed) if closed else (None, None)))
+    fit = [c if c is not None and counts == usage and 0 <= c < _BIGINT else None for c in costs]
+    reason = attempt.reason if fit[0] == costs[0] else "out_of_range"
+    values += (*fit, *_texts((attempt.price_id, reason)))
     return values
+
+
+def charged_pico(row: Sequence[Any]) -> int:
+    """What the ledger makes of a row for budgets: its column `charged_pico`."""
+    cost, reserved = _charged(row)
+    return cost if cost is not None else reserved or 0
 
 
 def _texts(values: tuple[str | None, ...]) -> Sequence[str | None]:

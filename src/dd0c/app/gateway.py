@@ -42,6 +42,7 @@ from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import handover, identity, listeners
 from dd0c.products.route.gateway.configuration import Configuration
+from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
 from dd0c.products.route.gateway.handover import Handover
@@ -50,7 +51,13 @@ from dd0c.products.route.gateway.parent import Gateway, until_done
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
 from dd0c.products.route.hotpath import limits
-from dd0c.products.route.hotpath.snapshot import PROTOCOL, FromWorker, PriceWanted, ToWorker
+from dd0c.products.route.hotpath.snapshot import (
+    PROTOCOL,
+    CountWanted,
+    FromWorker,
+    PriceWanted,
+    ToWorker,
+)
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import Folder
@@ -121,6 +128,7 @@ class Doors(NamedTuple):
 async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
     prices = PriceTable()
     configuration = Configuration(pepper.load(place).secret)
+    counting = Counting()
 
     def find_price(wanted: PriceWanted) -> None:
         found = prices.find(wanted.provider, wanted.model)
@@ -133,6 +141,8 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         match message:
             case PriceWanted():
                 find_price(message)
+            case CountWanted():
+                counting.ask(message, reply)
 
     key, clock = local.load(place), SystemClock()
     fleet = Fleet(
@@ -162,10 +172,21 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
             me,
             prices,
             place=place,
-            reporting=lambda pool: heartbeat.reporting(pool, part, facts, news),
+            beside=(
+                lambda pool: heartbeat.reporting(pool, part, facts, news),
+                counting.learning,
+            ),
             stack=stack,
         )
-        gateway = Gateway(settings, configuration, fleet, feed=feed, standby=standby, ledger=ledger)
+        gateway = Gateway(
+            settings,
+            configuration,
+            fleet,
+            feed=feed,
+            standby=standby,
+            ledger=ledger,
+            counting=counting,
+        )
         succession = Succession(
             settle=gateway.settle,
             leave=lambda: _leave(doors, me, part, fleet),
@@ -262,8 +283,8 @@ class Written:
 
 
 class _Ledger:
-    """The ledger of this gateway: its pool, its row among the parts, its shipper. What was opened
-    is closed with `stack`."""
+    """The ledger of this gateway: its pool, its shipper, and what works `beside` it on the pool.
+    What was opened is closed with `stack`."""
 
     def __init__(
         self,
@@ -272,14 +293,14 @@ class _Ledger:
         prices: PriceTable,
         *,
         place: Home,
-        reporting: Callable[[Pool], AbstractAsyncContextManager[None]],
+        beside: Sequence[Callable[[Pool], AbstractAsyncContextManager[None]]],
         stack: AsyncExitStack,
     ):
         self._conninfo = address.conninfo(settings, roles.SHIPPER)
         self._me = me
         self._prices = prices
         self._place = place
-        self._reporting = reporting
+        self._beside = beside
         self._stack = stack
 
     async def open(self) -> Shipper:
@@ -287,7 +308,8 @@ class _Ledger:
             pool = await open_pool(self._conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
             attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
             await entrance.refuse_unfit(pool, self._place)
-            await attempt.enter_async_context(self._reporting(pool))
+            for work in self._beside:
+                await attempt.enter_async_context(work(pool))
             await self._stack.enter_async_context(attempt.pop_all())
         return Shipper(self._me.spool, pool, self._prices, SystemClock())
 

@@ -181,3 +181,29 @@ class PriceRow:
     rates: dict[str, Any]
     source: str
     as_of: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Sums over answers of a model that its provider counted, and that were counted here as well.
+
+    `counted` tokens of the vocabulary were `actual` ones of the provider. `judged` of the samples
+    were estimated before they were learned from: errors are relative to the provider's count.
+    """
+
+    samples: int = 0
+    counted: int = 0
+    actual: int = 0
+    judged: int = 0
+    error_sum: float = 0.0
+    error_squares: float = 0.0
+
+    def __add__(self, other: Learned) -> Learned:
+        return Learned(
+            self.samples + other.samples,
+            self.counted + other.counted,
+            self.actual + other.actual,
+            self.judged + other.judged,
+            self.error_sum + other.error_sum,
+            self.error_squares + other.error_squares,
+        )

@@ -36,4 +36,10 @@ CATALOGUE = (
         "dd0c_route_ledger_lost_total", "counter", "Attempts booked as lost: their worker died."
     ),
     Metric("dd0c_route_ledger_failures_total", "counter", "Times the ledger took no rows."),
+    Metric("dd0c_route_token_counts_total", "counter", "Texts whose tokens were counted here."),
+    Metric(
+        "dd0c_route_token_counts_refused_total",
+        "counter",
+        "Texts that were not counted: too many waited, or they were too long.",
+    ),
 )

@@ -21,6 +21,7 @@ from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
 from dd0c.products.route.gateway import metrics
 from dd0c.products.route.gateway.configuration import Configuration
+from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
 from dd0c.products.route.gateway.standby import Standby
@@ -63,6 +64,7 @@ class Gateway:
         feed: Feed,
         standby: Standby,
         ledger: Ledger,
+        counting: Counting,
     ):
         self._settings = settings
         self._configuration = configuration
@@ -70,6 +72,7 @@ class Gateway:
         self._feed = feed
         self._standby = standby
         self._ledger = ledger
+        self._counting = counting
         self._shipper: Shipper | None = None
         self._workers_gone = asyncio.Event()
         self._asked_to_stop = False
@@ -190,6 +193,8 @@ class Gateway:
                 "dd0c_route_worker_restarts_total": fleet.restarts,
                 **self._ledger_samples(),
                 **fleet.gauges(),
+                "dd0c_route_token_counts_total": self._counting.counted,
+                "dd0c_route_token_counts_refused_total": self._counting.refused,
                 "dd0c_route_workers": len(fleet.slots),
                 "dd0c_route_workers_ready": sum(slot.ready for slot in fleet.slots),
                 "dd0c_route_keys": configuration.key_count,

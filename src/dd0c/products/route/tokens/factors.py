@@ -12,9 +12,10 @@ sound) and is left out.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Final
 
+from dd0c.products.route.models import Learned
 from dd0c.products.route.tokens.families import Family, base_model, family_of
 
 SAMPLES_MIN: Final = 30
@@ -24,40 +25,6 @@ MODELS_MAX: Final = 2_000  # names come from callers
 
 Key = tuple[str, str]
 """Price provider and base model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """Sums over samples; errors are relative to the provider's count."""
-
-    samples: int = 0
-    counted: int = 0
-    actual: int = 0
-    judged: int = 0
-    error_sum: float = 0.0
-    error_squares: float = 0.0
-
-    def __add__(self, other: Learned) -> Learned:
-        return Learned(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def factor(self) -> float | None:
-        """The provider's tokens for one of the vocabulary's; None for too few samples."""
-        if self.samples < SAMPLES_MIN or not self.counted:
-            return None
-        return self.actual / self.counted
-
-    @property
-    def mean_error(self) -> float | None:
-        """By how much estimates were off, on average; None: too few were judged."""
-        return self.error_sum / self.judged if self.judged >= SAMPLES_MIN else None
-
-    @property
-    def p95_error(self) -> float | None:
-        """19 of 20 estimates were off by less, as far as their errors are normally distributed."""
-        if self.judged < SAMPLES_MIN:
-            return None
-        return P95_OF_RMS * math.sqrt(self.error_squares / self.judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +41,35 @@ def measure_of(model: str, learned: Learned | None) -> Measure:
     """The measure of a model, given what was learned of it."""
     family = family_of(model)
     found = learned or Learned()
-    factor = family.factor if family.exact else found.factor or family.factor
-    error = found.p95_error
+    factor = family.factor if family.exact else factor_of(found) or family.factor
+    error = p95_error(found)
     return Measure(family.vocabulary, factor, family.error if error is None else error)
+
+
+def factor_of(learned: Learned) -> float | None:
+    """The provider's tokens for one of the vocabulary's; None for too few samples."""
+    if learned.samples < SAMPLES_MIN or not learned.counted:
+        return None
+    return learned.actual / learned.counted
+
+
+def mean_error(learned: Learned) -> float | None:
+    """By how much estimates were off, on average; None: too few were judged."""
+    return learned.error_sum / learned.judged if learned.judged >= SAMPLES_MIN else None
+
+
+def p95_error(learned: Learned) -> float | None:
+    """19 of 20 estimates were off by less, as far as their errors are normally distributed."""
+    if learned.judged < SAMPLES_MIN:
+        return None
+    return P95_OF_RMS * math.sqrt(learned.error_squares / learned.judged)
 
 
 def judge(family: Family, learned: Learned, counted: int, actual: int) -> Learned | None:
     """What one more sample adds; None for one that tells nothing."""
     if counted < 1 or actual < 1 or not 1 / PLAUSIBLE <= actual / counted <= PLAUSIBLE:
         return None
-    factor = 1.0 if family.exact else learned.factor
+    factor = 1.0 if family.exact else factor_of(learned)
     if factor is None:
         return Learned(1, counted, actual)
     error = abs(counted * factor - actual) / actual

@@ -17,20 +17,21 @@ from dd0c.kernel.cache.embedded import SOCKET, read_password
 Client: TypeAlias = Valkey
 
 CALL_TIMEOUT_S = 1.0
-CONNECT_TIMEOUT_S = 1.0
-TAKE_TIMEOUT_S = 1.0
 TLS = ("valkeys://", "rediss://")
 TRIED = "dd0c:health"
 TRIED_KEPT_S = 60
 
 
-def open_client(settings: Settings, size: int) -> Client:
-    """A client with up to `size` connections, made when they are needed. End it with `aclose()`."""
+def open_client(settings: Settings, size: int, within_s: float = CALL_TIMEOUT_S) -> Client:
+    """A client with up to `size` connections, made when they are needed. End it with `aclose()`.
+
+    `within_s` bounds the wait for a free connection, for a new one, and for an answer, each.
+    """
     options: dict[str, Any] = {
         "max_connections": size,
-        "timeout": TAKE_TIMEOUT_S,
-        "socket_timeout": CALL_TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "timeout": within_s,
+        "socket_timeout": within_s,
+        "socket_connect_timeout": within_s,
     }
     if settings.valkey_url:
         url = settings.valkey_url.reveal()

@@ -167,7 +167,7 @@ JUDGES: dict[str, probes.Judge] = {
     "gateway": probes.judge_gateway,
     "spool": probes.judge_spool,
     "snapshot": probes.judge_snapshot,
-    "prices": lambda gateway: probes.judge_prices(gateway, November()),
+    "prices": lambda gateway: probes.judge_prices(gateway, November().now(), 45),
 }
 
 

@@ -145,6 +145,12 @@ class Settings:
         "Seconds that a gateway serves known keys while PostgreSQL is away, from memory or, after "
         "a restart, from disk; a day, to outlast a night. A key revoked meanwhile works so long.",
     )
+    prices_stale_days: int = _setting(
+        45,
+        "DD0C_PRICES_STALE_DAYS",
+        "Days after which the built-in price list counts as stale: `dd0c doctor`, the console and "
+        "`dd0c route prices` then warn. Providers change prices and add models every few weeks.",
+    )
     log_format: str = _setting(
         "text", "DD0C_LOG_FORMAT", "`text` for people, `json` for machines; one line a record."
     )
@@ -325,6 +331,8 @@ def _check(s: Settings) -> None:
         )
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
+    if s.prices_stale_days < 1:
+        raise SetupError(f"prices_stale_days must be 1 or more, not {s.prices_stale_days}")
     if s.log_format not in ("text", "json"):
         raise SetupError(f"log_format must be text or json, not {s.log_format!r}")
     for f in fields(Settings):

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
 
 import genai_prices
@@ -31,7 +32,7 @@ from genai_prices.types import (
 )
 from msgspec.structs import replace
 
-from dd0c.products.route import rates
+from dd0c.products.route import catalogue, rates
 from dd0c.products.route.hotpath.snapshot import Price, Variant
 from dd0c.products.route.hotpath.tariff import STANDARD_TIERS
 from dd0c.products.route.models import PriceRow
@@ -115,7 +116,13 @@ class PriceTable:
         if not base.tiers and not variants:
             return None
         dated = known.find_model(f"{name}-20990101", all_providers=snapshot.providers) is model
-        return replace(base, variants=tuple(variants), dated=dated, model_id=model.id)
+        return replace(
+            base,
+            variants=tuple(variants),
+            dated=dated,
+            model_id=model.id,
+            max_output=catalogue.find_max_output(provider, model.id),
+        )
 
     def _variants(
         self, provider: str, name: str, model: ModelInfo, service_tier: str
@@ -149,6 +156,24 @@ class PriceTable:
             shown = rates.shown(tiers)
             self._rows[price_id] = PriceRow(price_id, provider, model.id, shown, SOURCE, AS_OF)
         return Price(provider, name, price_id, *rates.compiled(tiers))
+
+
+@cache
+def table() -> PriceTable:
+    """The table of this process, for everything that answers questions about prices."""
+    return PriceTable()
+
+
+def age_days(now: datetime) -> int | None:
+    """Days since the newest price change that the list knows of; None where nobody says."""
+    if AS_OF is None:
+        return None
+    return (now - datetime.combine(AS_OF, time(), UTC)).days
+
+
+def is_provider(name: str) -> bool:
+    """Whether the library has a price list of that name."""
+    return any(one.id == name for one in data_snapshot.get_snapshot().providers)
 
 
 def _exact_names(model: ModelInfo) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from dd0c.products.route.hotpath.snapshot import Tier
+from dd0c.products.route.hotpath.snapshot import Price, Tier
 
 Tiers = Mapping[int, Mapping[str, Decimal]]
 """Above which prompt size -> bucket -> rate; the first stands at 0, all in ascending order."""
@@ -40,6 +40,18 @@ def compiled(tiers: Tiers) -> tuple[int, tuple[Tier, ...]]:
     )
 
 
+def of(price: Price) -> Tiers:
+    """What `compiled` made a price's tiers from."""
+    return {
+        tier.above: {
+            b: Decimal(rate).scaleb(_people_places(b) - _PICO_PLACES - price.scale)
+            for b in BUCKETS
+            if (rate := getattr(tier, b)) is not None
+        }
+        for tier in price.tiers
+    }
+
+
 def shown(tiers: Tiers) -> dict[str, Any]:
     """The rates as decimal text, in the form that `route.prices` keeps."""
     return {
@@ -64,8 +76,11 @@ def text(rate: Decimal) -> str:
 
 
 def _pico(bucket: str, rate: Decimal) -> Decimal:
-    places = _CALLS_PLACES if bucket in _PER_CALL else _TOKENS_PLACES
-    return rate.scaleb(_PICO_PLACES - places)
+    return rate.scaleb(_PICO_PLACES - _people_places(bucket))
+
+
+def _people_places(bucket: str) -> int:
+    return _CALLS_PLACES if bucket in _PER_CALL else _TOKENS_PLACES
 
 
 def _places(rate: Decimal) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dd0c.products.route.api import providers, requests, usage
+from dd0c.products.route.api import overrides, prices, providers, requests, usage
 
 router = APIRouter()
-for part in (requests, usage, providers):
+for part in (requests, usage, providers, overrides, prices):
     router.include_router(part.router)

@@ -17,7 +17,6 @@ from typing import Any
 
 import httpx
 
-from dd0c.base.clock import Clock
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.parts import register
@@ -31,7 +30,6 @@ ASKED_MAX = 16  # gateways of one machine
 LAG_DEGRADED_S = 10.0
 SNAPSHOT_DEGRADED_S = 10.0
 UNKEPT_DEGRADED_S = 60.0  # it is saved within seconds
-PRICES_DEGRADED_DAYS = 60
 DISK_FREE_BYTES_MIN = 1_000_000_000
 
 _START = "start `dd0c gateway`; with `dd0c up`, see log/gateway.log in the home"
@@ -58,6 +56,8 @@ Judge = Callable[[Gateway], Verdict]
 def probes(use: Resources) -> Sequence[Probe]:
     """The probes of route."""
 
+    stale_days = use.settings.prices_stale_days
+
     def probe(name: str, judge: Judge) -> Probe:
         return Probe(name, _of_each_alive(use.pool, judge), rests_on=dependencies.DATABASE)
 
@@ -65,7 +65,7 @@ def probes(use: Resources) -> Sequence[Probe]:
         Probe("gateway", _gateway_check(use.pool), rests_on=dependencies.DATABASE),
         probe("spool", judge_spool),
         probe("snapshot", judge_snapshot),
-        probe("prices", lambda gateway: judge_prices(gateway, use.clock)),
+        probe("prices", lambda gateway: judge_prices(gateway, use.clock.now(), stale_days)),
     ]
 
 
@@ -167,15 +167,15 @@ def judge_snapshot(gateway: Gateway) -> Verdict:
     return Verdict("ok", seen, _FOLLOWING)
 
 
-def judge_prices(gateway: Gateway, clock: Clock) -> Verdict:
-    """Its price table is of these weeks."""
+def judge_prices(gateway: Gateway, now: datetime, stale_days: int) -> Verdict:
+    """Its price list is of these weeks."""
     as_of = gateway.facts.get("prices", {}).get("as_of")
     if as_of is None:
         return Verdict("unknown", f"{gateway.name} does not say of when its prices are", _PRICES)
     begun = datetime.combine(date.fromisoformat(as_of), datetime.min.time(), UTC)
-    days = (clock.now() - begun).days
+    days = (now - begun).days
     seen = f"{gateway.name}: prices of {as_of}, {days} days ago"
-    return Verdict("degraded" if days > PRICES_DEGRADED_DAYS else "ok", seen, _PRICES)
+    return Verdict("degraded" if days > stale_days else "ok", seen, _PRICES)
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -15,6 +15,7 @@ from dd0c.products.route.gateway.saved import Saved
 from dd0c.products.route.hotpath.snapshot import (
     KeyEntry,
     KeysChanged,
+    OverridesChanged,
     Price,
     PricesChanged,
     Provider,
@@ -28,6 +29,7 @@ from dd0c.products.route.hotpath.snapshot import (
     ToWorker,
 )
 from dd0c.products.route.store.keys import KeyRow
+from dd0c.products.route.store.rules import RuleRow, TermsRow
 
 
 class Configuration:
@@ -48,6 +50,7 @@ class Configuration:
         self._keys: dict[bytes, KeyEntry] = {}
         self._providers: tuple[Provider, ...] = ()
         self._prices: dict[tuple[str, str], Price] = {}
+        self._overrides: tuple[Price, ...] = ()
         self._rules: tuple[Rule, ...] = ()
         self._terms: tuple[Terms, ...] = ()
 
@@ -74,6 +77,7 @@ class Configuration:
             prices=tuple(self._prices.values()),
             rules=self._rules,
             terms=self._terms,
+            overrides=self._overrides,
         )
 
     def greeting(self) -> list[ToWorker]:
@@ -90,6 +94,7 @@ class Configuration:
         self._keys = {entry.hash: entry for entry in saved.keys}
         self._providers = saved.providers
         self._prices = {(p.provider, p.model): p for p in saved.prices}
+        self._overrides = saved.overrides
         self._rules, self._terms = saved.rules, saved.terms
         self.version += 1
         self.source = "disk"
@@ -99,7 +104,9 @@ class Configuration:
     def to_save(self, as_of_us: int) -> Saved:
         """What to keep on disk."""
         keys, prices = tuple(self._keys.values()), tuple(self._prices.values())
-        return Saved(as_of_us, keys, self._providers, prices, self._rules, self._terms)
+        return Saved(
+            as_of_us, keys, self._providers, prices, self._rules, self._terms, self._overrides
+        )
 
     def expire(self) -> list[ToWorker]:
         """Let no key in until all were read again: those that we know may have been revoked."""
@@ -165,13 +172,16 @@ class Configuration:
         self.version += 1
         return ProvidersChanged(self._providers)
 
-    def replace_rules(self, rules: Sequence[Rule], terms: Sequence[Terms]) -> RulesChanged | None:
+    def replace_rules(
+        self, rules: Iterable[RuleRow], terms: Iterable[TermsRow]
+    ) -> RulesChanged | None:
         """Take in all rules and terms there are; None when they are those we have."""
-        if (tuple(rules), tuple(terms)) == (self._rules, self._terms):
+        change = RulesChanged(tuple(map(_rule, rules)), tuple(map(_terms, terms)))
+        if change == RulesChanged(self._rules, self._terms):
             return None
-        self._rules, self._terms = tuple(rules), tuple(terms)
+        self._rules, self._terms = change.rules, change.terms
         self.version += 1
-        return RulesChanged(self._rules, self._terms)
+        return change
 
     def add_prices(self, prices: Iterable[Price]) -> PricesChanged | None:
         """Add or replace prices; None when all are known."""
@@ -182,6 +192,14 @@ class Configuration:
         self.version += 1
         return PricesChanged(tuple(new))
 
+    def replace_overrides(self, prices: Iterable[Price]) -> OverridesChanged | None:
+        """Take in all prices that organisations have of their own; None when they are known."""
+        if (found := tuple(prices)) == self._overrides:
+            return None
+        self._overrides = found
+        self.version += 1
+        return OverridesChanged(found)
+
 
 def _entry(row: KeyRow) -> KeyEntry:
     return KeyEntry(
@@ -190,4 +208,24 @@ def _entry(row: KeyRow) -> KeyEntry:
         org=row.org.bytes,
         expires_us=row.expires_us,
         models=None if row.models is None else tuple(row.models),
+        team=None if row.team is None else row.team.bytes,
     )
+
+
+def _rule(row: RuleRow) -> Rule:
+    return Rule(
+        id=row.counter,
+        org=row.org.bytes,
+        scope=row.scope,
+        subject=row.subject,
+        measure=row.measure,
+        window=row.span,
+        amount=row.amount,
+        time_zone=row.time_zone,
+        created_us=row.created_us,
+    )
+
+
+def _terms(row: TermsRow) -> Terms:
+    org, *words = row
+    return Terms(org.bytes, *words)

@@ -1,4 +1,4 @@
-"""Follows keys and providers in PostgreSQL, and goes on without it.
+"""Follows keys, providers, rules and prices in PostgreSQL, and goes on without it.
 
 One connection listens and looks: at a notification, and every `POLL_EVERY_S` for notifications that
 got lost. A look reads what changed since the watermark (store/keys.py says why nothing is missed).
@@ -26,15 +26,17 @@ from psycopg import AsyncConnection
 from dd0c.base.errors import Error
 from dd0c.base.secrets import Secret
 from dd0c.kernel.vault.envelope import Sealed, Vault
-from dd0c.products.route import providers
+from dd0c.products.route import overrides, providers
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.hotpath.snapshot import Provider, ToWorker
 from dd0c.products.route.models import Dialect
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.store import keys as key_store
+from dd0c.products.route.store import overrides as override_store
 from dd0c.products.route.store import providers as provider_store
+from dd0c.products.route.store import rules as rule_store
 
-CHANNELS = ("dd0c_keys", "dd0c_providers")
+CHANNELS = ("dd0c_keys", "dd0c_providers", "dd0c_price_overrides", "dd0c_rules")
 POLL_EVERY_S = 0.5
 LOOK_MAX_S = 5.0
 LOAD_MAX_S = 60.0
@@ -113,6 +115,10 @@ class Feed:
             self._pass_on(self._configuration.apply_keys(rows))
             if await provider_store.has_changed(connection, since):
                 await self._load_providers(connection)
+            if await override_store.has_changed(connection, since):
+                await self._load_overrides(connection)
+            if await rule_store.has_changed(connection, since):
+                await self._load_rules(connection)
         self._remember(watermark)
 
     async def _load(self, connection: Connection) -> None:
@@ -121,6 +127,8 @@ class Feed:
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_usable(connection)
             await self._load_providers(connection)
+            await self._load_overrides(connection)
+            await self._load_rules(connection)
         self._pass_on(self._configuration.replace_keys(rows))
         self._remember(watermark)
         self._configuration.confirm()
@@ -138,6 +146,16 @@ class Feed:
         for name in sorted({p.price_provider for p in found}):
             prices = await asyncio.to_thread(self._prices.prices, name)  # compiling takes 0.5 s
             self._pass_on(self._configuration.add_prices(prices))
+
+    async def _load_overrides(self, connection: Connection) -> None:
+        rows = await override_store.list_all(connection)
+        found = await asyncio.to_thread(overrides.compiled, self._prices, rows)
+        self._pass_on(self._configuration.replace_overrides(found))
+
+    async def _load_rules(self, connection: Connection) -> None:
+        rules = await rule_store.list_rules(connection)
+        terms = await rule_store.list_terms(connection)
+        self._pass_on(self._configuration.replace_rules(rules, terms))
 
     async def _open(self, connection: Connection, row: provider_store.Sealed) -> Provider | None:
         """The provider with its secret in the clear; None for one that we cannot use."""

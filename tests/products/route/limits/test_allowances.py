@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from dd0c.products.route.hotpath.allowances import REST_S, TIGHT_S, Account, Book, Entry, Grant
+from dd0c.products.route.hotpath.allowances import REST_S, TIGHT_S, Account, Book, Entry
+from dd0c.products.route.hotpath.snapshot import Grant
 from tests.products.route.limits.made import rule as made
 
 AMOUNTS = st.integers(0, 1_000)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from dd0c.products.route.hotpath.snapshot import Rule
+from dd0c.products.route.hotpath.snapshot import Grant, Returned, Rule
 
 REST_S = 1.0
 TIGHT_S = 5.0  # how long an account stays tight after it was said to be
@@ -81,26 +81,6 @@ class Entry:
         self.amount = amount
         self.second = second
         self.lack = lack
-
-
-class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the parent gave to an account. `good_until` is on the monotonic clock, for rates."""
-
-    amount: int
-    remaining: int
-    tight: bool
-    second: int = 0
-    good_until: float = 0.0
-
-
-class Returned(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Permission that goes back, or (`amount` below 0) what was spent beyond it. `second`: of a
-    rate, when it was granted; None elsewhere."""
-
-    rule: bytes
-    from_s: int
-    amount: int
-    second: int | None = None
 
 
 class Book:

@@ -224,6 +224,58 @@ class Counted(msgspec.Struct, frozen=True, tag="counted"):
     error: float | None = None
 
 
+class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the parent gives to an account of a worker; amounts are pico-dollars, tokens or numbers.
+
+    `remaining` is left in the counter, `tight`: next to nothing. Of a rate: the `second` it was
+    granted in, and until when on the monotonic clock it is good.
+    """
+
+    amount: int
+    remaining: int
+    tight: bool
+    second: int = 0
+    good_until: float = 0.0
+
+
+class Granted(msgspec.Struct, frozen=True, tag="granted"):
+    """The answer to an `Ask` of that id: a grant for each thing wanted, in order."""
+
+    id: int
+    grants: tuple[Grant, ...]
+
+
+class Short(msgspec.Struct, frozen=True, tag="short"):
+    """The answer to an `Ask`: the counter of this rule does not have it, nothing was granted.
+
+    `remaining` is left of it. `frees_in_s`: when the need fits again, None if that cannot be told.
+    """
+
+    id: int
+    rule: bytes
+    remaining: int
+    frees_in_s: float | None = None
+
+
+class Unasked(msgspec.Struct, frozen=True, tag="unasked"):
+    """The answer to an `Ask`: the store of the counters does not answer."""
+
+    id: int
+
+
+class Recall(msgspec.Struct, frozen=True, tag="recall"):
+    """Others need what is idle of these counters: return it. Answered in `Dealings.recalled`."""
+
+    id: int
+    counters: tuple[tuple[bytes, int], ...]
+
+
+class StoreAway(msgspec.Struct, frozen=True, tag="store_away"):
+    """Whether the store of the counters is away, so that asking would only cost time."""
+
+    away: bool
+
+
 ToWorker = (
     Snapshot
     | KeysChanged
@@ -234,6 +286,11 @@ ToWorker = (
     | Stale
     | Drain
     | Counted
+    | Granted
+    | Short
+    | Unasked
+    | Recall
+    | StoreAway
 )
 
 
@@ -261,6 +318,43 @@ COUNT_BYTES_MAX = 16 * 1024 * 1024
 """Of `received` and `body` together. More is not sent, and so not counted."""
 
 
+class Want(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """At least `need` of a counter, and where there is plenty `want`. `from_s`: its window's
+    beginning, 0 where there is none."""
+
+    rule: bytes
+    from_s: int
+    need: int
+    want: int
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a request waits for: all of it, or nothing."""
+
+    id: int
+    org: bytes
+    wants: tuple[Want, ...]
+
+
+class Returned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Permission that goes back, or with an amount below 0 what was used beyond it. `second`: of a
+    rate, when it was granted."""
+
+    rule: bytes
+    from_s: int
+    amount: int
+    second: int | None = None
+
+
+class Dealings(msgspec.Struct, frozen=True, tag="dealings"):
+    """What a worker wants and gives back, once in a turn of its loop. `recalled`: the ids of the
+    recalls whose counters are in here, as far as any of theirs was idle."""
+
+    asks: tuple[Ask, ...] = ()
+    returned: tuple[Returned, ...] = ()
+    recalled: tuple[int, ...] = ()
+
+
 class CountWanted(msgspec.Struct, frozen=True, tag="count"):
     """Count what a provider did not (R-14). `received` is the text of its answer, as UTF-8, of
     which the first `delivered_chars` characters reached the caller (None: not asked); `body` is the
@@ -279,7 +373,7 @@ class CountWanted(msgspec.Struct, frozen=True, tag="count"):
     actual: Usage | None = None
 
 
-FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted
+FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted | Dealings
 
 
 def reveal(value: object) -> str:

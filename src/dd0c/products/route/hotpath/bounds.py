@@ -1,0 +1,198 @@
+"""The most that a request can cost, before it is sent (R-16). Pure.
+
+A token stands for at least one byte of text, so a body has no more input tokens than bytes, besides
+those that a provider adds for its template and for tools. Images are the exception: their base64 is
+long and says nothing about their tokens, so it is taken out and each image counts as the largest
+that the model takes. What a tool of the provider does on its own, searching the web, has no bound.
+
+`estimate` is another number, for limits of tokens a minute, which are corrected afterwards: bounds
+that are four times too high would halve such a limit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from dd0c.base import images
+from dd0c.products.route.hotpath import tariff
+from dd0c.products.route.hotpath.snapshot import Price, Tier
+from dd0c.products.route.models import Endpoint
+
+Spans = dict[str, tuple[int, int]]
+
+FRAME_TOKENS = 64  # what a template adds
+TOOLS_TOKENS = (
+    1_000  # what it adds to explain tools; Anthropic's largest is 804 with two of its own
+)
+BYTES_PER_TOKEN = 4
+ESTIMATED_OUTPUT = 1_000
+LARGEST = (20_000, 20_000)
+WIDEST = (2_048, 768)  # has the most tiles
+ASKED_MAX = 10**9
+_BASE64 = bytes(set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\"))
+
+OUTPUT_KEYS = {
+    Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
+    Endpoint.COMPLETIONS: ("max_tokens",),
+    Endpoint.RESPONSES: ("max_output_tokens",),
+    Endpoint.MESSAGES: ("max_tokens",),
+}
+"""Where a caller bounds the answer; the first is where we do."""
+
+_IMAGES = {
+    Endpoint.CHAT: (b'"image_url"', 2),  # as the type of a part and as its key
+    Endpoint.RESPONSES: (b'"input_image"', 1),
+    Endpoint.MESSAGES: (b'"image"', 1),
+}
+_items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Bounds(NamedTuple):
+    """In tokens. `output`: for each of the answers asked for; None: the caller sets no bound."""
+
+    input: int
+    output: int | None
+    answers: int
+    estimate: int
+
+
+class Rates(NamedTuple):
+    """The dearest that a token can be, in units of 10**-12 dollars / `unit`."""
+
+    input: int
+    output: int
+    fixed: int
+    unit: int
+
+    def cost(self, input_tokens: int, output_tokens: int) -> int:
+        """Pico-dollars, rounded up."""
+        return -(
+            -(input_tokens * self.input + output_tokens * self.output + self.fixed) // self.unit
+        )
+
+    def affords(self, pico: int, input_tokens: int) -> int:
+        """How many output tokens fit into an amount after the input."""
+        left = pico * self.unit - input_tokens * self.input - self.fixed
+        return left // self.output if self.output else ASKED_MAX
+
+
+def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
+    """The bounds of a request whose top-level values are at `found`."""
+    pictures, picture_bytes = _pictures(body, endpoint)
+    each = _picture_tokens(model, endpoint) if pictures else 0
+    text = len(body) - picture_bytes
+    frame = FRAME_TOKENS + (TOOLS_TOKENS if "tools" in found or "functions" in found else 0)
+    answers, output = 1, None
+    if endpoint is Endpoint.EMBEDDINGS:
+        output = 0
+    else:
+        given = (_number(body, found.get(key)) for key in OUTPUT_KEYS.get(endpoint, ()))
+        output = max((number for number in given if number is not None), default=None)
+        answers = _answers(body, found, endpoint)
+    likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
+    return Bounds(
+        text + pictures * each + frame,
+        output,
+        answers,
+        text // BYTES_PER_TOKEN + pictures * each + likely * answers,
+    )
+
+
+def worst(price: Price, bounds: Bounds, body: bytes, found: Spans, at_us: int) -> Rates | None:
+    """The dearest rates that may apply; None where the price says too little to bound a cost."""
+    prices = [tariff.select(price, None, at_us)]
+    if "service_tier" in found:
+        prices += [variant.price for variant in price.variants]
+    rates = [
+        _tier_rates(tier, 10**one.scale, bounds, body, found)
+        for one in prices
+        if one is not None
+        for tier in one.tiers
+        if tier.above < bounds.input
+    ]
+    if len(rates) == 1:
+        return rates[0]
+    known = [rate for rate in rates if rate is not None]
+    if not known or len(known) < len(rates):
+        return None
+    unit = max(rate.unit for rate in known)
+    return Rates(
+        max(rate.input * (unit // rate.unit) for rate in known),
+        max(rate.output * (unit // rate.unit) for rate in known),
+        max(rate.fixed * (unit // rate.unit) for rate in known),
+        unit,
+    )
+
+
+def _tier_rates(tier: Tier, unit: int, bounds: Bounds, body: bytes, found: Spans) -> Rates | None:
+    if tier.input is None or (tier.output is None and bounds.output != 0):
+        return None
+    dearest_input, dearest_output = tier.input, max(tier.output or 0, tier.reasoning or 0)
+    if b'"cache_control"' in body:
+        dearest_input = max(dearest_input, tier.cache_write_5m or 0, tier.cache_write_1h or 0)
+    elif tier.cache_write_5m is not None and tier.cache_write_1h is None:
+        dearest_input = max(dearest_input, tier.cache_write_5m)  # written without being asked for
+    if b'"input_audio"' in body:
+        dearest_input = max(dearest_input, tier.audio_input or 0)
+    if tier.image is not None:
+        dearest_input = max(dearest_input, tier.image)
+    if "modalities" in found or "audio" in found:
+        dearest_output = max(dearest_output, tier.audio_output or 0)
+    return Rates(dearest_input, dearest_output, tier.request or 0, unit)
+
+
+def _number(body: bytes, span: tuple[int, int] | None) -> int | None:
+    """A count that the caller gave; None for what is none: the provider says best what is wrong."""
+    if span is None:
+        return None
+    text = body[span[0] : span[1]]
+    return min(int(text), ASKED_MAX) if text.isdigit() and len(text) < 20 else None
+
+
+def _answers(body: bytes, found: Spans, endpoint: Endpoint) -> int:
+    """How many answers are made for this one request."""
+    if endpoint is Endpoint.CHAT:
+        return max(1, _number(body, found.get("n")) or 1) if "n" in found else 1
+    if endpoint is not Endpoint.COMPLETIONS:
+        return 1
+    each = max(1, *(_number(body, found.get(key)) or 1 for key in ("n", "best_of")))
+    start, end = found.get("prompt", (0, 0))
+    prompts = _items.decode(body[start:end]) if body[start : start + 1] == b"[" else []
+    several = bool(prompts) and bytes(prompts[0])[:1] in (b'"', b"[")
+    return each * (len(prompts) if several else 1)
+
+
+def _pictures(body: bytes, endpoint: Endpoint) -> tuple[int, int]:
+    """How many images there are, and how many bytes of the body are base64 of theirs."""
+    mark, times = _IMAGES.get(endpoint, (b"", 1))
+    if not mark or not (count := body.count(mark)):
+        return 0, 0
+    return -(-count // times), sum(_base64_runs(body))
+
+
+def _base64_runs(body: bytes) -> list[int]:
+    """The lengths of strings that are the base64 of an image, by data URL or by Anthropic's key."""
+    runs = []
+    at = body.find(b"base64")
+    while at >= 0:
+        start = at + len(b"base64")
+        if body[start : start + 1] == b",":  # data:image/png;base64,…
+            begin = start + 1 if b"image/" in body[max(0, at - 40) : at] else -1
+        else:  # "type":"base64","media_type":"image/png","data":"…"
+            data = body.find(b'"data"', start, start + 200)
+            image = data >= 0 and b"image/" in body[at:data]
+            begin = body.find(b'"', data + 6) + 1 if image else -1
+        end = body.find(b'"', begin) if begin > 0 else -1
+        if end > 0 and not body[begin:end].translate(None, _BASE64):
+            runs.append(end - begin)
+        at = body.find(b"base64", max(end, start))
+    return runs
+
+
+def _picture_tokens(model: str, endpoint: Endpoint) -> int:
+    """The tokens of the largest image that a model takes."""
+    if endpoint is Endpoint.MESSAGES:
+        return images.anthropic_tokens(LARGEST, model)
+    return images.openai_tokens(model, WIDEST)

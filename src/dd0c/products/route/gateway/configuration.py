@@ -227,5 +227,10 @@ def _rule(row: RuleRow) -> Rule:
 
 
 def _terms(row: TermsRow) -> Terms:
-    org, *words = row
-    return Terms(org.bytes, *words)
+    return Terms(
+        org=row.org.bytes,
+        disconnect=row.disconnect,
+        drain_pico=row.drain_pico,
+        store_away=row.store_away,
+        spool_full=row.spool_full,
+    )

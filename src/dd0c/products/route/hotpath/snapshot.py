@@ -282,6 +282,7 @@ ToWorker = (
     | ProvidersChanged
     | PricesChanged
     | OverridesChanged
+    | RulesChanged
     | SpoolFull
     | Stale
     | Drain

@@ -17,6 +17,7 @@ from dd0c.kernel.db.roles import (
     grant,
 )
 
+_RULES = ("route.budgets", "route.limits", "route.terms")
 _SHIPPED = ("route.attempts", "route.ratings")
 _LEDGER = (*_SHIPPED, "route.attempt_tags")
 _SUMS = ("route.rollups", "route.tag_rollups", "route.latencies")
@@ -42,6 +43,8 @@ ACCESS = Access(
             columns="id org name dialect base_url price_provider simulated enabled created_at",
         ),
         grant(GATEWAY, "route.providers", SELECT),
+        *(grant(APP, table, SELECT, INSERT, UPDATE) for table in _RULES),
+        *(grant(GATEWAY, table, SELECT) for table in _RULES),
         grant(SHIPPER, "route.token_factors", SELECT, INSERT, UPDATE),
         grant(APP, "route.token_factors", SELECT),
         grant(APP, "route.price_overrides", SELECT, INSERT),
@@ -86,6 +89,17 @@ ACCESS = Access(
             command=SELECT,
             using="true",
             reason="a worker serves every tenant",
+        ),
+        *(
+            Policy(
+                table=table,
+                name="gateway",
+                role=GATEWAY,
+                command=SELECT,
+                using="true",
+                reason="a gateway holds every tenant to its own rules",
+            )
+            for table in _RULES
         ),
         Policy(
             table="route.price_overrides",

@@ -1,0 +1,40 @@
+"""Rows of route.terms: how an organisation wants doubtful cases decided."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from dd0c.kernel.db.pool import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds; the defaults are those of an organisation that never said."""
+
+    disconnect: str = "abort"
+    drain_pico: int | None = None
+    store_away: str = "open"
+    spool_full: str = "closed"
+
+
+async def get(tx: Transaction) -> Terms:
+    """The terms of the transaction's organisation."""
+    async with tx.cursor(row_factory=class_row(Terms)) as cursor:
+        await cursor.execute(
+            "SELECT disconnect, drain_pico, store_away, spool_full FROM route.terms"
+        )
+        return await cursor.fetchone() or Terms()
+
+
+async def save(tx: Transaction, org: uuid.UUID, terms: Terms) -> None:
+    """Replace all of them."""
+    await tx.execute(
+        "INSERT INTO route.terms (org, disconnect, drain_pico, store_away, spool_full)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (org) DO UPDATE SET"
+        " disconnect = excluded.disconnect, drain_pico = excluded.drain_pico,"
+        " store_away = excluded.store_away, spool_full = excluded.spool_full",
+        (org, terms.disconnect, terms.drain_pico, terms.store_away, terms.spool_full),
+    )

@@ -223,12 +223,14 @@ class Conservation(RuleBasedStateMachine):
         for back in self.book.leaving():
             self.back[back.rule] += back.amount
         held: Counter[bytes] = Counter()
+        wanted: Counter[bytes] = Counter()
         for entry in [entry for some in (*self.running, *self.waiting) for entry in some]:
             held[entry.account.rule.id] += entry.amount - entry.lack
+            wanted[entry.account.rule.id] += entry.lack
         for account in self.accounts:
             id_ = account.rule.id
             assert account.free >= 0
-            assert account.held == held[id_]
+            assert account.held == held[id_] + wanted[id_]
             assert self.given[id_] == account.free + held[id_] + self.spent[id_] + self.back[id_]
 
     def _open(self, index: int) -> Account:

@@ -56,7 +56,7 @@ class Account:
         self.until_s = sys.maxsize if until_s is None else until_s
         self.rate = rule.measure in RATES
         self.free = 0
-        self.held = 0
+        self.held = 0  # by requests, or wanted for them
         self.good_until = 0.0  # of a rate
         self.second = 0
         self.remaining: int | None = None  # in the counter, as last told
@@ -133,7 +133,7 @@ class Book:
             if account.rate and have < amount:
                 have = 0  # of one second, or not at all
             account.free -= have
-            account.held += have
+            account.held += amount
             account.drawn += amount
             entries.append(Entry(account, amount, account.second, amount - have))
         return entries
@@ -143,7 +143,7 @@ class Book:
         account = entry.account
         have = min(account.free, amount)
         account.free -= have
-        account.held += have
+        account.held += amount
         account.drawn += amount
         entry.amount += amount
         entry.lack += amount - have
@@ -152,7 +152,6 @@ class Book:
         """The parent has granted at least what an entry lacks."""
         account = entry.account
         self.receive(account, msgspec.structs.replace(given, amount=given.amount - entry.lack), now)
-        account.held += entry.lack
         entry.lack, entry.second = 0, given.second
 
     def receive(self, account: Account, given: Grant, now: float) -> None:
@@ -167,14 +166,15 @@ class Book:
 
     def forgo(self, entry: Entry) -> None:
         """Go on without what an entry lacks."""
+        entry.account.held -= entry.lack
         entry.amount -= entry.lack
         entry.lack = 0
 
     def settle(self, entry: Entry, actual: int, now: float) -> None:
         """A request has ended: of what it held, `actual` is spent; it may be more."""
-        account, held = entry.account, entry.amount - entry.lack
-        account.held -= held
-        left = held - actual
+        account = entry.account
+        account.held -= entry.amount
+        left = entry.amount - entry.lack - actual
         if left < 0 and not account.rate:
             taken = min(account.free, -left)
             account.free -= taken

@@ -79,7 +79,12 @@ DECLARE
     sign CONSTANT integer := TG_ARGV[0];
 BEGIN
     WITH seen AS MATERIALIZED (
-        SELECT *, date_trunc('hour', route.time_of(request_id), 'UTC') AS at FROM changed
+        SELECT org, date_trunc('hour', route.time_of(request_id), 'UTC') AS at, key_id,
+            requested_model, served_model, provider, credential_id, endpoint, stream, end_reason,
+            usage_source, unbilled_reason, team, sent_model, tags, final, input_tokens,
+            cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
+            reasoning_tokens, audio_input_tokens, audio_output_tokens, image_tokens, server_tools,
+            billed_pico, charged_pico, first_byte_us, total_us FROM changed
     ), summed AS MATERIALIZED (
         SELECT tags, ROW(
             org, 'new', at, key_id, requested_model, served_model, provider, credential_id,
@@ -100,7 +105,8 @@ BEGIN
         INSERT INTO route.tag_rollups SELECT tag, (sums).* FROM summed, unnest(tags) AS tag
     ), listed AS (
         INSERT INTO route.attempt_tags (request_id, attempt, tag, org)
-        SELECT request_id, attempt, tag, org FROM seen, unnest(tags) AS tag
+        SELECT request_id, attempt, tag, org FROM changed, unnest(tags) AS tag
+        WHERE tags <> '{}'
         ON CONFLICT DO NOTHING
     )
     INSERT INTO route.latencies

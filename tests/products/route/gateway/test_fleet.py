@@ -19,7 +19,7 @@ from dd0c.base import process
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.products.route.gateway.configuration import Configuration
-from dd0c.products.route.gateway.fleet import Fleet, Spawn
+from dd0c.products.route.gateway.fleet import Fleet, Hear, Spawn
 from dd0c.products.route.gateway.handover import FORMAT, Handover
 from dd0c.products.route.gateway.listeners import open_listeners
 from dd0c.products.route.gateway.member import Member, Process
@@ -64,6 +64,7 @@ async def running(
     *,
     doors: Sequence[socket.socket] = (),
     before: Handover | None = None,
+    hear: Hear = lambda message, reply: None,
 ) -> AsyncIterator[Fleet]:
     """A fleet for the block; its workers have an empty snapshot."""
     configuration = Configuration(Secret("00" * 32))
@@ -73,7 +74,7 @@ async def running(
         doors,
         spawn,
         configuration.greeting,
-        lambda message, reply: None,
+        hear,
         count=slots,
         before=before,
         check_every_s=PATIENT,

@@ -5,7 +5,7 @@ parent counts: in one thread, which lets go of the interpreter while it does. Wh
 in number and bytes; beyond that, or when an answer would come too late to be waited for, it is None
 at once. Samples to learn from give way first. Texts are in memory only, and gone with the answer.
 
-What was learned is added to what other gateways did, at most every SAVE_EVERY_S; while PostgreSQL
+What was learned is added to what other gateways did, at most every half minute; while PostgreSQL
 is away it waits here, a few numbers a model.
 """
 
@@ -46,7 +46,16 @@ Reply = Callable[[Counted], None]
 class Counting:
     """Answers `CountWanted`. Everything but the count itself happens on the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        waiting_max: int = WAITING_MAX,
+        waiting_bytes_max: int = WAITING_BYTES_MAX,
+        save_every_s: float = SAVE_EVERY_S,
+    ) -> None:
+        self._waiting_max = waiting_max
+        self._waiting_bytes_max = waiting_bytes_max
+        self._save_every_s = save_every_s
         self.factors = Factors()
         self.counted = 0
         self.refused = 0
@@ -72,7 +81,9 @@ class Counting:
     def _admits(self, wanted: CountWanted, size: int) -> bool:
         if wanted.actual is not None and self._waiting >= SAMPLES_WAITING_MAX:
             return False
-        return self._waiting < WAITING_MAX and self._waiting_bytes + size <= WAITING_BYTES_MAX
+        if self._waiting >= self._waiting_max:
+            return False
+        return self._waiting_bytes + size <= self._waiting_bytes_max
 
     def _refuse(self, wanted: CountWanted, reply: Reply) -> None:
         self.refused += 1
@@ -106,17 +117,18 @@ class Counting:
         """For the block, know what all gateways learned, and add what this one does."""
         async with tenancy.system(pool, deadline_s=SAVE_WITHIN_S) as tx:
             self.factors.know(await token_factors.load(tx))
-        saving = asyncio.create_task(self._save_on(pool))
+        ending = asyncio.Event()  # no cancelling: a save that was cut off may have been made
+        saving = asyncio.create_task(self._save_until(ending, pool))
         try:
             yield
         finally:
-            saving.cancel()
-            await asyncio.wait([saving])
-            await self._save(pool)
+            ending.set()
+            await saving
 
-    async def _save_on(self, pool: Pool) -> None:
-        while True:
-            await asyncio.sleep(SAVE_EVERY_S)
+    async def _save_until(self, ending: asyncio.Event, pool: Pool) -> None:
+        while not ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), self._save_every_s)
             await self._save(pool)
 
     async def _save(self, pool: Pool) -> None:
@@ -126,12 +138,10 @@ class Counting:
         try:
             async with tenancy.system(pool, deadline_s=SAVE_WITHIN_S) as tx:
                 known = await token_factors.add(tx, news)
-        except (Error, psycopg.Error, asyncio.CancelledError) as error:
+        except (Error, psycopg.Error):
             self.factors.restore(news)  # the shipper says that PostgreSQL is away
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return
-        self.factors.know(known)
+        else:
+            self.factors.know(known)
 
 
 def _call_soon(

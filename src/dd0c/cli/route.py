@@ -7,6 +7,7 @@ import click
 from dd0c.cli import client, output
 from dd0c.cli.output import Column, How
 from dd0c.cli.requests import requests
+from dd0c.cli.tokens import tokens
 from dd0c.cli.usage import usage
 
 
@@ -42,3 +43,4 @@ def providers(how: How) -> None:
 
 route.add_command(requests)
 route.add_command(usage)
+route.add_command(tokens)

@@ -28,6 +28,12 @@ ON CONFLICT (provider, model) DO UPDATE SET
 RETURNING samples, counted, actual, judged, error_sum, error_squares
 """
 
+_USED = """
+SELECT DISTINCT coalesce(p.price_provider, r.provider), r.sent_model, r.served_model
+FROM route.rollups r LEFT JOIN route.providers p ON p.id = r.credential_id
+WHERE r.step IN ('day', 'new')
+"""
+
 Rows = dict[tuple[str, str], Learned]
 """By price provider and base model."""
 
@@ -47,3 +53,15 @@ async def add(tx: Transaction, news: Mapping[tuple[str, str], Learned]) -> Rows:
         assert row is not None
         known[key] = Learned(*row)
     return known
+
+
+async def list_used(tx: Transaction) -> set[tuple[str, str]]:
+    """The models that the transaction's organisation has used, as they were asked for and as they
+    were served, each with its price provider."""
+    cursor = await tx.execute(_USED)
+    return {
+        (provider, model)
+        for provider, *models in await cursor.fetchall()
+        for model in models
+        if model is not None
+    }

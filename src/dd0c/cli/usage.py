@@ -16,7 +16,7 @@ from dd0c.cli.output import UNKNOWN, Column, How
 MONEY_DIGITS = 6  # at least: so that the points of a column of small amounts stand in line
 BAR_WIDTH = 20
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-GROUPS = ("model", "key", "provider", "day")
+GROUPS = ("model", "key", "provider", "team", "tag", "hour", "day")
 
 
 @click.command()
@@ -25,27 +25,32 @@ GROUPS = ("model", "key", "provider", "day")
 )
 @click.option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d, or 2026-11-01[T09:00].")
 @click.option("--until", metavar="WHEN", help="Until then; default now.")
+@click.option("--team", metavar="TEAM", help="Only of this team: its name or id.")
+@click.option("--tag", metavar="TAG", help="Only what has this tag.")
 @click.option("--plot", is_flag=True, help="Draw each row's cost as a bar.")
 @output.formats("json", "csv")
-def usage(by: str, since: str | None, until: str | None, *, plot: bool, how: How) -> None:
+def usage(*, plot: bool, how: How, **asked: str | None) -> None:
     """Requests, tokens and cost, exact to the ledger's last digit.
 
     A request whose price is unknown is counted as unpriced; it is never taken as free. What a
-    simulated provider would have charged is said under the table. --json and --csv have every kind
-    of token apart, reasoning and both kinds of cache writes too.
+    simulated provider would have charged is said under the table. By tag, a request with several is
+    in the row of each, and once in the total. --json and --csv have every kind of token apart,
+    reasoning and both kinds of cache writes too.
 
     \b
     Examples:
       dd0c usage                           everything, by model
       dd0c usage --by key --since 24h      who spent it
       dd0c usage --by day --since 30d --plot
+      dd0c usage --by model --team search  what one team used
       dd0c usage --by day --since 30d --csv > usage.csv
       dd0c usage --json | jq .total.cost_usd
     """
     if plot and how != "table":
         raise InvalidInput("--plot is for tables: leave out --csv and --json")
     now = SystemClock().now()
-    query = {"by": by, "since": times.before(since, now), "until": times.before(until, now)}
+    moments = {name: times.before(asked[name], now) for name in ("since", "until")}
+    query, by = asked | moments, str(asked["by"])
     if how == "csv":
         for piece in client.stream_text("/route/usage", query | {"format": "csv"}):
             click.echo(piece, nl=False)

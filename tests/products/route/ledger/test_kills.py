@@ -83,7 +83,7 @@ async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str]
                     SQL("SELECT count(*) FROM route.{}").format(Identifier(table))
                 )
                 rows[n] += (await cursor.fetchone() or (0,))[0]
-            rows[3] += (await usage.usage_by(tx, "day", None, None)).total.attempts
+            rows[3] += (await usage.usage_by(tx, "day", Filter())).total.attempts
     return found, rows
 
 

@@ -412,7 +412,7 @@ async def test_more_than_a_batch(
         spools.write(folder, [r for p in pairs[n::3] for r in p], sequence=n + 1)
     assert await shipper.ship_once() == len(pairs)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await usage.usage_by(tx, "day", None, None)
+        report = await usage.usage_by(tx, "day", Filter())
     assert report.total.attempts == len(pairs)
 
 

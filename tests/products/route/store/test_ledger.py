@@ -82,7 +82,7 @@ async def test_a_batch_may_be_shipped_again(
     assert await ship(shipper_pool, [*changed[:6], *batch[3:]]) == 3
     assert await ship(shipper_pool, [*batch, *batch]) == 0
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await usage.usage_by(tx, "model", None, None)
+        report = await usage.usage_by(tx, "model", Filter())
     assert report.total.attempts == 9
     assert report.total.cost_pico == 9 * 145_500_000
 
@@ -108,7 +108,7 @@ async def test_two_tenants_on_every_read(
                 page = await reading.list_requests(tx, wanted, limit=10)
                 assert len(page.requests) == seen
             for by in ("model", "key", "day"):
-                report = await usage.usage_by(tx, by, None, None)
+                report = await usage.usage_by(tx, by, Filter())
                 assert report.total.attempts == len(report.rows) == seen
             if seen:
                 assert (await reading.get_request(tx, request_id)).request_id == request_id
@@ -173,7 +173,7 @@ async def test_totals_are_the_sum_of_the_lines(
     await ship(shipper_pool, batch)
     expected = sum(c for c in costs if c is not None)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        reports = {by: await usage.usage_by(tx, by, None, None) for by in ("model", "key", "day")}
+        reports = {by: await usage.usage_by(tx, by, Filter()) for by in ("model", "key", "day")}
     for report in reports.values():
         assert report.total.cost_pico == expected
         assert sum(r.cost_pico for r in report.rows if r.cost_pico is not None) == expected
@@ -202,8 +202,8 @@ async def test_usage_says_what_is_made_up(
     ]
     await ship(shipper_pool, batch)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await usage.usage_by(tx, "model", START, START + timedelta(days=1))
-        before = await usage.usage_by(tx, "model", None, START)
+        report = await usage.usage_by(tx, "model", Filter(START, START + timedelta(days=1)))
+        before = await usage.usage_by(tx, "model", Filter(until=START))
     shown = [(row.group, row.cost_pico, row.simulated_pico) for row in report.rows]
     assert shown == [("gpt-5-mini", 550, 120), ("gpt-5", 7, None)]
     assert (report.total.cost_pico, report.total.simulated_pico) == (557, 120)
@@ -218,7 +218,7 @@ async def test_lists_of_models_are_no_usage(
     await ship(shipper_pool, [rated(listed, cost_pico=0), rated(records.opened(two_orgs.acme))])
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         for by in ("model", "key", "day"):
-            report = await usage.usage_by(tx, by, None, None)
+            report = await usage.usage_by(tx, by, Filter())
             assert (len(report.rows), report.total.requests, report.total.attempts) == (1, 1, 1)
 
 
@@ -229,7 +229,7 @@ async def test_only_unknown_costs_are_shown_as_unknown(
     batch = [rated(records.opened(two_orgs.acme), cost_pico=None, cost_reason="no_usage")]
     await ship(shipper_pool, batch)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        report = await usage.usage_by(tx, "model", None, None)
+        report = await usage.usage_by(tx, "model", Filter())
         page = await reading.list_requests(tx, Filter(), limit=1)
     assert report.rows[0].cost_pico is None
     assert report.total.cost_pico is None
@@ -254,7 +254,7 @@ async def test_the_shipper_reads_nothing_and_the_app_writes_nothing(
             async with tenancy.system(shipper_pool) as tx:
                 await tx.execute(statement)
     for statement in (
-        "INSERT INTO route.prices VALUES ('', '', '', '1', '', NULL, now())",
+        "UPDATE route.prices SET source = ''",
         "UPDATE route.ratings SET cost_pico = 0",
         "DELETE FROM route.attempts",
         "SELECT * FROM route.attempts_2026_11",

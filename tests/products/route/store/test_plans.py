@@ -104,14 +104,14 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
         yield f"values of {name}", 2_000, partial(overview.list_values, wanted=span)
         yield f"unpriced of {name}", 2_000, partial(overview.list_unpriced, wanted=span, limit=3)
         for by in ("model", "key", "provider", "day"):
-            ask = partial(usage.usage_by, by=by, since=since, until=None)
+            ask = partial(usage.usage_by, by=by, wanted=Filter(since=since))
             yield f"usage of {name} by {by}", 2_000, ask
         spend = partial(overview.spend, wanted=span, step_s=step_s, names_max=4)
         for by in ("model", "key", "provider"):
             yield f"spend of {name} by {by}", 2_000, partial(spend, by=by)
         took = partial(latencies.list_latencies, wanted=span, step_s=step_s)
         yield f"latencies of {name}", 10_000, took
-    everything = partial(usage.usage_by, by="model", since=None, until=None)
+    everything = partial(usage.usage_by, by="model", wanted=Filter())
     yield "usage of everything", 2_000, everything
     hour = Filter(since=end - timedelta(hours=1))
     yield "failing of an hour", 2_000, partial(overview.list_failing, wanted=hour)

@@ -156,7 +156,7 @@ async def compare(app_pool: Pool, orgs: TwoOrgs, rows: Sequence[staging.Rated], 
             for by in ("model", "key", "provider", "day"):
                 since = START + timedelta(seconds=chance.randrange(SPAN_S))
                 expected = inside(rows, org, Filter(since=since))
-                report = await usage.usage_by(tx, by, since, None)
+                report = await usage.usage_by(tx, by, Filter(since=since))
                 counts = [row.closed.usage.input for row in expected if row.closed is not None]
                 known = [count for count in counts if count is not None]
                 assert report.total.attempts == len(expected)

@@ -17,10 +17,12 @@ from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import csvlines, resources
-from dd0c.kernel.web.fields import Moment
+from dd0c.kernel.web.fields import Moment, Text
 from dd0c.kernel.web.requires import Requires
+from dd0c.products.route.api import choosing
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import usage
+from dd0c.products.route.store.selection import Filter
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
@@ -45,17 +47,23 @@ class Sums(BaseModel):
 
 
 class Row(Sums):
-    """Usage of one model, key, provider or day; what `by` does not ask for is null."""
+    """Usage of one group; what `by` does not ask for is null, and so is the group of what has no
+    team or no tag."""
 
     model: str | None = Field(None, description="As it was asked for.")
     key: str | None = Field(None, description="The key's name, or its id when it has none.")
     key_id: str | None = None
     provider: str | None = None
+    team: str | None = Field(None, description="The team's name.")
+    team_id: str | None = None
+    tag: str | None = None
+    hour: str | None = Field(None, description="When it begins, in UTC.")
     day: str | None = Field(None, description="In UTC.")
 
 
 class UsageShown(BaseModel):
-    """Usage in a span of time; the rows add up to the total, digit by digit."""
+    """Usage in a span of time; the rows add up to the total, digit by digit. Not so by tag: a
+    request with several tags is in the row of each, and once in the total."""
 
     by: usage.By
     since: datetime | None
@@ -67,7 +75,7 @@ class UsageShown(BaseModel):
 @router.get(
     "/usage",
     operation_id="show_usage",
-    summary="Usage and cost by model, key, provider or day",
+    summary="Usage and cost by model, key, provider, team, tag, hour or day",
     response_model=UsageShown,
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
 )
@@ -78,12 +86,16 @@ async def show_usage(
     by: Annotated[usage.By, Query(description="What a row is.")] = "model",
     since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
     until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
+    team: Annotated[Text | None, Query(description=choosing.TEAM)] = None,
+    tag: Annotated[Text | None, Query(description=choosing.TAG)] = None,
     format: Annotated[Literal["json", "csv"], Query(description="How to answer.")] = "json",
 ) -> UsageShown | Response:
     """Exact sums over the ledger. What has no known cost is counted apart, never taken as free."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        report = await usage.usage_by(tx, by, since, until)
+        team_id = None if team is None else await choosing.team_id(tx, team)
+        wanted = Filter(since=since, until=until, team=team_id, tag=tag)
+        report = await usage.usage_by(tx, by, wanted)
     if format == "csv":
         return StreamingResponse(
             csv_lines(report),
@@ -101,7 +113,7 @@ async def show_usage(
 
 def csv_lines(report: usage.UsageReport) -> Iterator[str]:
     """The report as CSV, head first; without the total, which would count twice in a sheet."""
-    group = ("key", "key_id") if report.by == "key" else (report.by,)
+    group = (report.by, f"{report.by}_id") if report.by in _NAMED else (report.by,)
     yield csvlines.line([*group, *Sums.model_fields])
     for row in report.rows:
         yield csvlines.line((_group(report.by, row) | _sums(row)).values())
@@ -109,11 +121,13 @@ def csv_lines(report: usage.UsageReport) -> Iterator[str]:
 
 def _group(by: usage.By, row: usage.UsageRow) -> dict[str, Any]:
     """What the row is of, in the order of the CSV's columns."""
-    if by != "key":
-        return {by: str(row.group)}
-    assert isinstance(row.group, uuid.UUID)
-    key_id = ids.text(ids.Kind.KEY, row.group)
-    return {"key": row.name or key_id, "key_id": key_id}
+    if isinstance(row.group, uuid.UUID):
+        id_text = ids.text(_NAMED[by], row.group)
+        return {by: row.name or id_text, f"{by}_id": id_text}
+    if isinstance(row.group, datetime):
+        return {by: row.group.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    group = None if row.group is None else str(row.group)
+    return {by: group, f"{by}_id": None} if by in _NAMED else {by: group}
 
 
 def _sums(row: usage.UsageRow) -> dict[str, Any]:
@@ -127,4 +141,5 @@ def _sums(row: usage.UsageRow) -> dict[str, Any]:
     }
 
 
+_NAMED = {"key": ids.Kind.KEY, "team": ids.Kind.TEAM}
 _SAME = frozenset(field.name for field in dataclasses.fields(usage.UsageRow))

@@ -7,7 +7,7 @@ many answers. Failed and cut answers are not in it: they are counted as what the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from psycopg.sql import SQL
@@ -45,7 +45,7 @@ async def list_latencies(tx: Transaction, wanted: Filter, step_s: int) -> list[L
         slot=rollups.slot_of(step_s),
         relations=SQL(" UNION ALL ").join(rollups.rolled("latencies", _COLUMNS, parts)),
         conditions=selection.every(
-            *selection.equal(replace(wanted, key_id=None, end_reason=None, simulated=None), "m")
+            *selection.equal(Filter(model=wanted.model, provider=wanted.provider), "m")
         ),
     )
     found: dict[tuple[int, Kind], dict[int, int]] = {}

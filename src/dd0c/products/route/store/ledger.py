@@ -10,16 +10,19 @@ Several shippers write at once. Each writes in the order of the keys, so two tha
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+import msgspec
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import PriceRow
+from dd0c.products.route.models import EndReason, PriceRow, Usage, UsageSource
 from dd0c.products.route.store import staging
 
 _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged ({}) ON COMMIT DELETE ROWS".format(
@@ -113,3 +116,42 @@ async def merge_rollups(
     row = await cursor.fetchone()
     assert row is not None
     return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is known of an attempt at last. `usage_raw` is JSON as the provider wrote it."""
+
+    end_reason: EndReason
+    usage: Usage
+    usage_source: UsageSource
+    usage_raw: bytes | None
+    price_id: str | None
+    cost_pico: int
+
+
+async def settle_pending(
+    tx: Transaction, request_id: uuid.UUID, attempt: int, found: Settlement, *, now: datetime
+) -> bool:
+    """Gives an attempt of the tenant whose cost was unknown the one it has, which is then what is
+    billed and charged: a batch, an answer in the background, a lost attempt that was reconciled.
+
+    The rating is one more, and every sum is corrected. False: there is none, or its cost is known.
+    """
+    cursor = await tx.execute(
+        "SELECT route.settle(%s, %s::smallint, %s, %s::bigint[], %s, %s::json, %s, %s, %s)",
+        (
+            request_id,
+            attempt,
+            found.end_reason.value,
+            list(msgspec.structs.astuple(found.usage)),
+            found.usage_source.value,
+            None if found.usage_raw is None else staging.clean_json(found.usage_raw),
+            found.price_id,
+            found.cost_pico,
+            now,
+        ),
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return bool(row[0])

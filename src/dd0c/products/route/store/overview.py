@@ -23,7 +23,7 @@ from dd0c.products.route.store import rollups, selection, spans
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
 
-By = OneOf["model", "key", "provider"]
+By = OneOf["model", "key", "provider", "team", "tag"]
 VALUES_MAX = 200
 FAILED = [
     *(EndReason.UPSTREAM_ERROR, EndReason.UPSTREAM_CUT, EndReason.TIMEOUT),
@@ -48,8 +48,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one model, key (its id) or provider cost in one slot of time; `name` None is all but the
-    dearest together.
+    """What one model, key (its id), provider, team (its id) or tag cost in one slot of time; `name`
+    None is all but the dearest together, "" what has no team or no tag. What has several tags is in
+    each of them.
 
     `cost_pico` is the sum of what is known; None when nothing is. `simulated_pico` is the part of
     it that a simulated provider made up.
@@ -71,6 +72,8 @@ class Values:
     models: tuple[str, ...]
     keys: tuple[uuid.UUID, ...]
     providers: tuple[str, ...]
+    teams: tuple[uuid.UUID, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,8 @@ async def spend(
 ) -> list[Slot]:
     """Spend by slot of `step_s` seconds since 1970 and by the names that cost most."""
     query = SQL(
-        "WITH sums AS (SELECT {slot} AS slot, {column}::text AS name, sum(requests) AS requests,"
-        " sum(requests) FILTER ({failed}) AS failed, {unpriced} AS unpriced,"
+        "WITH sums AS (SELECT {slot} AS slot, coalesce({column}::text, '') AS name,"
+        " sum(requests) AS requests, sum(requests) FILTER ({failed}) AS failed, {unpriced} AS unpriced,"
         " sum(cost_pico) AS cost_pico, {simulated} AS simulated_pico FROM {measured} GROUP BY 1, 2"
         "), dearest AS ("
         "SELECT name AS kept FROM sums GROUP BY 1"
@@ -134,7 +137,7 @@ async def spend(
         failed=FAILED_REQUESTS,
         unpriced=rollups.UNPRICED,
         simulated=rollups.SIMULATED_PICO,
-        measured=rollups.measured(wanted, step_s),
+        measured=rollups.measured(wanted, step_s, by_tag=by == "tag"),
         names_max=Literal(names_max),
     )
     async with tx.cursor(row_factory=dict_row) as cursor:
@@ -145,16 +148,18 @@ async def spend(
 async def list_values(tx: Transaction, wanted: Filter) -> Values:
     """What there is to filter by in a span, the most used first; its ends are whole hours."""
     span = spans.widened(Span(wanted.since, wanted.until))
+    whole = Filter(since=span.since, until=span.until)
     query = SQL(
-        "SELECT requested_model, key_id, provider FROM {} GROUP BY GROUPING SETS"
-        " ((requested_model), (key_id), (provider)) ORDER BY sum(requests) DESC, 1, 2, 3"
-    ).format(rollups.measured(Filter(since=span.since, until=span.until)))
+        "SELECT requested_model, key_id, provider, team FROM {} GROUP BY GROUPING SETS"
+        " ((requested_model), (key_id), (provider), (team)) ORDER BY sum(requests) DESC, 1, 2, 3, 4"
+    ).format(rollups.measured(whole))
     rows = await (await tx.execute(query)).fetchall()
-    models, keys, providers = (
-        tuple([value for value in column if value is not None][:VALUES_MAX])
-        for column in (zip(*rows, strict=True) if rows else ((), (), ()))
+    by_tag = SQL("SELECT tag FROM {} GROUP BY 1 ORDER BY sum(requests) DESC, 1").format(
+        rollups.measured(whole, by_tag=True)
     )
-    return Values(models, keys, providers)
+    tags = await (await tx.execute(by_tag)).fetchall()
+    columns = [*(zip(*rows, strict=True) if rows else [()] * 4), [tag for (tag,) in tags]]
+    return Values(*[tuple([v for v in each if v is not None][:VALUES_MAX]) for each in columns])
 
 
 async def list_unpriced(tx: Transaction, wanted: Filter, limit: int) -> list[Unpriced]:
@@ -187,14 +192,21 @@ async def list_failing(tx: Transaction, wanted: Filter) -> list[Failing]:
 
 
 FAILED_REQUESTS = SQL("WHERE end_reason = ANY({})").format(Literal(FAILED))
-_COLUMNS = {"model": SQL("requested_model"), "key": SQL("key_id"), "provider": SQL("provider")}
+_COLUMNS: Mapping[By, SQL] = {
+    "model": SQL("requested_model"),
+    "key": SQL("key_id"),
+    "provider": SQL("provider"),
+    "team": SQL("team"),
+    "tag": SQL("tag"),
+}
+_KINDS = {"key": ids.Kind.KEY, "team": ids.Kind.TEAM}
 
 
 def _slot(by: By, row: Mapping[str, Any]) -> Slot:
     name = row["name"]
     return Slot(
         slot=row["slot"],
-        name=ids.text(ids.Kind.KEY, uuid.UUID(name)) if by == "key" and name else name,
+        name=ids.text(_KINDS[by], uuid.UUID(name)) if by in _KINDS and name else name,
         requests=int(row["requests"]),
         failed=int(row["failed"]),
         unpriced=int(row["unpriced"]),

@@ -8,14 +8,13 @@ shape, so a sum over it is the sum over the ledger, to the digit, whatever is me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import FREE_ENDPOINTS
 from dd0c.products.route.store import selection, spans
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
@@ -37,20 +36,28 @@ SIMULATED_PICO = SQL(
 )
 
 
-def measured(wanted: Filter, step_s: int | None = None, *, free: bool = False) -> Composed:
+def measured(
+    wanted: Filter, step_s: int | None = None, *, free: bool = False, by_tag: bool = False
+) -> Composed:
     """The attempts that match as a relation of `COLUMNS`, added up as far as they can be.
 
     `at` is when the hour or day begins of what is added up, else the request's own time: it lies in
-    the right step of `step_s` seconds. What is free (lists of models, counts of tokens) is left out
-    unless asked for: it uses no tokens and costs nothing.
+    the right step of `step_s` seconds. Calls of free endpoints are left out unless asked for: they
+    use no tokens and cost nothing. `by_tag`: there is a column `tag` more, and an attempt is there
+    once for each of its tags, with null if it has none.
     """
     parts = spans.cut(Span(wanted.since, wanted.until), step_s)
-    relations = [*rolled("rollups", COLUMNS, parts), *map(_ledger, parts.edges)]
     conditions = [*selection.equal(wanted, "m")]
+    if wanted.tag is not None:
+        conditions.append(SQL("m.tag = {}").format(Literal(wanted.tag)))
+    if by_tag or wanted.tag is not None:
+        relations = [*_rolled_by_tag(parts), *(_ledger(edge, by_tag=True) for edge in parts.edges)]
+    else:
+        relations = [*rolled("rollups", COLUMNS, parts), *map(_ledger, parts.edges)]
     if wanted.unpriced:
         conditions.append(SQL("m.cost_reason IS NOT NULL").format())
     if not free:
-        conditions.append(SQL("m.endpoint <> ALL({})").format(Literal(sorted(FREE_ENDPOINTS))))
+        conditions.append(selection.charging("m"))
     return SQL("(SELECT * FROM ({}) AS m WHERE {}) AS measured").format(
         SQL(" UNION ALL ").join(relations), selection.every(*conditions)
     )
@@ -71,18 +78,27 @@ def rolled(table: str, columns: Sequence[str], parts: spans.Cut) -> list[Compose
     ]
 
 
+def _rolled_by_tag(parts: spans.Cut) -> Iterator[Composed]:
+    names = SQL(", ").join(map(Identifier, COLUMNS))
+    yield from rolled("tag_rollups", (*COLUMNS, "tag"), parts)
+    for relation in rolled("rollups", (*COLUMNS, "tagged"), parts):
+        yield SQL("SELECT {}, NULL FROM ({}) AS r WHERE NOT tagged").format(names, relation)
+
+
 def _bounds(span: Span) -> list[Composed]:
     bounds = (("at >= {}", span.since), ("at < {}", span.until))
     return [SQL(text).format(Literal(at)) for text, at in bounds if at is not None]
 
 
-def _ledger(edge: Span) -> Composed:
+def _ledger(edge: Span, *, by_tag: bool = False) -> Composed:
     """Attempts in the shape of roll-ups."""
     return SQL(
         "SELECT route.time_of(a.request_id) AS at, {dimensions}, a.unbilled_reason AS cost_reason,"
         " a.final::integer::bigint AS requests, 1::bigint AS attempts, {tokens},"
-        " a.billed_pico::numeric AS cost_pico FROM route.attempts a WHERE {span}"
+        " a.billed_pico::numeric AS cost_pico{tag} FROM route.attempts a{tags} WHERE {span}"
     ).format(
+        tag=SQL(", tag" if by_tag else ""),
+        tags=SQL(" LEFT JOIN LATERAL unnest(a.tags) AS tag ON true" if by_tag else ""),
         dimensions=SQL(", ").join(Identifier("a", name) for name in _DIMENSIONS),
         tokens=SQL(", ").join(SQL("{}::numeric").format(Identifier("a", name)) for name in _TOKENS),
         span=selection.every(*selection.spanned(Filter(since=edge.since, until=edge.until), "a")),

@@ -15,11 +15,13 @@ from datetime import UTC, datetime, timedelta
 from psycopg.sql import SQL, Composed, Literal
 
 from dd0c.base import ids
+from dd0c.products.route.models import FREE_ENDPOINTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EQUAL = {
     "model": "requested_model",
     "key_id": "key_id",
+    "team": "team",
     "provider": "provider",
     "end_reason": "end_reason",
 }
@@ -30,9 +32,9 @@ class Filter:
     """Which requests: all conditions hold, None does not restrict. `until` is not included.
 
     `unpriced`: only those without a known cost. `simulated`: only what the simulator answered, or
-    only the rest. `answers_only`: lists leave out calls that only ask for the list of models, as
-    sums always do. `before` and `after` continue a list after its last request, or before its
-    first one (see `RequestPage`); they do not restrict sums.
+    only the rest. `answers_only`: lists leave out calls that use no tokens, as sums always do.
+    `before` and `after` continue a list after its last request, or before its first one (see
+    `RequestPage`); they do not restrict sums.
     """
 
     since: datetime | None = None
@@ -41,6 +43,8 @@ class Filter:
     key_id: uuid.UUID | None = None
     provider: str | None = None
     end_reason: str | None = None
+    team: uuid.UUID | None = None
+    tag: str | None = None
     unpriced: bool = False
     simulated: bool | None = None
     answers_only: bool = False
@@ -50,12 +54,12 @@ class Filter:
     @property
     def narrowed(self) -> int:
         """How many conditions there are besides the span; one that no index serves counts twice."""
-        asked = sum(getattr(self, name) is not None for name in _EQUAL) + self.unpriced
-        return asked + 2 * (self.simulated is not None)
+        named = sum(getattr(self, name) is not None for name in (*_EQUAL, "tag"))
+        return named + self.unpriced + 2 * (self.simulated is not None)
 
 
 def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
-    """The conditions on columns that the ledger and its roll-ups share."""
+    """The conditions on columns that the ledger and its roll-ups share: all but that on tags."""
     for name, column in _EQUAL.items():
         if (value := getattr(wanted, name)) is not None:
             yield SQL("{}.{} = {}").format(SQL(alias), SQL(column), Literal(value))
@@ -65,12 +69,26 @@ def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
         ).format(SQL(alias), SQL("" if wanted.simulated else "NOT"))
 
 
+def charging(alias: str) -> Composed:
+    """That it is no call of a free endpoint."""
+    return SQL("{}.endpoint <> ALL({})").format(SQL(alias), Literal(sorted(FREE_ENDPOINTS)))
+
+
 def spanned(wanted: Filter, alias: str) -> Iterator[Composed]:
     """The span of time as a span of request ids."""
     if wanted.since is not None:
         yield SQL("{}.request_id >= {}").format(SQL(alias), Literal(first_id(wanted.since)))
     if wanted.until is not None:
         yield SQL("{}.request_id < {}").format(SQL(alias), Literal(first_id(wanted.until)))
+
+
+def placed(wanted: Filter, alias: str) -> Iterator[Composed]:
+    """The span of time, and where in it a list goes on."""
+    yield from spanned(wanted, alias)
+    if wanted.before is not None:
+        yield SQL("{}.request_id < {}").format(SQL(alias), Literal(wanted.before))
+    if wanted.after is not None:
+        yield SQL("{}.request_id > {}").format(SQL(alias), Literal(wanted.after))
 
 
 def every(*conditions: Composed) -> Composed:

@@ -1,4 +1,4 @@
-"""Usage with its exact cost, by model, key, provider or day.
+"""Usage with its exact cost, by model, key, provider, team, tag, hour or day.
 
 Costs are as billed (revision 0 of the ratings). What has no cost is counted apart, never as 0;
 what a simulated provider would have charged is in the sums, and said apart.
@@ -19,19 +19,20 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.products.route.store import rollups
 from dd0c.products.route.store.selection import Filter
 
-By = Literal["model", "key", "provider", "day"]
+By = Literal["model", "key", "provider", "team", "tag", "hour", "day"]
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """Sums over the attempts of one model, key, provider or day. None: no attempt reported it.
+    """Sums over the attempts of one group. None: no attempt reported it, and as a group: those that
+    have no team, or no tag.
 
     `requests` counts requests once, where their final attempt is; `unpriced` counts the attempts
     whose cost is unknown and therefore not in `cost_pico`. `simulated_pico` is the part of
     `cost_pico` that a simulated provider made up; None: nothing was simulated.
     """
 
-    group: str | uuid.UUID | date | None
+    group: str | uuid.UUID | datetime | date | None
     name: str | None
     requests: int
     attempts: int
@@ -48,17 +49,23 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Usage by model, key, provider or day; `total` is the sum of the rows, digit by digit."""
+    """Usage by groups; `total` is the sum of the rows, digit by digit. By tag it is not: what has
+    several tags is in the row of each, and once in the total."""
 
     by: By
     rows: tuple[UsageRow, ...]
     total: UsageRow
 
 
-async def usage_by(
-    tx: Transaction, by: By, since: datetime | None, until: datetime | None
-) -> UsageReport:
-    """Usage in a span of time; days in order, the others by falling cost."""
+async def usage_by(tx: Transaction, by: By, wanted: Filter) -> UsageReport:
+    """Usage of what matches; hours and days in order, the others by falling cost."""
+    rows = await _rows(tx, by, wanted)
+    if by != "tag":
+        return UsageReport(by, rows, _total(rows))
+    return UsageReport(by, rows, _total(await _rows(tx, "provider", wanted)))
+
+
+async def _rows(tx: Transaction, by: By, wanted: Filter) -> tuple[UsageRow, ...]:
     group, name, order = _GROUPS[by]
     query = SQL(
         "SELECT {group} AS group, {name} AS name, sum(requests) AS requests,"
@@ -74,16 +81,14 @@ async def usage_by(
         order=order,
         simulated=rollups.SIMULATED_PICO,
         unpriced=rollups.UNPRICED,
-        measured=rollups.measured(
-            Filter(since=since, until=until), 86_400 if by == "day" else None
-        ),
+        measured=rollups.measured(wanted, _STEPS_S.get(by), by_tag=by == "tag"),
     )
     async with tx.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query)
-        rows = tuple([_row(row) for row in await cursor.fetchall()])
-    return UsageReport(by, rows, _total(rows))
+        return tuple([_row(row) for row in await cursor.fetchall()])
 
 
+_STEPS_S = {"hour": 3_600, "day": 86_400}
 _DEAREST = SQL("cost_pico DESC NULLS LAST, 1")
 _GROUPS: Mapping[By, tuple[SQL, SQL, SQL]] = {
     "model": (SQL("requested_model"), SQL("NULL"), _DEAREST),
@@ -93,6 +98,13 @@ _GROUPS: Mapping[By, tuple[SQL, SQL, SQL]] = {
         _DEAREST,
     ),
     "provider": (SQL("provider"), SQL("NULL"), _DEAREST),
+    "team": (
+        SQL("team"),
+        SQL("(SELECT t.name FROM kernel.teams t WHERE t.id = team)"),
+        _DEAREST,
+    ),
+    "tag": (SQL("tag"), SQL("NULL"), _DEAREST),
+    "hour": (SQL("date_trunc('hour', at, 'UTC')"), SQL("NULL"), SQL("1")),
     "day": (SQL("(at AT TIME ZONE 'UTC')::date"), SQL("NULL"), SQL("1")),
 }
 _SUMS = (

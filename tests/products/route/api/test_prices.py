@@ -23,8 +23,12 @@ OWN = {
 RESOLVED = [
     {"above": 0, "input": "0.2", "cache_read": "0.02", "output": "1.6", "reasoning": "1.6"},
     {
-        **{"above": 100_000, "input": "0.4", "cache_read": "0.02", "output": "1.6"},
-        **{"reasoning": "1.6", "server_tools_per_1000": "8"},
+        "above": 100_000,
+        "input": "0.4",
+        "cache_read": "0.02",
+        "output": "1.6",
+        "reasoning": "1.6",
+        "server_tools_per_1000": "8",
     },
 ]
 PATH = "/api/v1/route/prices/overrides"

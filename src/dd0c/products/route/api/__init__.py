@@ -12,11 +12,12 @@ from dd0c.products.route.api import (
     prices,
     providers,
     requests,
+    rerate,
     terms,
     tokens,
     usage,
 )
 
 router = APIRouter()
-for part in (requests, usage, providers, overrides, prices, tokens, budgets, limits, terms):
+for part in (requests, usage, providers, overrides, prices, rerate, tokens, budgets, limits, terms):
     router.include_router(part.router)

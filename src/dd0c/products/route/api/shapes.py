@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from dd0c.base import ids
 from dd0c.products.route.models import PriceRow, dollars_text
 from dd0c.products.route.store import reading
+from dd0c.products.route.store.ratings import Rating
 
 COST = "US dollars as decimal text; null: unknown, never 0."
 
@@ -42,6 +43,16 @@ class PriceShown(BaseModel):
     rates: dict[str, Any] = Field(description="Dollars per million tokens as decimal text.")
     source: str
     as_of: date | None = Field(description="How fresh the source says it is.")
+
+
+class RatingShown(BaseModel):
+    """What an attempt cost under a price; revision 0 is what was billed at first."""
+
+    revision: int
+    cost_usd: str | None = Field(description=COST)
+    price_id: str | None
+    reason: str | None = Field(description="Why the cost is unknown, or why it was rated again.")
+    rated_at: datetime
 
 
 class AttemptShown(BaseModel):
@@ -79,6 +90,10 @@ class AttemptShown(BaseModel):
     bytes_out: int | None
     trace_id: str = Field(description="W3C trace id, 32 hexadecimal digits.")
     tags: list[str]
+    ratings: list[RatingShown] = Field(
+        description="Every rating from the first on, where it was rated again; else empty. The "
+        "cost above is the last one's."
+    )
 
 
 class RequestShown(BaseModel):
@@ -118,7 +133,7 @@ _SAME = tuple(
     field.name
     for field in dataclasses.fields(reading.Attempt)
     if field.name in AttemptShown.model_fields
-    and field.name not in ("usage", "price", "trace_id", "tags")
+    and field.name not in ("usage", "price", "trace_id", "tags", "ratings")
 )
 
 
@@ -130,8 +145,19 @@ def _attempt(found: reading.Attempt) -> AttemptShown:
         price=None if found.price is None else _price(found.price),
         trace_id=found.trace_id.hex(),
         tags=list(found.tags),
+        ratings=[_rating(rating) for rating in found.ratings],
     )
 
 
 def _price(found: PriceRow) -> PriceShown:
     return PriceShown(**dataclasses.asdict(found))
+
+
+def _rating(found: Rating) -> RatingShown:
+    return RatingShown(
+        revision=found.revision,
+        cost_usd=dollars_text(found.cost_pico),
+        price_id=found.price_id,
+        reason=found.reason,
+        rated_at=found.rated_at,
+    )

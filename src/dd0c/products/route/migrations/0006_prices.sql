@@ -56,3 +56,49 @@ CREATE POLICY listed ON route.prices FOR INSERT TO dd0c_app WITH CHECK (org IS N
 CREATE POLICY ship ON route.prices FOR INSERT TO dd0c_shipper WITH CHECK (org IS NULL);
 
 GRANT INSERT ON route.prices TO dd0c_app;
+
+-- Rates attempts of the transaction's tenant anew: each gets a rating more, which is the one that is
+-- billed from then on, and the sums follow by the triggers of 0004. An attempt that was settled or
+-- rated since it was read (`seen`, its revision then) is left alone, and one that costs the same.
+-- Says how many were rated. `ids` ascend.
+CREATE FUNCTION route.rerate(
+    ids uuid[], attempts smallint[], seen smallint[], prices text[], costs bigint[],
+    delivered bigint[], upstream bigint[], why text, now timestamptz
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    tenant CONSTANT uuid := nullif(current_setting('dd0c.org', true), '')::uuid;
+    rated bigint;
+BEGIN
+    -- One at a time: two would take the same rows in any order.
+    PERFORM pg_advisory_xact_lock(hashtextextended('route.rerate' || tenant, 0));
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(ids, attempts, seen, prices, costs, delivered, upstream)
+            AS w (request_id, attempt, revision, price_id, cost, of_delivered, of_upstream)
+    ), changed AS (
+        UPDATE route.attempts a
+        SET billed_pico = w.cost, unbilled_reason = NULL, billed_revision = w.revision + 1
+        FROM wanted w
+        WHERE a.request_id = w.request_id AND a.attempt = w.attempt
+            AND a.request_id BETWEEN ids[1] AND ids[cardinality(ids)] AND a.org = tenant
+            AND a.billed_revision = w.revision AND a.billed_pico IS DISTINCT FROM w.cost
+        RETURNING w.*, a.billed_revision, a.org
+    )
+    INSERT INTO route.ratings
+        (request_id, attempt, revision, org, price_id, cost_pico, cost_delivered_pico,
+        cost_upstream_pico, reason, rated_at)
+    SELECT request_id, attempt, billed_revision, org, price_id, cost, of_delivered, of_upstream,
+        why, now
+    FROM changed;
+    GET DIAGNOSTICS rated = ROW_COUNT;
+    RETURN rated;
+END
+$$;
+
+REVOKE ALL ON FUNCTION route.rerate(
+    uuid[], smallint[], smallint[], text[], bigint[], bigint[], bigint[], text, timestamptz
+) FROM public;
+GRANT EXECUTE ON FUNCTION route.rerate(
+    uuid[], smallint[], smallint[], text[], bigint[], bigint[], bigint[], text, timestamptz
+) TO dd0c_app;

@@ -152,6 +152,12 @@ ACCESS = Access(
             "gives an attempt of the transaction's tenant the cost that was unknown, nothing else",
         ),
         Definer(
+            "route.rerate(uuid[], smallint[], smallint[], text[], bigint[], bigint[], bigint[],"
+            " text, timestamp with time zone)",
+            frozenset({APP}),
+            "gives attempts of the transaction's tenant another rating, nothing else",
+        ),
+        Definer(
             "route.merge_rollups(timestamp with time zone, integer, integer)",
             frozenset({JOBS}),
             "sums of all tenants are merged alike; the job worker reads none of them",

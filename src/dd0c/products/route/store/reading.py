@@ -1,7 +1,7 @@
 """What the ledger tells: requests with all their attempts, and what each cost.
 
 Every function runs in a tenant's transaction; row-level security leaves only that tenant's rows.
-Costs are as billed (revision 0 of the ratings); an unknown one is None, never 0. Sums are in
+Costs are those of the newest rating; an unknown one is None, never 0. Sums are in
 `overview` and `usage`.
 """
 
@@ -19,14 +19,19 @@ from psycopg.sql import SQL, Composed, Literal
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput, NotFound
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.models import FREE_ENDPOINTS, PriceRow, Usage
-from dd0c.products.route.store import rollups, selection
+from dd0c.products.route.models import PriceRow, Usage
+from dd0c.products.route.store import ratings, rollups, selection
+from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.selection import Filter
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call to one provider (or, as number 0, an answer by dd0c itself) and what it cost."""
+    """One call to one provider (or, as number 0, an answer by dd0c itself) and what it cost.
+
+    The cost is the newest rating's. `ratings` has all of them from the first that was billed on; it
+    is empty where there is no other.
+    """
 
     attempt: int
     final: bool
@@ -64,6 +69,7 @@ class Attempt:
     price_id: str | None
     price: PriceRow | None
     tags: tuple[str, ...]
+    ratings: tuple[Rating, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +213,22 @@ async def _find(
     tx: Transaction, wanted: Filter, limit: int, *conditions: Composed
 ) -> list[uuid.UUID]:
     """Ids of the final attempts that match, from the newest, or with `after` from the oldest."""
-    every = [SQL("a.final").format(), *conditions]
-    every += [*selection.spanned(wanted, "a"), *selection.equal(wanted, "a")]
-    if wanted.before is not None:
-        every.append(SQL("a.request_id < {}").format(Literal(wanted.before)))
-    if wanted.after is not None:
-        every.append(SQL("a.request_id > {}").format(Literal(wanted.after)))
+    every = [SQL("a.final").format(), *conditions, *selection.equal(wanted, "a")]
+    for each in ("a",) if wanted.tag is None else ("a", "t"):
+        every += selection.placed(wanted, each)
+    if wanted.tag is not None:
+        every.append(SQL("t.tag = {}").format(Literal(wanted.tag)))
     if wanted.unpriced:
         every.append(SQL("a.billed_pico IS NULL").format())
     if wanted.answers_only:
-        every.append(SQL("a.endpoint <> ALL({})").format(Literal(sorted(FREE_ENDPOINTS))))
+        every.append(selection.charging("a"))
     query = SQL(
-        "SELECT a.request_id FROM route.attempts a WHERE {} ORDER BY a.request_id {} LIMIT {}"
+        "SELECT a.request_id FROM route.attempts a{} WHERE {} ORDER BY a.request_id {} LIMIT {}"
     ).format(
-        selection.every(*every), SQL("DESC" if wanted.after is None else "ASC"), Literal(limit)
+        SQL("" if wanted.tag is None else " JOIN route.attempt_tags t USING (request_id, attempt)"),
+        selection.every(*every),
+        SQL("DESC" if wanted.after is None else "ASC"),
+        Literal(limit),
     )
     return [row[0] for row in await (await tx.execute(query)).fetchall()]
 
@@ -239,15 +247,18 @@ async def _load(tx: Transaction, request_ids: Sequence[uuid.UUID]) -> list[Reque
     async with tx.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_ATTEMPTS, wanted)
         rows = await cursor.fetchall()
+    again = [row["request_id"] for row in rows if row["billed_revision"]]
+    history = await ratings.list_all(tx, again) if again else {}
     by_request: dict[uuid.UUID, list[dict[str, Any]]] = {}
     for row in rows:
         by_request.setdefault(row["request_id"], []).append(row)
-    return [_request(attempts) for attempts in by_request.values()]
+    return [_request(attempts, history) for attempts in by_request.values()]
 
 
 _ATTEMPTS = """
-SELECT a.*, r.cost_pico, r.reason AS cost_reason, r.price_id, k.name AS key_name,
-       p.provider AS rates_provider, p.model AS rates_model, p.rates, p.source, p.as_of
+SELECT a.*, r.cost_pico, CASE WHEN r.cost_pico IS NULL THEN r.reason END AS cost_reason,
+       r.price_id, k.name AS key_name, p.provider AS rates_provider, p.model AS rates_model,
+       p.rates, p.source, p.as_of
 FROM route.attempts a
 LEFT JOIN route.ratings r
     ON r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = a.billed_revision
@@ -260,19 +271,19 @@ ORDER BY a.request_id DESC, a.attempt
 _PLAIN = [
     name
     for name in Attempt.__dataclass_fields__
-    if name not in ("usage", "price", "tags", "trace_id")
+    if name not in ("usage", "price", "tags", "trace_id", "ratings")
 ]
 
 
-def _request(rows: Sequence[Mapping[str, Any]]) -> Request:
+def _request(rows: Sequence[Mapping[str, Any]], history: ratings.History) -> Request:
     first = rows[0]
     return Request(
         **{name: first[name] for name in Request.__dataclass_fields__ if name != "attempts"},
-        attempts=tuple(map(_attempt, rows)),
+        attempts=tuple(_attempt(row, history) for row in rows),
     )
 
 
-def _attempt(row: Mapping[str, Any]) -> Attempt:
+def _attempt(row: Mapping[str, Any], history: ratings.History) -> Attempt:
     price = None
     if row["rates"] is not None:
         provider, model = row["rates_provider"], row["rates_model"]
@@ -296,4 +307,5 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
         ),
         price=price,
         tags=tuple(row["tags"]),
+        ratings=history.get((row["request_id"], row["attempt"]), ()),
     )

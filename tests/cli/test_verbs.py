@@ -41,6 +41,7 @@ ARGUMENTS = {
     "team remove": ["renamed"],
     "requests show": ["REQUEST"],
     "profile add": ["p", "--url", "http://127.0.0.1:1"],
+    "route tokens count": ["--model", "gpt-5-mini"],
     "profile use": ["p"],
     "profile remove": ["p"],
 }

@@ -79,6 +79,7 @@ CHAT = [
         "after the finish, beside a choice that has nothing",
         (TEXT, FINISH, _chunk("{}", "null", _usage(10, 5)), DONE),
         Usage(input=10, output=5),
+        final=False,
     ),
     Case(
         "running in each chunk",
@@ -123,7 +124,7 @@ CHAT = [
     Case("absent", (ROLE, TEXT, FINISH, DONE), NO_USAGE, final=False),
     Case(
         "groq's, beside the finish",
-        (TEXT, _chunk("{}", '"stop"', ',"x_groq":{"id":"r"%s}' % _usage(18, 5)), DONE),
+        (TEXT, _chunk("{}", '"stop"', f',"x_groq":{{"id":"r"{_usage(18, 5)}}}'), DONE),
         Usage(input=18, output=5),
     ),
     Case(
@@ -131,7 +132,7 @@ CHAT = [
         (
             _chunk("{}", "null", ',"x_groq":{"id":"r"}'),
             TEXT,
-            _chunk("{}", '"stop"', ',"x_groq":{"id":"r"%s}' % _usage(18, 5)),
+            _chunk("{}", '"stop"', f',"x_groq":{{"id":"r"{_usage(18, 5)}}}'),
             ALONE % _usage(18, 5),
             DONE,
         ),
@@ -139,7 +140,7 @@ CHAT = [
     ),
     Case(
         "with an error at the end",
-        (TEXT, '{"error":{"message":"overloaded"}%s}' % _usage(10, 5)),
+        (TEXT, f'{{"error":{{"message":"overloaded"}}{_usage(10, 5)}}}'),
         Usage(input=10, output=5),
         failed=True,
     ),
@@ -151,7 +152,7 @@ CHAT = [
     ),
     Case(
         "without anything else",
-        (TEXT, FINISH, "{%s}" % _usage(10, 5)[1:], DONE),
+        (TEXT, FINISH, f"{{{_usage(10, 5)[1:]}}}", DONE),
         Usage(input=10, output=5),
     ),
 ]
@@ -198,7 +199,7 @@ RESPONSES = [
     ),
     Case(
         "no model anywhere",
-        ('{"type":"response.completed","response":{"usage":%s}}' % _TOLD,),
+        (f'{{"type":"response.completed","response":{{"usage":{_TOLD}}}}}',),
         _KNOWN,
     ),
 ]

@@ -4,49 +4,92 @@
 chunk what may go to the caller now, what must wait for the close record (the terminal event and
 what follows it), and leaves out a usage chunk that exists only because we asked for it. Every other
 byte passes as it came. Most chunks hold nothing of interest and are not even split.
+
+A count that was told before the answer was complete is not the count of it. Anthropic's first one
+is provisional until another comes; in OpenAI's chunks a count holds as long as nothing more was
+produced after it. Of a count that does not hold the input is kept, the output is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
-from dd0c.products.route.hotpath import sse, usage
-from dd0c.products.route.hotpath.usage import Said
-from dd0c.products.route.models import NO_USAGE, Dialect, Usage
+from dd0c.products.route.hotpath import formats, said, sse, usage
+from dd0c.products.route.models import NO_USAGE, Dialect, Endpoint, Usage
 
 TAIL_BYTES = 16 * 1024  # usage stands in the last bytes of every answer that we know
+HEAD_BYTES = 256  # an event says in its first bytes what it is
 
-_OPENAI_MARKS = (b'"usage"', b"[DONE]", b'"error"')
-_ANTHROPIC_MARKS = (b"message_", b'"error"', b"event: error")
+_ENDS = {  # of a response: whether it has failed
+    b"response.completed": False,
+    b"response.incomplete": False,
+    b"response.failed": True,
+    b"error": True,
+}
+_MARKS = {
+    Endpoint.MESSAGES: (b"message_", b'"error"', b"event: error"),
+    Endpoint.RESPONSES: (
+        *(b"response.completed", b"response.incomplete", b"response.failed"),
+        *(b'"error"', b"event: error", b"[DONE]"),
+    ),
+}
+_CHUNK_MARKS = (b'"usage"', b"[DONE]", b'"error"')
 
 
 class Reading(msgspec.Struct):
-    """What an answer said about itself. `final`: the last word on usage was heard."""
+    """What an answer said about itself. `final`: the last word on usage was heard.
+
+    `provider` is its name in the price list. `wrong`: the field for which usage is not believed.
+    """
 
     dialect: Dialect
     endpoint: str
+    provider: str = ""
     model: str | None = None
     service_tier: str | None = None
     usage_raw: bytes | None = None
     final: bool = False
+    overtaken: bool = False
+    wrong: str | None = None
 
     def whole(self, body: bytes) -> None:
         """Read an answer that is complete."""
-        self._take(usage.find_said(body), final=True)
-
-    def tail(self, tail: bytes) -> None:
-        """Read the last bytes of an answer that was too large to hold."""
-        self._take(usage.find_in_tail(tail), final=True)
-
-    def event(self, found: Said) -> None:
-        """Read one event of a stream."""
         if self.dialect is Dialect.ANTHROPIC:
-            self._take(found.message or found, final=found.type == "message_delta")
-        else:
-            told = usage.present(found.usage) is not None
-            self._take(found, final=told and usage.is_last_chunk(found.choices))
+            message = said.find_anthropic(body)
+            if message is not None:
+                self.name(message.model)
+                self.tell(said.present(message.usage), final=True)
+            return
+        self._take(said.find_openai(body))
+
+    def tail(self, tail: bytes, opening: bytes = b"{") -> None:
+        """Read the last bytes of an answer that was too large to hold."""
+        self._take(said.find_in_tail(tail, opening))
+
+    def name(self, model: Any, service_tier: Any = None) -> None:
+        """What the answer calls its model and tier, where it does."""
+        if model and isinstance(model, str):
+            self.model = model
+        if service_tier and isinstance(service_tier, str):
+            self.service_tier = service_tier
+
+    def tell(self, raw: bytes | None, *, final: bool) -> None:
+        """A usage object has come; a later one replaces it, or with Anthropic completes it."""
+        if raw is None:
+            return
+        if self.dialect is Dialect.ANTHROPIC and self.usage_raw is not None:
+            raw = usage.overlay(self.usage_raw, raw)
+        self.usage_raw = raw
+        self.final = final
+        self.overtaken = False
+
+    def overtake(self) -> None:
+        """More was produced after the usage was told."""
+        self.final = False
+        self.overtaken = True
 
     def mask(self, scrub: Callable[[bytes], bytes]) -> None:
         """Take out what the provider may have repeated of its secret: all of this is kept."""
@@ -59,31 +102,26 @@ class Reading(msgspec.Struct):
         self.usage_raw = scrub(raw) or None
 
     def usage(self) -> Usage:
-        """The tokens used, as far as the answer said it."""
+        """The tokens used, as far as the answer said it; notes the tier that is said beside them,
+        and what is wrong with them."""
         if self.usage_raw is None:
             return NO_USAGE
+        provisional = self.overtaken
         if self.dialect is Dialect.ANTHROPIC:
-            return usage.of_anthropic(self.usage_raw)[0]
-        return usage.of_openai(self.usage_raw, self.endpoint)
+            form, provisional = formats.ANTHROPIC, not self.final
+        elif self.endpoint == Endpoint.EMBEDDINGS:
+            form = formats.EMBEDDINGS
+        else:
+            form = formats.OPENAI
+        counted = usage.read(self.usage_raw, form, self.provider)
+        self.wrong = counted.wrong
+        self.service_tier = counted.tier or self.service_tier
+        return usage.without_output(counted.usage) if provisional else counted.usage
 
-    def _take(self, found: Said | None, *, final: bool) -> None:
-        if found is None:
-            return
-        if found.model:
-            self.model = found.model
-        if found.service_tier:
-            self.service_tier = found.service_tier
-        raw = usage.present(found.usage)
-        if raw is None:
-            return
-        if self.dialect is Dialect.ANTHROPIC:
-            try:
-                raw = usage.merge_anthropic(self.usage_raw, raw, final=final)
-            except msgspec.DecodeError:
-                return
-            self.service_tier = usage.of_anthropic(raw)[1] or self.service_tier
-        self.usage_raw = raw
-        self.final = final
+    def _take(self, found: said.OpenAI | None) -> None:
+        if found is not None:
+            self.name(found.model, found.service_tier)
+            self.tell(said.find_usage(found), final=True)
 
 
 class Passage(msgspec.Struct, frozen=True, gc=False):
@@ -95,18 +133,31 @@ class Passage(msgspec.Struct, frozen=True, gc=False):
     failed: bool = False
 
 
+class _Large(NamedTuple):
+    """An event too large to hold, as far as it came: its end, and whether it ends the stream, and
+    how."""
+
+    tail: bytes
+    failed: bool | None
+
+
 class Stream:
     """Feeds on a stream's chunks and tells what passes."""
 
-    __slots__ = ("_events", "_judge", "_marks", "_reading", "_strip_usage")
+    __slots__ = ("_alert", "_events", "_judge", "_large", "_marks", "_reading", "_strip_usage")
 
     def __init__(self, dialect: Dialect, reading: Reading, *, strip_usage: bool):
         self._reading = reading
         self._strip_usage = strip_usage
         self._events = sse.Events()
-        anthropic = dialect is Dialect.ANTHROPIC
-        self._marks = _ANTHROPIC_MARKS if anthropic else _OPENAI_MARKS
-        self._judge = self._anthropic if anthropic else self._openai
+        self._large: _Large | None = None
+        self._alert = True  # every event is looked at
+        if dialect is Dialect.ANTHROPIC:
+            self._judge, self._marks = self._message, _MARKS[Endpoint.MESSAGES]
+        elif reading.endpoint == Endpoint.RESPONSES:
+            self._judge, self._marks = self._response, _MARKS[Endpoint.RESPONSES]
+        else:
+            self._judge, self._marks = self._chunk, _CHUNK_MARKS
 
     @property
     def in_event(self) -> bool:
@@ -116,7 +167,9 @@ class Stream:
     def feed(self, chunk: bytes) -> Passage:
         """What passes now that this chunk came."""
         run = self._events.feed(chunk)
-        if self._reading.model is not None and not any(mark in run for mark in self._marks):
+        if self._events.overlong or self._large is not None:
+            return self._pass_large(run)
+        if not self._alert and not any(mark in run for mark in self._marks):
             return Passage(run)
         return self._examine(run)
 
@@ -129,37 +182,92 @@ class Stream:
         passed: list[bytes] = []
         events = sse.split(run) or [run]
         for index, raw in enumerate(events):
-            event = sse.read(raw)
-            verdict = self._judge(event)
+            verdict = self._judge(sse.read(raw))
             if verdict in ("terminal", "failed"):
                 held = b"".join(events[index:])
                 return Passage(b"".join(passed), held, True, verdict == "failed")
             if verdict == "pass":
                 passed.append(raw)
+        # A count is the last word until more is produced, which any event may tell.
+        chunks = self._marks is _CHUNK_MARKS
+        self._alert = self._reading.model is None or (
+            chunks and self._reading.usage_raw is not None
+        )
         return Passage(b"".join(passed))
 
-    def _openai(self, event: sse.Event) -> str:
+    def _pass_large(self, run: bytes) -> Passage:
+        """An event too large to hold passes in pieces; the last one waits if it ends the stream."""
+        large = self._large or _Large(b"", self._ends_with(run[:HEAD_BYTES]))
+        first, *_ = [run] if self._events.overlong else sse.split(run)
+        self._large = large = large._replace(tail=(large.tail + first)[-TAIL_BYTES:])
+        if self._events.overlong:
+            return Passage(run)
+        self._large = None
+        if large.failed is None:
+            return self._examine(run)
+        self._reading.tail(large.tail, b'{"response":{')
+        return Passage(b"", run, True, large.failed)
+
+    def _ends_with(self, head: bytes) -> bool | None:
+        """Whether a response has failed with the event that begins so; None: it goes on."""
+        if self._judge != self._response:
+            return None
+        return next((failed for mark, failed in _ENDS.items() if b'"%b"' % mark in head), None)
+
+    def _chunk(self, event: sse.Event) -> str:
+        """A chunk of a chat or of a completion."""
         if event.data.strip() == b"[DONE]":
             return "terminal"
-        found = usage.find_said(event.data)
+        found = said.find_openai(event.data)
         if found is None:
             return "pass"
-        self._reading.event(found)
-        if usage.present(found.error) is not None:
+        reading = self._reading
+        reading.name(found.model, found.service_tier)
+        raw = said.find_usage(found)
+        if raw is not None or reading.usage_raw is not None:
+            produced, ended = said.look_at(found.choices)
+            if raw is not None:
+                reading.tell(raw, final=ended)
+            elif produced:
+                reading.overtake()
+        if said.present(found.error) is not None:
             return "failed"
-        if self._strip_usage and usage.present(found.usage) and usage.is_empty(found.choices):
+        if self._strip_usage and said.present(found.usage) and said.is_empty(found.choices):
             return "drop"
         return "pass"
 
-    def _anthropic(self, event: sse.Event) -> str:
+    def _response(self, event: sse.Event) -> str:
+        """An event of a response."""
+        if event.data.strip() == b"[DONE]":
+            return "terminal"
+        found = said.find_openai(event.data)
+        if found is None:
+            return "pass"
+        kind = found.type.encode() if isinstance(found.type, str) else event.name
+        inner = said.find_openai(found.response) if said.present(found.response) else None
+        if inner is not None:
+            self._reading.name(inner.model, inner.service_tier)
+        failed = True if said.present(found.error) else _ENDS.get(kind)
+        if failed is None:
+            return "pass"
+        if inner is not None:
+            self._reading.tell(said.find_usage(inner), final=True)
+        return "failed" if failed else "terminal"
+
+    def _message(self, event: sse.Event) -> str:
+        """An event of a message."""
         if event.name == b"message_stop":
             return "terminal"
-        found = usage.find_said(event.data)
+        found = said.find_anthropic(event.data)
         if found is None:
             return "pass"
         if event.name == b"error" or found.type == "error":
             return "failed"
         if found.type == "message_stop":
             return "terminal"
-        self._reading.event(found)
+        inner = said.find_anthropic(found.message) if said.present(found.message) else None
+        if inner is not None:
+            self._reading.name(inner.model)
+        raw = said.present((inner or found).usage)
+        self._reading.tell(raw, final=found.type == "message_delta")
         return "pass"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-EVENT_BYTES_MAX = 256 * 1024
+EVENT_BYTES_MAX = 1024 * 1024
 
 _BORDER = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")

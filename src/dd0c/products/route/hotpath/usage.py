@@ -1,189 +1,204 @@
 """What an answer says about the tokens it used, put into disjoint buckets. No I/O.
 
-The providers count differently: OpenAI's `prompt_tokens` contains the cached ones and
-`completion_tokens` contains reasoning and audio; Anthropic's `input_tokens` contains neither cache
-reads nor writes, and `output_tokens` contains thinking, which is not told apart. Here everything is
-made disjoint; what a provider does not say stays None. Numbers that contradict each other (more
-cached than sent, negative, beyond any model) are not repaired: the usage is then unknown, and the
-provider's own text is kept beside the row.
+One function reads every provider's way of saying it, after a table (`formats`). What a provider
+does not say stays None. Numbers that cannot be true (negative, fractional, beyond any model, more
+cached than sent, a total that they do not add up to) are not repaired, and not half believed:
+nothing is known then but which field is wrong, and the provider's own text is kept beside the row.
+
+The same numbers may be read in two ways: cached tokens inside or beside the input, reasoning inside
+or beside the output. A total decides it: the provider's usual way holds if it adds up, else the
+only other one that does. Without a total the usual way holds.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
 import msgspec
 
-from dd0c.products.route.models import NO_USAGE, Endpoint, Usage
+from dd0c.products.route.hotpath.formats import Format, Habit
+from dd0c.products.route.models import NO_USAGE, Usage
 
-TOKENS_MAX = 10**12  # more is no count of tokens
+TOKENS_MAX = 10**9  # more is no count of tokens: contexts end at some millions
+ORDINARY = frozenset(("default", "global", "not_available", "standard"))
 
-
-class _PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, gc=False):
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
+_NUMBERS = (*Usage.__struct_fields__, "total", "written", "fresh", "fed")
+_WRITTEN = "cache_creation_input_tokens"
+_NOWHERE = ""  # the place of what has no bucket
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
-class _OpenAIUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
+class Counted(NamedTuple):
+    """Tokens by bucket; `wrong` is the field for which nothing can be believed. `tier`: what the
+    usage says of itself that a price may depend on."""
+
+    usage: Usage
+    wrong: str | None = None
+    tier: str | None = None
 
 
-class _CacheCreation(msgspec.Struct, gc=False):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
+class _Wrong(Exception):
+    """A field that cannot be believed."""
 
 
-class _ServerTools(msgspec.Struct, gc=False):
-    web_search_requests: int | None = None
+class _Each(NamedTuple):
+    """Members of a list: the key that tells their kinds apart, where each kind's number goes."""
+
+    by: str
+    number: str
+    kinds: dict[str, Any]
 
 
-class _AnthropicUsage(msgspec.Struct, gc=False):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-    output_tokens: int | None = None
-    server_tool_use: _ServerTools | None = None
-    service_tier: str | None = None
+_Way = tuple[bool, bool]  # cached tokens lie inside the input, reasoning inside the output
+_Tree = dict[str, Any]  # by key: the place of a number (or _NOWHERE), an _Each, a _Tree
 
 
-class Said(msgspec.Struct, gc=False):
-    """What an answer, or one event of it, says that matters to the ledger."""
-
-    model: str | None = None
-    usage: msgspec.Raw = msgspec.Raw()
-    service_tier: str | None = None
-    choices: msgspec.Raw = msgspec.Raw()
-    message: Said | None = None
-    error: msgspec.Raw = msgspec.Raw()
-    type: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    finish_reason: str | None = None
-
-
-_choices = msgspec.json.Decoder(list[_Choice])
-_said = msgspec.json.Decoder(Said)
-_openai = msgspec.json.Decoder(_OpenAIUsage)
-_anthropic = msgspec.json.Decoder(_AnthropicUsage)
-_anthropic_encoder = msgspec.json.Encoder()
-
-
-def find_said(data: bytes) -> Said | None:
-    """The answer or event in `data`; None when it is not one that we understand."""
+def read(raw: bytes, form: Format, provider: str = "") -> Counted:
+    """The buckets of a usage object in a provider's form."""
+    numbers: list[int | None] = [None] * len(_NUMBERS)
     try:
-        return _said.decode(data)
+        given = _object.decode(raw)
+        _gather(given, _tree(form), numbers)
+        usage = _disjoint(numbers, form, form.habits.get(provider, form.habit))
+    except _Wrong as wrong:
+        return Counted(NO_USAGE, str(wrong))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return Counted(NO_USAGE, "usage")
+    return Counted(usage, None, _tier(given, form.tiers) if form.tiers else None)
 
 
-def find_in_tail(tail: bytes) -> Said | None:
-    """Usage and what follows it, from the last bytes of an answer too large to hold.
+def overlay(first: bytes, then: bytes) -> bytes:
+    """An Anthropic usage object with the keys of a later one that are not null.
 
-    From a place where a key of the top-level object begins, the rest of the document with one `{`
-    in front is an object again; from any deeper place one bracket too many is left. Inside a string
-    a quote is always escaped, so what stands before a key there is never `{` or `,`.
+    The later one counts all that was written to the cache and not for how long. Where nothing had
+    been written for an hour, what came after was not either: longer lives stand first in a prompt.
     """
-    at = tail.rfind(b'"usage"')
-    while at > 0:
-        if tail[:at].rstrip()[-1:] in (b"{", b",") and (found := find_said(b"{" + tail[at:])):
-            return found
-        at = tail.rfind(b'"usage"', 0, at)
-    return None
-
-
-def present(raw: msgspec.Raw) -> bytes | None:
-    """The bytes of a value, None when it is absent or null."""
-    text = bytes(raw)
-    return None if text in (b"", b"null") else text
-
-
-def is_empty(choices: msgspec.Raw) -> bool:
-    """Whether a chunk has `choices` and there is none in it: then it only carries usage."""
-    text = bytes(choices)
-    return text.startswith(b"[") and text[1:-1].strip() == b""
-
-
-def is_last_chunk(choices: msgspec.Raw) -> bool:
-    """Whether usage beside these choices is the last word: some providers tell it in each chunk."""
-    if present(choices) is None:
-        return True
     try:
-        return all(choice.finish_reason for choice in _choices.decode(choices))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        before, later = _object.decode(first), _object.decode(then)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return then
+    merged = before | {key: value for key, value in later.items() if value is not None}
+    lives = merged.get("cache_creation")
+    grown = merged.get(_WRITTEN) != before.get(_WRITTEN) and later.get("cache_creation") is None
+    if grown and isinstance(lives, dict) and lives.get("ephemeral_1h_input_tokens") == 0:
+        del merged["cache_creation"]
+    return msgspec.json.encode(merged)
 
 
-def of_openai(raw: bytes, endpoint: str) -> Usage:
-    """Buckets of an OpenAI usage object; NO_USAGE when it cannot be believed."""
-    try:
-        given = _openai.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return NO_USAGE
-    cached = written = audio_in = reasoning = audio_out = None
-    if given.prompt_tokens_details is not None:
-        prompt = given.prompt_tokens_details
-        cached, audio_in = prompt.cached_tokens, prompt.audio_tokens
-        written = prompt.cache_creation_input_tokens
-    if given.completion_tokens_details is not None:
-        completion = given.completion_tokens_details
-        reasoning, audio_out = completion.reasoning_tokens, completion.audio_tokens
-    sent, produced = given.prompt_tokens, given.completion_tokens
+def without_output(usage: Usage) -> Usage:
+    """What is left of a count that was made before the answer was complete."""
+    return msgspec.structs.replace(usage, output=None, reasoning=None, audio_output=None)
+
+
+@cache
+def _tree(form: Format) -> _Tree:
+    """The paths of a format as a tree, to walk beside the object."""
+    tree: _Tree = {}
+    for name, paths in form.paths.items():
+        place = _NUMBERS.index(name) if name in _NUMBERS else _NOWHERE
+        for path in paths:
+            *outer, last = path.split(".")
+            if "=" in path:
+                by, _, kind = outer[1].partition("=")
+                tree.setdefault(outer[0], _Each(by, last, {})).kinds[kind] = place
+            elif outer:
+                tree.setdefault(outer[0], {})[last] = place
+            else:
+                tree[last] = place
+    return tree
+
+
+def _gather(given: dict[str, Any], tree: _Tree, numbers: list[int | None]) -> None:
+    """Put what is given of the tree in its places."""
+    for key, value in given.items():
+        if value is None or (place := tree.get(key)) is None:
+            continue
+        if type(place) is int:
+            plain = type(value) is int and 0 <= value <= TOKENS_MAX
+            number = value if plain else _whole(key, value)
+            if numbers[place] is None:
+                numbers[place] = number
+            elif numbers[place] != number:
+                raise _Wrong(key)  # told twice, differently
+        elif type(place) is dict and type(value) is dict:
+            _gather(value, place, numbers)
+        elif type(place) is _Each and type(value) is list:
+            for member in value:
+                kind = member.get(place.by) if type(member) is dict else None
+                if type(kind) is str and kind in place.kinds:
+                    _gather({key: member.get(place.number)}, {key: place.kinds[kind]}, numbers)
+        elif value:
+            raise _Wrong(key)  # has no bucket, or is no number, object or list where one belongs
+
+
+def _whole(key: str, value: Any) -> int:
+    """A number that is no plain one, if it is a count all the same: 1e3."""
+    if type(value) is float and value.is_integer() and 0 <= value <= TOKENS_MAX:
+        return int(value)
+    raise _Wrong(key)
+
+
+def _disjoint(numbers: list[int | None], form: Format, habit: Habit) -> Usage:
+    """The numbers with nothing counted in two of them."""
+    sent, read, short, long, made, reasoning, audio_in, audio_out, image, tools = numbers[:10]
+    total, written, fresh, fed = numbers[10:]
+    if written is not None:
+        if short is None and long is None:
+            short = written
+        elif (short or 0) + (long or 0) != written:
+            raise _wrong(form, "written")
+    if fresh is not None and sent is not None and fresh + (read or 0) != sent:
+        raise _wrong(form, "fresh")
+    cached, thought = (read or 0) + (short or 0) + (long or 0), reasoning or 0
+    rest = None  # what the total has beside input and output
+    if total is not None and sent is not None:
+        rest = total - sent - (made or 0) - (fed or 0)
+        if habit.rest_is_reasoning and reasoning is None and rest > 0:
+            reasoning = thought = rest
+            habit = habit._replace(reasoning_inside=False)
     if sent is not None:
-        sent -= (cached or 0) + (written or 0) + (audio_in or 0)
-    if endpoint == Endpoint.EMBEDDINGS:
-        produced = None
-    elif produced is not None:
-        produced -= (reasoning or 0) + (audio_out or 0)
-    if not _believable(sent, cached, written, produced, reasoning, audio_in, audio_out):
-        return NO_USAGE
-    return Usage(sent, cached, written, None, produced, reasoning, audio_in, audio_out)
+        sent -= (audio_in or 0) + (image or 0)
+    if made is not None:
+        made -= audio_out or 0
+
+    def fits(way: _Way) -> bool:
+        beside = 0 if way[0] else cached
+        beside += 0 if way[1] or not habit.total_has_reasoning else thought
+        return (
+            (sent is None or sent >= (cached if way[0] else 0))
+            and (made is None or made >= (thought if way[1] else 0))
+            and (rest is None or rest == beside)
+        )
+
+    way = habit.cached_inside, habit.reasoning_inside
+    if not fits(way):
+        others = [other for other in _others(way, cached, thought) if fits(other)]
+        if rest is None or len(others) != 1:
+            too_many = sent is not None and sent < (cached if way[0] else 0)
+            raise _wrong(form, "total" if rest else "cache_read" if too_many else "reasoning")
+        way = others[0]
+    if sent is not None:
+        sent += (fed or 0) - (cached if way[0] else 0)
+    if made is not None and way[1]:
+        made -= thought
+    return Usage(sent, read, short, long, made, reasoning, audio_in, audio_out, image, tools)
 
 
-def of_anthropic(raw: bytes) -> tuple[Usage, str | None]:
-    """Buckets of an Anthropic usage object, and the service tier that it names."""
-    try:
-        given = _anthropic.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return NO_USAGE, None
-    written_5m, written_1h = given.cache_creation_input_tokens, None
-    if given.cache_creation is not None:
-        written_5m = given.cache_creation.ephemeral_5m_input_tokens
-        written_1h = given.cache_creation.ephemeral_1h_input_tokens
-    tools = given.server_tool_use
-    usage = Usage(
-        input=given.input_tokens,
-        cache_read=given.cache_read_input_tokens,
-        cache_write_5m=written_5m,
-        cache_write_1h=written_1h,
-        output=given.output_tokens,
-        server_tools=tools.web_search_requests if tools else None,
-    )
-    believable = _believable(*msgspec.structs.astuple(usage))
-    return usage if believable else NO_USAGE, given.service_tier
+def _others(way: _Way, cached: int, thought: int) -> list[_Way]:
+    """The other ways to read cached tokens and reasoning, where there are any."""
+    cached_ways = (True, False) if cached else way[:1]
+    reasoning_ways = (True, False) if thought else way[1:]
+    return [other for other in product(cached_ways, reasoning_ways) if other != way]
 
 
-def merge_anthropic(first: bytes | None, then: bytes, *, final: bool) -> bytes:
-    """The usage object of `message_start` overlaid with a later one's keys that are not null.
-
-    The output count of `message_start` is provisional: it is dropped unless a `final` count came.
-    """
-    merged: dict[str, object] = msgspec.json.decode(first, type=dict) if first else {}
-    later = msgspec.json.decode(then, type=dict)
-    merged.update({key: value for key, value in later.items() if value is not None})
-    if not final:
-        merged.pop("output_tokens", None)
-    return _anthropic_encoder.encode(merged)
+def _wrong(form: Format, number: str) -> _Wrong:
+    return _Wrong(form.paths[number][0].rpartition(".")[2])
 
 
-def _believable(*counts: int | None) -> bool:
-    given = [count for count in counts if count]
-    return not given or (min(given) > 0 and max(given) <= TOKENS_MAX)
+def _tier(given: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    """Words that are not the ordinary ones, or the first word."""
+    words = [word for key in keys if isinstance(word := given.get(key), str)]
+    special = [word for word in words if word not in ORDINARY]
+    return "+".join(special or words[:1]) or None

@@ -22,6 +22,7 @@ from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.parts.part import State
 from dd0c.kernel.vault import local
 from dd0c.kernel.web import dependencies
@@ -93,6 +94,9 @@ def test_only_what_is_broken_is_red(
     place = database.cluster.home
     keys = pepper.ensure(place)
     local.ensure(place)
+    valkey = EmbeddedValkey(place)
+    valkey.start()
+    cache = client.open_client(database.settings, 1)
     resources = Resources(
         settings=database.settings,
         pool=app_pool,
@@ -100,10 +104,8 @@ def test_only_what_is_broken_is_red(
         pepper=keys,
         grants=permissions.KERNEL,
         cursors=Cursors(b"x" * 32),
+        counters=Counters(cache, "test"),
     )
-    valkey = EmbeddedValkey(place)
-    valkey.start()
-    cache = client.open_client(database.settings, 1)
     health = Health(
         [
             dependencies.database_probe(app_pool, writes=True),

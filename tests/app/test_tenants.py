@@ -15,6 +15,7 @@ from tests.support.database import Cluster
 
 PUBLIC = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 MODEL = "acmes-model"
+CURSORS = {"cursor", "budgets", "limits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Row:
     other: int = 200
     body: dict[str, Any] | None = None
     blind: bool = False
+
+
+def budget(scope: str, subject: str) -> dict[str, Any]:
+    """A budget of acme's."""
+    return {"scope": scope, "subject": subject, "window": "total", "usd": "1", "hard": False}
 
 
 # {…} in a path or body is filled with acme's ids. The last row for a path may destroy it.
@@ -50,7 +56,6 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
     ("patch", "/api/v1/teams/{team_id}"): (
         Row("/api/v1/teams/{team}", 200, 404, {"name": "renamed"}),
     ),
-    ("delete", "/api/v1/teams/{team_id}"): (Row("/api/v1/teams/{team}", 200, 404),),
     ("get", "/api/v1/route/requests"): (
         Row("/api/v1/route/requests"),
         Row(f"/api/v1/route/requests?model={MODEL}"),
@@ -67,8 +72,51 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
         for by in ("model", "key", "provider", "day")
         for form in ("json", "csv")
     ),
+    ("get", "/api/v1/route/budgets"): (
+        Row("/api/v1/route/budgets"),
+        Row("/api/v1/route/budgets?over=0"),
+        Row("/api/v1/route/budgets?limit=1&cursor={budgets}", 200, 400, blind=True),
+    ),
+    ("post", "/api/v1/route/budgets"): (
+        Row("/api/v1/route/budgets", 201, 400, budget("key", "{key}")),
+        Row("/api/v1/route/budgets", 201, 400, budget("team", "{team}")),
+    ),
+    ("get", "/api/v1/route/budgets/{budget_id}"): (
+        Row("/api/v1/route/budgets/{budget}", 200, 404),
+    ),
+    ("delete", "/api/v1/route/budgets/{budget_id}"): (
+        Row("/api/v1/route/budgets/{budget}", 200, 404),
+    ),
+    ("get", "/api/v1/route/limits"): (
+        Row("/api/v1/route/limits"),
+        Row("/api/v1/route/limits?limit=1&cursor={limits}", 200, 400, blind=True),
+    ),
+    ("post", "/api/v1/route/limits"): (
+        Row(
+            "/api/v1/route/limits",
+            *(201, 400),
+            {"scope": "key", "subject": "{key}", "tokens_per_minute": 9},
+        ),
+    ),
+    ("get", "/api/v1/route/limits/{limit_id}"): (Row("/api/v1/route/limits/{limit}", 200, 404),),
+    ("delete", "/api/v1/route/limits/{limit_id}"): (Row("/api/v1/route/limits/{limit}", 200, 404),),
+    ("get", "/api/v1/route/disconnect-policy"): (
+        Row("/api/v1/route/disconnect-policy", blind=True),
+    ),
+    ("put", "/api/v1/route/disconnect-policy"): (
+        Row("/api/v1/route/disconnect-policy", body={"policy": "drain"}, blind=True),
+    ),
+    ("get", "/api/v1/route/store-policy"): (Row("/api/v1/route/store-policy", blind=True),),
+    ("put", "/api/v1/route/store-policy"): (
+        Row(
+            "/api/v1/route/store-policy",
+            body={"store_away": "closed", "spool_full": "open"},
+            blind=True,
+        ),
+    ),
     ("get", "/api/v1/route/providers"): (Row("/api/v1/route/providers", blind=True),),
     ("delete", "/api/v1/keys/{key_id}"): (Row("/api/v1/keys/{victim}", 200, 404),),
+    ("delete", "/api/v1/teams/{team_id}"): (Row("/api/v1/teams/{team}", 200, 404),),
 }
 
 
@@ -90,6 +138,12 @@ def names(served: Served) -> dict[str, str]:
         made = client.post("/api/v1/keys", json={"name": "victim"}).json()
         me = client.get("/api/v1/me").json()
         page = client.get("/api/v1/route/requests?limit=1").json()
+        for subject in (MODEL, "another"):
+            rule = client.post("/api/v1/route/budgets", json=budget("model", subject)).json()
+            limited = {"scope": "model", "subject": subject, "concurrency": 1}
+            limit = client.post("/api/v1/route/limits", json=limited).json()
+        budgets = client.get("/api/v1/route/budgets?limit=1").json()
+        limits = client.get("/api/v1/route/limits?limit=1").json()
     return {
         "org": me["org_id"],
         "key": me["key"]["id"],
@@ -98,8 +152,17 @@ def names(served: Served) -> dict[str, str]:
         "request": request_id(opened[0]),
         "second": request_id(opened[1]),
         "model": MODEL,
+        "budget": rule["id"],
+        "limit": limit["id"],
         "cursor": page["next_cursor"],
+        "budgets": budgets["next_cursor"],
+        "limits": limits["next_cursor"],
     }
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    """A value of a body with acme's ids in place of their names."""
+    return value.format_map(names) if isinstance(value, str) else value
 
 
 def acmes(served: Served) -> list[Any]:
@@ -107,7 +170,9 @@ def acmes(served: Served) -> list[Any]:
     with served.client(served.acme) as client:
         paths = (
             *("/api/v1/org", "/api/v1/teams?limit=500", "/api/v1/keys?limit=500"),
-            *("/api/v1/route/requests", "/api/v1/route/usage"),
+            *("/api/v1/route/requests", "/api/v1/route/usage", "/api/v1/route/limits"),
+            *("/api/v1/route/budgets", "/api/v1/route/disconnect-policy"),
+            "/api/v1/route/store-policy",
         )
         return [client.get(path).json() for path in paths]
 
@@ -128,9 +193,9 @@ def test_every_endpoint_has_a_row(served: Served) -> None:
 def test_two_tenants(served: Served, names: dict[str, str], method: str, row: Row) -> None:
     """The stranger learns and changes nothing; the owner's same call works (K-11)."""
     path = row.path.format_map(names)
-    marks = {names[name] for name in names if name != "cursor"}
+    marks = {mark for name, mark in names.items() if name not in CURSORS}
     marks -= {mark for mark in marks if mark in path}  # an echo of the question is no answer
-    body = row.body and {k: v and v.format_map(names) for k, v in row.body.items()}
+    body = row.body and {k: filled(v, names) for k, v in row.body.items()}
     before = acmes(served)
     with served.client(served.globex) as client:
         other = client.request(method, path, json=body)
@@ -142,5 +207,5 @@ def test_two_tenants(served: Served, names: dict[str, str], method: str, row: Ro
     assert own.status_code == row.own, own.text
     if not row.blind:
         assert own.text != other.text
-        everything = {*names.values()} - {names["cursor"]}
+        everything = [mark for name, mark in names.items() if name not in CURSORS]
         assert [mark for mark in everything if mark in own.text]

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import uuid
 from contextlib import AsyncExitStack
 from functools import partial
 from types import FrameType
@@ -29,6 +30,8 @@ from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
@@ -142,6 +145,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         await cache_fitness.judge(cache)
     except Unavailable as error:
         log.warning("%s: %s", error.message, error.hint)
+    guard = client.open_client(settings, CACHE_CONNECTIONS, within_s=CALL_WITHIN_S)
+    stack.push_async_callback(guard.aclose)
     peppered = pepper.load(place)
     resources = Resources(
         settings=settings,
@@ -152,6 +157,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
             [permissions.KERNEL, *(manifest.grants for manifest in MANIFESTS)]
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
+        counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
     )
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],

@@ -18,12 +18,15 @@ from dd0c.base.errors import LimitExceeded
 from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import permissions
 from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.cache import client
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.resources import Resources
+from tests.support.control import NO_CACHE
 
 router = APIRouter(prefix="/api/v1/test")
 
@@ -68,13 +71,15 @@ async def read(body: dict[str, int]) -> dict[str, int]:
 def app(app_pool: Pool) -> FastAPI:
     """The control server's application with these endpoints."""
     pepper = Pepper(Secret(os.urandom(32).hex()))
+    found = settings.load({}, {"DD0C_VALKEY_URL": NO_CACHE.reveal()})
     resources = Resources(
-        settings=settings.load({}, {}),
+        settings=found,
         pool=app_pool,
         clock=SystemClock(),
         pepper=pepper,
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
+        counters=Counters(client.open_client(found, 1), "test"),
     )
     return web.create(resources, web.Added(api=[router]))
 

@@ -163,6 +163,17 @@ async def list_keys(tx: Transaction, limit: int, before: uuid.UUID | None = None
         return await cursor.fetchall()
 
 
+async def find_working(tx: Transaction, given: str) -> list[uuid.UUID]:
+    """Ids of the keys that are not revoked and have this id, name or prefix, two at most."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT id FROM kernel.api_keys WHERE revoked_at IS NULL"
+            " AND (id = %s OR name = %s OR prefix = %s) ORDER BY id LIMIT 2",
+            (ids.find(ids.Kind.KEY, given), given, given),
+        )
+        return [found for (found,) in await cursor.fetchall()]
+
+
 async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Names of these keys, of those that are the organisation's."""
     async with tx.cursor(row_factory=tuple_row) as cursor:

@@ -12,6 +12,7 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.web.paging import Cursors
 
 
@@ -25,6 +26,7 @@ class Resources:
     pepper: Pepper
     grants: Grants
     cursors: Cursors
+    counters: Counters  # of the gateways' limits: to look at, and to have counted anew
 
 
 def of(connection: HTTPConnection) -> Resources:

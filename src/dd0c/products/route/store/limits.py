@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from dd0c.base import ids
 from dd0c.base.errors import NotFound
@@ -60,6 +60,13 @@ async def save(tx: Transaction, org: uuid.UUID, wanted: NewLimit, now: datetime)
         row = await cursor.fetchone()
     assert row is not None
     return row
+
+
+async def count(tx: Transaction) -> int:
+    """How many limits of the organisation hold."""
+    async with tx.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute("SELECT count(*) FROM route.limits WHERE removed_at IS NULL")
+        return int(await cursor.fetchone() or 0)
 
 
 async def list_limits(tx: Transaction, limit: int, after: uuid.UUID | None = None) -> list[Limit]:

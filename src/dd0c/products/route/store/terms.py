@@ -29,12 +29,23 @@ async def get(tx: Transaction) -> Terms:
         return await cursor.fetchone() or Terms()
 
 
-async def save(tx: Transaction, org: uuid.UUID, terms: Terms) -> None:
-    """Replace all of them."""
+async def set_disconnect(
+    tx: Transaction, org: uuid.UUID, disconnect: str, drain_pico: int | None
+) -> None:
+    """What happens to an answer whose caller left."""
     await tx.execute(
-        "INSERT INTO route.terms (org, disconnect, drain_pico, store_away, spool_full)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (org) DO UPDATE SET"
-        " disconnect = excluded.disconnect, drain_pico = excluded.drain_pico,"
-        " store_away = excluded.store_away, spool_full = excluded.spool_full",
-        (org, terms.disconnect, terms.drain_pico, terms.store_away, terms.spool_full),
+        "INSERT INTO route.terms (org, disconnect, drain_pico) VALUES (%s, %s, %s)"
+        " ON CONFLICT (org) DO UPDATE SET disconnect = excluded.disconnect,"
+        " drain_pico = excluded.drain_pico",
+        (org, disconnect, drain_pico),
+    )
+
+
+async def set_store(tx: Transaction, org: uuid.UUID, store_away: str, spool_full: str) -> None:
+    """What happens to requests that cannot be checked, or recorded."""
+    await tx.execute(
+        "INSERT INTO route.terms (org, store_away, spool_full) VALUES (%s, %s, %s)"
+        " ON CONFLICT (org) DO UPDATE SET store_away = excluded.store_away,"
+        " spool_full = excluded.spool_full",
+        (org, store_away, spool_full),
     )

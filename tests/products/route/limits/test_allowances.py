@@ -197,12 +197,13 @@ class Conservation(RuleBasedStateMachine):
         else:
             self._settle(entries, 0)
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.running or self.waiting)
     @rule(amount=AMOUNTS)
-    def extend(self, amount: int) -> None:
-        entries = self.running.pop(0)
-        self.book.extend(entries[0], amount)
-        (self.waiting if entries[0].lack else self.running).append(entries)
+    def adjust(self, amount: int) -> None:
+        entries = (self.running or self.waiting).pop(0)
+        self.book.adjust(entries[0], amount)
+        lacking = any(entry.lack for entry in entries)
+        (self.waiting if lacking else self.running).append(entries)
 
     @precondition(lambda self: self.running)
     @rule(actual=AMOUNTS)

@@ -138,15 +138,15 @@ class Book:
             entries.append(Entry(account, amount, account.second, amount - have))
         return entries
 
-    def extend(self, entry: Entry, amount: int) -> None:
-        """Hold more for a request that runs; what is not there is its `lack`."""
-        account = entry.account
-        have = min(account.free, amount)
-        account.free -= have
-        account.held += amount
-        account.drawn += amount
-        entry.amount += amount
-        entry.lack += amount - have
+    def adjust(self, entry: Entry, amount: int) -> None:
+        """Let a request hold more, of which what is not there is its `lack`, or less."""
+        account, had = entry.account, entry.amount - entry.lack
+        account.held += amount - entry.amount
+        if amount > entry.amount:
+            account.drawn += amount - entry.amount
+        have = min(had + account.free, amount)
+        account.free += had - have
+        entry.amount, entry.lack = amount, amount - have
 
     def grant(self, entry: Entry, given: Grant, now: float) -> None:
         """The parent has granted at least what an entry lacks."""

@@ -108,22 +108,39 @@ async def test_bytes_that_wait_are_bounded() -> None:
 async def test_a_factor_is_learned_and_kept_with_those_of_other_gateways(
     shipper_pool: Pool,
 ) -> None:
-    """Two gateways learn from samples of Claude; from thirty on, together, an estimate is corrected
-    and its error known; a third gateway knows it from its start (ROUTE-14)."""
-    first, second, third = Counting(), Counting(), Counting()
+    """Gateways learn from samples of Claude together: from thirty on an estimate is corrected, and
+    its error is known from thirty more; one that starts later knows it at once (ROUTE-14)."""
+    first, second, third = Counting(save_every_s=0.02), Counting(), Counting()
     ask = partial(CountWanted, 1, "anthropic", "claude-opus-4-1", "messages", WORDS)
-    async with first.learning(shipper_pool), second.learning(shipper_pool):
+
+    def together() -> bool:
+        known = first.factors.find("anthropic", "claude-opus-4-1")
+        return known is not None and known.samples == 35
+
+    async with first.learning(shipper_pool):
+        async with second.learning(shipper_pool):
+            await teach(second, 15)
+            assert (await answer(second, ask())).received == 7  # 6 x 1.2, the first guess
         await teach(first, 20)
-        await teach(second, 15)
-        assert (await answer(first, ask())).received == 7  # 6 x 1.2, the first guess
+        await until(together)
+        assert (await answer(first, ask())).received == 9
     async with tenancy.system(shipper_pool) as tx:
         known = await token_factors.load(tx)
     assert known == {("anthropic", "claude-opus-4-1"): Learned(35, 35 * 6, 35 * 9)}
     async with third.learning(shipper_pool):
-        assert (await answer(third, ask())).received == 9
         await teach(third, 30)
         told = await answer(third, ask())
     assert (told.received, told.error) == (9, 0.0)  # each of thirty estimates was right
+
+
+async def test_an_exact_vocabulary_is_judged_from_the_first_sample() -> None:
+    """Nothing has to be learned first: 6 tokens where the provider counted 8 are off by a quarter
+    from the start, and stay 6."""
+    parent = Counting()
+    parent.ask(wanted(actual=Usage(output=8)), lambda counted: None)
+    await until(lambda: parent.counted == 1)
+    assert parent.factors.find("openai", "gpt-4o") == Learned(1, 6, 8, 1, 0.25, 0.0625)
+    assert (await answer(parent, wanted())).received == 6
 
 
 async def test_what_is_no_text_teaches_nothing() -> None:

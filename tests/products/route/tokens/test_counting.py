@@ -148,6 +148,17 @@ def test_a_model_is_counted_in_its_own_vocabulary(model: str, name: str, exact: 
     assert (family.error == 0) is exact
 
 
+@pytest.mark.parametrize(
+    "before", range(vocabulary.SLICE_CHARS - 50, vocabulary.SLICE_CHARS + 1, 7)
+)
+def test_a_cut_changes_no_count(before: int) -> None:
+    """A text too long to be encoded at once is cut where words end, not inside of a run of spaces:
+    the tokenizer counts the whole alike."""
+    text = "a " * (before // 2) + " " * 40 + "b" + " \n" * 20 + "c"
+    whole = len(vocabulary.load("o200k_base").encode_ordinary(text))
+    assert vocabulary.count("o200k_base", text) == whole
+
+
 def test_a_fine_tuned_model_is_its_base() -> None:
     """Nobody else learns the name that an organisation gave its model."""
     assert base_model("ft:gpt-4o-mini-2024-07-18:acme::x1") == "gpt-4o-mini-2024-07-18"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ from tests.support.product import until
 
 COST = {"cost_pico": 12_500_000_000, "usage": Usage(input=10, output=5)}
 MODELS = {"gpt-5-mini": 4, "a-model-with-a-rather-long-name-of-its-own": 1}
+PRICES = Path(__file__).parent / "prices.toml"
+OVERRIDE = {"provider": "openai", "model": "to-remove", "from": "2026-11-01T00:00:00Z"}
 ARGUMENTS = {
     "key create": ["made by a test"],
     "key move": ["KEY", "walking"],
@@ -40,7 +43,19 @@ ARGUMENTS = {
     "team rename": ["walked", "renamed"],
     "team remove": ["renamed"],
     "requests show": ["REQUEST"],
+    "route budgets set": ["--usd", "12.50", "--soft"],
+    "route budgets remove": ["BUDGET"],
+    "route limits set": ["--concurrency", "5"],
+    "route limits remove": ["LIMIT"],
+    "route disconnect-policy set": ["drain_up_to_usd", "--usd", "0.05"],
+    "route store-policy set": ["--store-away", "closed"],
     "profile add": ["p", "--url", "http://127.0.0.1:1"],
+    "route prices show": ["openai/gpt-5-mini"],
+    "route prices set": ["openai/walked", "input=0.20", "output=1.60"],
+    "route prices import": [str(PRICES)],
+    "route prices remove": ["OVERRIDE"],
+    "route models show": ["openai/gpt-5-mini"],
+    "route rerate": ["--since", "2026-11-01", "--dry-run"],
     "route tokens count": ["--model", "gpt-5-mini"],
     "profile use": ["p"],
     "profile remove": ["p"],
@@ -56,6 +71,11 @@ def served(cluster: Cluster) -> Iterator[Served]:
         register(served)
         with served.client(served.platform) as client:
             client.post("/api/v1/teams", json={"name": "walking"})
+            for model in MODELS:
+                rule = {"scope": "route", "subject": model}
+                budget = {"window": "total", "usd": "1.00", "hard": False}
+                client.post("/api/v1/route/budgets", json=rule | budget)
+                client.post("/api/v1/route/limits", json=rule | {"concurrency": 7})
         for model, times in MODELS.items():
             cost = COST | {"cost_pico": times * 3_125_000_000}
             ship(served, [rated(opened(served, model), **cost)])
@@ -76,7 +96,12 @@ def words(served: Served, verb: str) -> list[str]:
     with served.client(served.platform) as client:
         key = client.post("/api/v1/keys", json={"name": "shown"}).json()["id"]
         request = client.get("/api/v1/route/requests").json()["items"][0]["request_id"]
-    stand_ins = {"KEY": key, "REQUEST": request}
+        prices = {"prices": [OVERRIDE | {"tiers": [{"input": "1"}]}]}
+        override = client.post("/api/v1/route/prices/import", json=prices).json()["items"][0]["id"]
+        budget = client.get("/api/v1/route/budgets").json()["items"][0]["id"]
+        limit = client.get("/api/v1/route/limits").json()["items"][0]["id"]
+    rules = {"BUDGET": budget, "LIMIT": limit}
+    stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override}
     return [*verb.split(), *(stand_ins.get(word, word) for word in ARGUMENTS.get(verb, []))]
 
 
@@ -123,7 +148,17 @@ def test_lists_are_among_the_verbs() -> None:
     assert {"key list", "org list", "usage", "requests list", "route providers"} <= set(LISTS)
 
 
-ON_TERMINALS = ["key list", "requests list", "org list", "route providers", "usage", "whoami"]
+ON_TERMINALS = [
+    "route budgets list",
+    "route limits list",
+    "team list",
+    "key list",
+    "requests list",
+    "org list",
+    "route providers",
+    "usage",
+    "whoami",
+]
 
 
 @pytest.mark.parametrize("verb", ON_TERMINALS)
@@ -132,7 +167,9 @@ def test_tables_fit_a_terminal(served: Served, verb: str) -> None:
     shown = terminal.show(*words(served, verb), columns=80, env=asking(served))
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "")
     assert max(len(line) for line in plain.splitlines()) <= 80
-    assert all(len(found) == 26 for found in re.findall(r"(?:key|req|org)_(\w+)", plain))
+    assert all(
+        len(found) == 26 for found in re.findall(r"(?:key|req|org|bgt|lim|team)_(\w+)", plain)
+    )
     assert shown != plain or verb == "whoami"  # heads and states have a colour
 
 

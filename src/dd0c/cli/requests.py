@@ -214,6 +214,10 @@ def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "counted by", attempt["usage_source"]
     yield "service tier", attempt["service_tier"]
     yield "cost USD", attempt["cost_usd"] or f"{output.UNKNOWN} ({attempt['cost_reason']})"
+    for rating in attempt["ratings"][1:]:
+        yield "rated again", f"{rating['rated_at']}: {rating['reason'] or 'settled'}"
+    if first := attempt["ratings"][:1]:
+        yield "billed USD", f"{first[0]['cost_usd'] or first[0]['reason']} at first"
     if price := attempt["price"]:
         as_of = f", as of {price['as_of']}" if price["as_of"] else ""
         yield "price", f"{price['provider']}/{price['model']} of {price['source']}{as_of}"

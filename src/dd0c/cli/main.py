@@ -23,7 +23,7 @@ from dd0c.cli import completing, exits, output
 VERBS = {
     "up": ("serve", "Start everything on this machine; Ctrl-C stops it."),
     "status": ("status", "Whether it is well, and the last day's numbers."),
-    "usage": ("usage", "Tokens and cost by model, key, provider or day."),
+    "usage": ("usage", "Tokens and cost by model, key, team, tag, day."),
     "requests": ("requests", "List requests, show one's whole story, follow them live."),
     "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),
@@ -39,6 +39,7 @@ VERBS = {
     "gateway": ("serve", "Run the LLM gateway alone."),
     "control": ("serve", "Run the console and the API alone."),
     "worker": ("serve", "Run the job worker alone."),
+    "spool": ("spool", "Ship what the gateway of a dead host left."),
     "sim": ("sim", "Run simulated LLM providers."),
     "migrate": ("serve", "Bring the database's roles and schema up to date."),
 }

@@ -82,7 +82,7 @@ class Ready:
 
 
 class Shipper:
-    """Ships one gateway's spool, and what gateways before it left in the folders beside it.
+    """Ships one gateway's spool, and what gateways before it `left`: in the folders beside it.
 
     The caller holds the home's only right to be a gateway: every worker that `living` does not name
     is dead, and so are all workers of other folders.
@@ -95,11 +95,12 @@ class Shipper:
         prices: PriceTable,
         clock: Clock,
         *,
+        left: Sequence[Path] | None = None,
         listener: Listener | None = None,
     ):
         self.counts = Counts()
         self._own = Folder(spool_dir)
-        self._left = [Folder(path) for path in _left_behind(spool_dir)]
+        self._left = [Folder(path) for path in (_left_behind(spool_dir) if left is None else left)]
         self._pool = pool
         self._prices = prices
         self._clock = clock

@@ -1,0 +1,93 @@
+"""`dd0c spool ship`: brings what a dead gateway left into the ledger, once (R-15).
+
+It takes the lock that a gateway of that home would hold, so neither of them finds the other's work
+half done. What is shipped is deleted. Budgets that the dead gateway held money of are then counted
+anew: until somebody has shipped its spool, that money counts as spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from dd0c.app import entrance
+from dd0c.base import locks
+from dd0c.base.clock import SystemClock
+from dd0c.base.errors import NotFound, SetupError
+from dd0c.base.settings import Settings
+from dd0c.kernel.auth import organisations
+from dd0c.kernel.db import address, roles, tenancy
+from dd0c.kernel.db.pool import open_pool
+from dd0c.products.route.prices import PriceTable
+from dd0c.products.route.shipper import Shipper, survey
+from dd0c.products.route.shipper.folder import Folder
+from dd0c.products.route.shipper.survey import Left, Survey
+
+SAY_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What came of it. `rows` were new in the ledger; `kept`: records that have no place there."""
+
+    rows: int
+    kept: int
+
+
+def look(given: Path) -> Survey:
+    """What there is to ship; nothing is changed, and no database is needed."""
+    return survey.take(survey.find(given).folders)
+
+
+def ship(settings: Settings, given: Path, say: Callable[[str], None]) -> tuple[Survey, Shipped]:
+    """Ship it; SetupError when its gateway lives, or when it is of another installation."""
+    left = survey.find(given)
+    with locks.held(
+        left.lock,
+        within_s=0,
+        taken=f"the gateway of {given} still runs, and ships it itself",
+        hint="stop it first, or leave it to it",
+    ):
+        found = survey.take(left.folders)
+        return found, asyncio.run(_ship(settings, left, found, say))
+
+
+async def _ship(
+    settings: Settings, left: Left, found: Survey, say: Callable[[str], None]
+) -> Shipped:
+    settings, place = entrance.enter(settings)
+    await _refuse_foreign(settings, found.orgs, left)
+    pool = await open_pool(address.conninfo(settings, roles.SHIPPER), roles.SHIPPER, 2)
+    try:
+        await entrance.refuse_unfit(pool, place)
+        rows = kept = 0
+        for path in left.folders:
+            shipper = Shipper(path, pool, PriceTable(), SystemClock(), left=())
+            shipping = asyncio.create_task(shipper.ship_once())
+            while not shipping.done():
+                await asyncio.wait([shipping], timeout=SAY_EVERY_S)
+                say(f"{rows + shipper.counts.rows:,} of {found.attempts:,} attempts")
+            await shipping
+            Folder(path).remove_if_empty()
+            rows, kept = rows + shipper.counts.rows, kept + shipper.counts.rejected
+        return Shipped(rows, kept)
+    finally:
+        await pool.close()
+
+
+async def _refuse_foreign(settings: Settings, orgs: Collection[bytes], left: Left) -> None:
+    pool = await open_pool(address.conninfo(settings, roles.APP), roles.APP, 1)
+    try:
+        for org in orgs:
+            async with tenancy.tenant(pool, uuid.UUID(bytes=org)) as tx:
+                await organisations.get_own(tx)
+    except NotFound:
+        raise SetupError(
+            f"{left.folders[0]} is of another installation: its organisation is unknown here",
+            hint="run this where DD0C_HOME and DD0C_DATABASE_URL are those of its installation",
+        ) from None
+    finally:
+        await pool.close()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import click
 
 from dd0c.cli import client, output
+from dd0c.cli.models import models
 from dd0c.cli.output import Column, How
+from dd0c.cli.prices import prices
 from dd0c.cli.requests import requests
+from dd0c.cli.rerate import rerate
+from dd0c.cli.rules import budgets, disconnect_policy, limits, store_policy
 from dd0c.cli.tokens import tokens
 from dd0c.cli.usage import usage
 
@@ -44,3 +48,10 @@ def providers(how: How) -> None:
 route.add_command(requests)
 route.add_command(usage)
 route.add_command(tokens)
+route.add_command(prices)
+route.add_command(models)
+route.add_command(rerate)
+route.add_command(budgets)
+route.add_command(limits)
+route.add_command(disconnect_policy)
+route.add_command(store_policy)

@@ -85,10 +85,20 @@ def test_only_what_must_change_is_spliced(body: bytes, expected: bytes) -> None:
     assert sent(body) == expected
 
 
-def test_only_chat_streams_are_asked_for_usage() -> None:
-    """Anthropic tells usage unasked; nothing is added there (R-3)."""
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (b"/v1/chat/completions", True),
+        (b"/v1/completions", True),
+        (b"/v1/responses", False),
+        (b"/v1/messages", False),
+    ],
+)
+def test_only_chunks_are_asked_for_usage(path: bytes, asked: bool) -> None:
+    """Responses and messages tell usage unasked; nothing is added there (R-3)."""
     body = b'{"model":"claude","stream":true}'
-    assert sent(body, b"/v1/messages") == body
+    wish = b',"stream_options":{"include_usage":true}' if asked else b""
+    assert sent(body, path) == body[:-1] + wish + b"}"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from dd0c.products.route.models import Dialect, Endpoint
 MODEL_LENGTH_MAX = 256
 
 _INCLUDE = b'"include_usage":true'
+_ASKED_FOR_USAGE = (Endpoint.CHAT, Endpoint.COMPLETIONS)  # else a stream would not tell it
 _text = msgspec.json.Decoder(str)
 
 
@@ -137,7 +138,7 @@ def _streaming(
     span = found.get("stream")
     if span is None or body[span[0] : span[1]] != b"true":
         return [], False
-    if endpoint is not Endpoint.CHAT:
+    if endpoint not in _ASKED_FOR_USAGE:
         return [], True
     options = found.get("stream_options")
     if options is None:

@@ -23,8 +23,13 @@ _ANTHROPIC_MODELS = Route(Endpoint.MODELS, Dialect.ANTHROPIC, "GET", b"/v1/model
 
 ROUTES = {
     b"/v1/chat/completions": Route(Endpoint.CHAT, Dialect.OPENAI, "POST", b"/chat/completions"),
+    b"/v1/completions": Route(Endpoint.COMPLETIONS, Dialect.OPENAI, "POST", b"/completions"),
+    b"/v1/responses": Route(Endpoint.RESPONSES, Dialect.OPENAI, "POST", b"/responses"),
     b"/v1/embeddings": Route(Endpoint.EMBEDDINGS, Dialect.OPENAI, "POST", b"/embeddings"),
     b"/v1/messages": Route(Endpoint.MESSAGES, Dialect.ANTHROPIC, "POST", b"/v1/messages"),
+    b"/v1/messages/count_tokens": Route(
+        Endpoint.COUNT_TOKENS, Dialect.ANTHROPIC, "POST", b"/v1/messages/count_tokens"
+    ),
     b"/v1/models": _MODELS,
 }
 # An OpenAI base URL already ends in `/v1`, an Anthropic one does not: each SDK's own convention.
@@ -83,9 +88,15 @@ def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
     )
 
 
-def error_event(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
+def error_event(
+    dialect: Dialect, refusal: Refusal, request_id: str, endpoint: Endpoint = Endpoint.CHAT
+) -> bytes:
     """The error as the last event of a stream in the dialect."""
     body = error_body(dialect, refusal, request_id)
+    if endpoint is Endpoint.RESPONSES:  # the SDK raises for `error`; other clients know the type
+        told = {"code": refusal.code, "message": refusal.message, "param": None}
+        event = {"type": "error", "sequence_number": 0} | told | msgspec.json.decode(body)
+        return b"event: error\ndata: " + msgspec.json.encode(event) + b"\n\n"
     if dialect is Dialect.ANTHROPIC:
         return b"event: error\ndata: " + body + b"\n\n"
     return b"data: " + body + b"\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dd0c.products.route.models import PriceRow, Usage
 from dd0c.products.route.pages import bill
+from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.reading import Attempt
 
 COUNTS = st.none() | st.integers(min_value=0, max_value=10**9)
@@ -38,6 +40,19 @@ def attempt(usage: Usage, cost_pico: int | None, rates: dict[str, object] | None
         "tags": (),
     }
     return Attempt(**(plain | said))
+
+
+def test_a_bill_that_was_rated_again_says_what_was_billed_at_first() -> None:
+    """The first amount stays to be seen, with when and why there is another one (R-10, R-12)."""
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    ratings = [
+        Rating(uuid.UUID(int=1), 1, revision, cost_pico, "prc_1", reason, moment)
+        for revision, cost_pico, reason in ((0, 145_500_000, None), (1, 116_400_000, "contract 17"))
+    ]
+    one = attempt(Usage(input=10, output=5), 116_400_000, None)
+    [note] = bill.of([dataclasses.replace(one, ratings=tuple(ratings))]).notes
+    assert note == "Billed $0.0001455 at first, rated again on 2026-11-21: contract 17."
+    assert bill.of([one]).notes == ()
 
 
 @settings(deadline=None)  # a busy machine is no finding

@@ -93,6 +93,11 @@ def test_the_worst_stands_first() -> None:
     assert found[0].note == "worker 1 crashes. Read its log."
 
 
+def test_an_old_price_list_is_told_to_those_who_see_no_checks() -> None:
+    """Whoever looks at costs learns that the prices behind them are old (R-12)."""
+    assert texts(replace(CALM, prices_age_days=46)) == ["The price list is 46 days old"]
+
+
 def sums(cost_pico: int | None, simulated: int | None = None) -> Totals:
     """Sums of one model."""
     return Totals(1, 0, 0, cost_pico, simulated)

@@ -171,6 +171,13 @@ def age_days(now: datetime) -> int | None:
     return (now - datetime.combine(AS_OF, time(), UTC)).days
 
 
+def stale_days(now: datetime, bound_days: int) -> int | None:
+    """The age of a list that is older than it may be; None for one that is not, or not known to
+    be."""
+    age = age_days(now)
+    return age if age is not None and age > bound_days else None
+
+
 def is_provider(name: str) -> bool:
     """Whether the library has a price list of that name."""
     return any(one.id == name for one in data_snapshot.get_snapshot().providers)

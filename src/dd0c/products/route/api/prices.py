@@ -155,12 +155,12 @@ async def list_models(request: Request, who: Reader, provider: Provider = None) 
 
 def show_list(use: Resources) -> ListShown:
     """How fresh the price list is."""
-    age_days = prices.age_days(use.clock.now())
+    now = use.clock.now()
     return ListShown(
         source=prices.SOURCE,
         as_of=prices.AS_OF,
-        age_days=age_days,
-        stale=age_days is None or age_days > use.settings.prices_stale_days,
+        age_days=prices.age_days(now),
+        stale=prices.stale_days(now, use.settings.prices_stale_days) is not None,
     )
 
 

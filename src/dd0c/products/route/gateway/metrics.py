@@ -17,6 +17,11 @@ CATALOGUE = (
         "gauge",
         "Since PostgreSQL last confirmed keys and providers; absent before it ever did.",
     ),
+    Metric(
+        "dd0c_route_prices_age_days",
+        "gauge",
+        "Since the newest price change that the built-in list knows of; absent where unknown.",
+    ),
     Metric("dd0c_route_database_away", "gauge", "1 while PostgreSQL is not followed."),
     Metric("dd0c_route_spool_backlog_bytes", "gauge", "Records that are not in the ledger yet."),
     Metric(

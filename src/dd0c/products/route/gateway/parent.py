@@ -17,15 +17,16 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from dd0c.base import admin
+from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
+from dd0c.products.route import prices
 from dd0c.products.route.gateway import metrics
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet
 from dd0c.products.route.gateway.standby import Standby
-from dd0c.products.route.prices import AS_OF, SOURCE
 from dd0c.products.route.shipper import Shipper
 
 CUT_AFTER_DRAIN_S = 1.0
@@ -152,6 +153,7 @@ class Gateway:
         """What the admin port tells."""
         configuration, feed, fleet = self._configuration, self._feed, self._fleet
         age_s = feed.age_s()
+        prices_age = prices.age_days(SystemClock().now())
         backlog = self._backlog_bytes()
         crash_loops = fleet.crash_loops()
         workers = [
@@ -186,7 +188,7 @@ class Gateway:
                     "full": configuration.spool_full,
                 },
                 "disk_free_bytes": shutil.disk_usage(self._settings.home).free,
-                "prices": {"source": SOURCE, "as_of": None if AS_OF is None else str(AS_OF)},
+                "prices": {"source": prices.SOURCE, "as_of": prices.AS_OF and str(prices.AS_OF)},
             },
             samples={
                 **fleet.counters(),
@@ -200,6 +202,7 @@ class Gateway:
                 "dd0c_route_keys": configuration.key_count,
                 "dd0c_route_snapshot_version": configuration.version,
                 **({} if age_s is None else {"dd0c_route_snapshot_age_seconds": age_s}),
+                **({} if prices_age is None else {"dd0c_route_prices_age_days": prices_age}),
                 "dd0c_route_database_away": float(feed.away is not False),
                 "dd0c_route_spool_backlog_bytes": backlog,
                 "dd0c_route_spool_full": float(configuration.spool_full),

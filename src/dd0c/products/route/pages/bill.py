@@ -15,6 +15,7 @@ from typing import Any
 from dd0c.kernel.web.console import figures
 from dd0c.products.route.models import PriceRow, Usage
 from dd0c.products.route.pages import words
+from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.reading import Attempt
 
 _PROMPT = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image")
@@ -113,6 +114,8 @@ def _notes(attempt: Attempt, many: bool) -> Iterator[str]:
     if attempt.cost_pico is None:
         which = f"The cost of attempt {attempt.attempt}" if many else "The cost"
         yield f"{which} is unknown, not zero: {words.why_unknown(attempt.cost_reason)}."
+    if attempt.ratings:
+        yield _rated_again(attempt.ratings)
     if attempt.usage_source == "estimated":
         within = figures.percent(attempt.usage_error)
         counted = f"dd0c counted it, within {within}" if within else "dd0c counted it"
@@ -120,3 +123,12 @@ def _notes(attempt: Attempt, many: bool) -> Iterator[str]:
     made, got = attempt.upstream_output_tokens, attempt.delivered_output_tokens
     if made is not None and got is not None and made > got:
         yield f"{got:,} of {figures.plural(made, 'output token')} reached the caller."
+
+
+def _rated_again(ratings: Sequence[Rating]) -> str:
+    first, last = ratings[0], ratings[-1]
+    was = "without a cost"
+    if first.cost_pico is not None:
+        was = f"${figures.exact(first.cost_pico)}"
+    why = f": {last.reason}" if last.reason else ""
+    return f"Billed {was} at first, rated again on {last.rated_at:%Y-%m-%d}{why}."

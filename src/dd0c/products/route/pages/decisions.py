@@ -50,6 +50,7 @@ class Known:
     keys: Sequence[Key] = ()
     parts: Sequence[Seen] = field(default_factory=tuple)
     checks: Sequence[Finding] = field(default_factory=tuple)
+    prices_age_days: int | None = None  # where they are stale and no check says so
 
 
 def all_of(known: Known) -> list[Decision]:
@@ -59,6 +60,7 @@ def all_of(known: Known) -> list[Decision]:
         _of_parts(known.parts),
         _of_failing(known.failing),
         _of_unpriced(known.unpriced),
+        _of_prices(known.prices_age_days),
         _of_keys(known.keys, known.now),
         _of_providers(known.providers),
     )
@@ -118,6 +120,18 @@ def _of_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[Decision]:
             f"{why[:1].upper()}{why[1:]}: the cost is unknown, not zero, and in no sum.",
             "See them",
             links.to(rows.PATH, {"range": Range.DAY, "model": missing.model, "cost": "unknown"}),
+        )
+
+
+def _of_prices(age_days: int | None) -> Iterator[Decision]:
+    if age_days is not None:
+        yield Decision(
+            "warn",
+            f"The price list is {age_days} days old",
+            "Prices may have changed since, and newer models have none. Ask whoever runs dd0c for "
+            "a newer one, or set prices of your own with dd0c route prices.",
+            "Providers",
+            offer.PATH,
         )
 
 

@@ -194,6 +194,8 @@ def _cost(found: Bill) -> Cost:
     if price is not None:
         fresh = f", as of {price.as_of:%Y-%m-%d}" if price.as_of else ""
         source = f"{price.model} by {price.source}{fresh}"
+        if price.source == "override":
+            source = f"{price.model}, your own price{fresh.replace('as of', 'from')}"
     return Cost(
         lines=[_line(line, decimals, rate_decimals) for line in found.lines],
         total=figures.exact(total, decimals),

@@ -24,6 +24,7 @@ from dd0c.kernel.web.console import figures, frame, keys, live, parts
 from dd0c.kernel.web.probes import Finding, Health
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
+from dd0c.products.route import prices
 from dd0c.products.route.pages import (
     commands,
     decisions,
@@ -83,7 +84,8 @@ async def show(
     checks = await _checks(request, who)
     seen = await _parts(use, who)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        page = await _load(tx, now, range, _Seen(who, seen, checks))
+        age_days = prices.stale_days(now, use.settings.prices_stale_days)
+        page = await _load(tx, now, range, _Seen(who, seen, checks, age_days))
     spent = spending.total(page.spend)
     return frame.of(request).page(
         request,
@@ -117,6 +119,7 @@ class _Seen:
     who: Principal
     parts: Sequence[Seen]
     checks: Sequence[Finding] | None
+    prices_age_days: int | None
 
 
 async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Home:
@@ -135,6 +138,7 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
         keys=await _ending(tx, seen.who, now),
         parts=seen.parts,
         checks=seen.checks or (),
+        prices_age_days=seen.prices_age_days if seen.checks is None else None,
     )
     ours = await groups.load(tx, Filter(since=midnight))
     theirs = await groups.load(tx, Filter(since=before, until=until))

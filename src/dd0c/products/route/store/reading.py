@@ -69,7 +69,7 @@ class Attempt:
     price_id: str | None
     price: PriceRow | None
     tags: tuple[str, ...]
-    ratings: tuple[Rating, ...]
+    ratings: tuple[Rating, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@
 --
 -- What a holder has out is never moved: what it is follows from the holder. A living one, of this
 -- generation: outstanding. A living one, of another generation: void, it has said anew what it has.
--- A dead one: lost if it is money, void if it is concurrency.
+-- A dead one: lost if it is money, void if it is concurrency. Void fields go with the next grant.
 
 local EPOCH, HOLDER, GENERATION = ARGV[2], ARGV[3], ARGV[4]
 local LEASE_MS, COUNT_MS, WANTED_MS = 2000, 10000, 1500
@@ -23,7 +23,7 @@ local MINUTE = 61 -- a minute that begins within a second touches 61 of them
 local PLENTY = 8 -- chunks
 local DAY = 86400
 local KEEP = { money = 90 * DAY, rate = 2 * MINUTE, concurrency = DAY }
-local AFTER_WINDOW, STATE_KEPT, DEAD_KEPT_MS = 3 * DAY, 30 * DAY, DAY * 1000
+local AFTER_WINDOW, STATE_KEPT, DEAD_KEPT_MS = 3 * DAY, 30 * DAY, 3600 * 1000
 
 local time = redis.call('TIME')
 local now_s = tonumber(time[1])
@@ -87,24 +87,34 @@ local function lower(key, field, amount)
   end
 end
 
+-- Whose a field of a counter is, and whether it is out, lost or void.
+local function standing(org, field, kind)
+  local holder, generation = string.match(field, '^o:(.*):(%d+)$')
+  if not holder then
+    return nil
+  end
+  local said = org['g:' .. holder]
+  if said and said ~= generation then
+    return holder, 'void'
+  elseif lives(org, holder) then
+    return holder, 'out'
+  end
+  return holder, kind == 'money' and 'lost' or 'void'
+end
+
 -- What is held of money or concurrency: ours, the living others', the dead ones', and void fields.
 local function held(org, found, kind)
   local ours, others, lost, void = 0, 0, 0, {}
   for field, value in pairs(found) do
-    local holder, generation = string.match(field, '^o:(.*):(%d+)$')
-    if holder then
-      local living = lives(org, holder)
-      if living and org['g:' .. holder] == generation then
-        if holder == HOLDER then
-          ours = ours + tonumber(value)
-        else
-          others = others + tonumber(value)
-        end
-      elseif not living and kind == 'money' then
-        lost = lost + tonumber(value)
-      else
-        void[#void + 1] = field
-      end
+    local holder, is = standing(org, field, kind)
+    if is == 'void' then
+      void[#void + 1] = field
+    elseif is == 'lost' then
+      lost = lost + tonumber(value)
+    elseif holder == HOLDER then
+      ours = ours + tonumber(value)
+    elseif holder then
+      others = others + tonumber(value)
     end
   end
   return ours, others, lost, void
@@ -332,10 +342,10 @@ function operations.recount()
   local org, gone, left = hash(KEYS[1]), ARGV[5], 'ok'
   for index = 2, #KEYS do
     local fields = { 'spent', 'snapshot', 'epoch', 'c', 'cu' }
-    for field in pairs(hash(KEYS[index])) do
-      local holder = string.match(field, '^o:(.*):%d+$')
+    for field, value in pairs(hash(KEYS[index])) do
+      local holder, is = standing(org, field, 'money')
       if gone ~= '' and holder and holder ~= HOLDER and string.sub(holder, 1, #gone) == gone then
-        if lives(org, holder) then
+        if is == 'out' and tonumber(value) > 0 then
           left = 'living'
         else
           fields[#fields + 1] = field
@@ -381,19 +391,27 @@ end
 -- per counter: kind, amount, end of window
 function operations.post()
   local org, this = hash(KEYS[1]), run()
-  local epoch = tonumber(org.epoch or 0)
-  if epoch > tonumber(EPOCH) or (org.epoch == EPOCH and org.run ~= this) then
+  local epoch, generation = tonumber(org.epoch or 0), tonumber(org['g:' .. HOLDER] or 0)
+  local stale = epoch > tonumber(EPOCH) or (org.epoch == EPOCH and org.run ~= this)
+  if stale or generation > tonumber(GENERATION) then
     return SUPERSEDED
   elseif epoch < tonumber(EPOCH) then
-    redis.call('DEL', KEYS[1])
+    for field in pairs(org) do -- where the data is still there all are dead until they post
+      if string.find(field, '^u:') then
+        redis.call('HSET', KEYS[1], field, digits(now_ms))
+      end
+    end
     redis.call('HSET', KEYS[1], 'epoch', EPOCH, 'run', this)
-  elseif tonumber(org['g:' .. HOLDER] or 0) > tonumber(GENERATION) then
-    return SUPERSEDED
   end
   redis.call('HSET', KEYS[1], 'g:' .. HOLDER, GENERATION, 'u:' .. HOLDER, digits(now_ms + LEASE_MS))
   redis.call('EXPIRE', KEYS[1], STATE_KEPT)
+  org['g:' .. HOLDER] = GENERATION
   for index = 2, #KEYS do
     local at = 5 + (index - 2) * 3
+    local _, _, _, void = held(org, hash(KEYS[index]), ARGV[at])
+    if #void > 0 then
+      redis.call('HDEL', KEYS[index], unpack(void))
+    end
     redis.call('HSET', KEYS[index], own(), ARGV[at + 1])
     keep(KEYS[index], ARGV[at], ARGV[at + 2])
   end

@@ -12,7 +12,8 @@ time. Three numbers keep late and lost words harmless:
 - The *lease* of a holder runs for two seconds from each `tick`. When it has run out the holder is
   dead until it posts: its concurrency is free, its money stays charged as lost.
 
-A call that fails is in doubt: it may have been done, or may be done later. `post` ends the doubt.
+A call that fails is in doubt: it may have been done, or may be done later. `post` ends the doubt,
+and nothing else is sent before it has succeeded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import asyncio
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from importlib import resources
 from typing import Any, TypeAlias
 
@@ -53,35 +54,40 @@ SCRIPT = "counters.lua"
 class Counters:
     """The counters as one holder sees them. `holder`: letters, digits, `.`, `-` and `_`.
 
-    Every method raises Unavailable when there is no answer in time, and Superseded when there is
-    nothing but to `post`; that is the first call of a holder too.
+    Every method raises Unavailable when there is no answer within `within_s`, and Superseded when
+    there is nothing but to `post`, which is the first call of a holder too; `read` and `recount`
+    need no post. One task posts: of two posts at once the first raises Superseded.
     """
 
-    def __init__(self, client: Client, holder: str):
+    def __init__(self, client: Client, holder: str, within_s: float = CALL_WITHIN_S):
         self._client = client
         self._holder = holder
+        self._within_s = within_s
         self._script = resources.files(__package__).joinpath(SCRIPT).read_text()
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._epoch = 0
         self._generation = 0
+        self._certain = False
         self._orgs: set[bytes] = set()
         self._tokens = itertools.count(1)
 
     async def post(self, held: Amounts) -> Tick:
         """Say all that is held of money and concurrency: nothing else is from now on."""
+        self._certain = False
         self._generation += 1
         (reply,) = await self._run([self._tell_epoch()])
         self._epoch = reply[1]
         await self._join(dict.fromkeys(self._orgs, ()) | _by_org(held))
+        self._certain = True
         return _tick(reply)
 
     async def tick(self) -> Tick:
         """Renew the lease and learn what changed."""
         calls = [self._call("renew", org) for org in self._orgs]
         *renewed, told = await self._run([*calls, self._tell_epoch()])
-        superseded = told[1] != self._epoch or [b"superseded"] in renewed
+        known = self._certain and told[1] == self._epoch and [b"superseded"] not in renewed
         wanted = frozenset(key.decode() for reply in renewed for key in reply[1:])
-        return msgspec.structs.replace(_tick(told), wanted=wanted, superseded=superseded)
+        return msgspec.structs.replace(_tick(told), wanted=wanted, superseded=not known)
 
     async def take(self, asks: Sequence[Ask]) -> Granted | Short | Uncounted:
         """Take all that is asked, or nothing. All counters are of one organisation."""
@@ -168,7 +174,7 @@ class Counters:
     ) -> list[Any]:
         """One operation on counters of one organisation, which is joined before."""
         (org,) = {counter.org for counter in counters}
-        await self._join(dict.fromkeys({org} - self._orgs, ()))
+        await self._enter({org})
         (reply,) = _known(await self._run([self._call(operation, org, counters, *values)]))
         return reply
 
@@ -181,12 +187,18 @@ class Counters:
     ) -> None:
         """One operation on counters of several organisations."""
         groups = _by_org(amounts)
-        await self._join(dict.fromkeys(groups.keys() - self._orgs, ()))
+        await self._enter(groups.keys())
         calls = [
             self._call(operation, org, [c for c, _ in named], first, *(values(*n) for n in named))
             for org, named in groups.items()
         ]
         _known(await self._run(calls))
+
+    async def _enter(self, orgs: Set[bytes]) -> None:
+        """Be known in these organisations, for what is to be asked of them."""
+        if not self._certain:
+            raise Superseded
+        await self._join(dict.fromkeys(orgs - self._orgs, ()))
 
     async def _join(self, held: Mapping[bytes, Amounts]) -> None:
         """Be known in these organisations with what is held.
@@ -228,7 +240,7 @@ class Counters:
         """The replies to calls, sent together; Superseded when `post` was called meanwhile."""
         generation = self._generation
         try:
-            async with asyncio.timeout(CALL_WITHIN_S):
+            async with asyncio.timeout(self._within_s):
                 replies = await self._send(calls)
                 missing = [at for at, r in enumerate(replies) if isinstance(r, NoScriptError)]
                 if missing:
@@ -240,6 +252,7 @@ class Counters:
                 if isinstance(reply, Exception):
                     raise reply
         except (ValkeyError, OSError, TimeoutError) as error:
+            self._certain = False
             raise fitness.explain(error) from error
         if generation != self._generation:
             raise Superseded

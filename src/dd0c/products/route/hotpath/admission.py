@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dd0c.products.route.hotpath import dialects, jsonspan
+from dd0c.products.route.hotpath import bounds, dialects, jsonspan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.jsonspan import Malformed, Splice
 from dd0c.products.route.hotpath.keys import Keys
@@ -26,7 +26,8 @@ _text = msgspec.json.Decoder(str)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is sent to whom. `strip_usage`: the usage chunk exists only because we asked for it."""
+    """What is sent to whom. `strip_usage`: the usage chunk exists only because we asked for it.
+    `body` is the caller's, with its top-level values at `found`; `changes` make `pieces` of it."""
 
     target: Target
     requested_model: str
@@ -36,6 +37,9 @@ class Plan(msgspec.Struct, frozen=True):
     strip_usage: bool
     pieces: list[bytes | memoryview]
     length: int
+    body: bytes = b""
+    found: dict[str, tuple[int, int]] = {}
+    changes: list[Splice] = []
 
 
 def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
@@ -118,10 +122,24 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     if choice.model != model:
         changes.append(Splice(*found["model"], msgspec.json.encode(choice.model)))
     target, sent, reason = choice.target, choice.model, choice.reason
-    if not changes:
-        return Plan(target, model, sent, reason, stream, strip, [body], len(body))
     pieces = jsonspan.splice(body, changes)
-    return Plan(target, model, sent, reason, stream, strip, pieces, sum(map(len, pieces)))
+    length = len(body) if not changes else sum(map(len, pieces))
+    return Plan(target, model, sent, reason, stream, strip, pieces, length, body, found, changes)
+
+
+def limit(plan: Plan, endpoint: Endpoint, tokens: int) -> Plan:
+    """The plan with a bound to the answer, where its caller has set none."""
+    key = bounds.OUTPUT_KEYS[endpoint][0]
+    if key in plan.found:  # null, or what is no number
+        change = Splice(*plan.found[key], b"%d" % tokens)
+    else:
+        end = plan.found["model"][1]
+        change = Splice(end, end, b',"%b":%d' % (key.encode(), tokens))
+    changes = [*plan.changes, change]
+    pieces = jsonspan.splice(plan.body, changes)
+    return msgspec.structs.replace(
+        plan, pieces=pieces, length=sum(map(len, pieces)), changes=changes
+    )
 
 
 def _model(body: bytes, span: tuple[int, int] | None) -> str:

@@ -71,6 +71,7 @@ class Request(msgspec.Struct):
     refusal: Refusal | None = None
     route: Route | None = None
     entry: KeyEntry | None = None
+    tags: tuple[str, ...] = ()
 
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""

@@ -1,0 +1,127 @@
+"""What a caller is told about limits: refusals, and how much is left. Pure.
+
+A refusal names the rule that it is for and when there is room again. An SDK tries again by itself
+after `retry-after`; where that is longer than it should wait it is told not to.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from dd0c.base import ids
+from dd0c.products.route.hotpath.allowances import Account, Entry
+from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.snapshot import Rule
+from dd0c.products.route.models import Dialect, dollars_text
+
+WORTH_WAITING_S = 60
+MINUTE_S = 60
+PROVIDERS = (b"x-ratelimit-", b"anthropic-ratelimit-")
+"""How header lines about a provider's own limits begin."""
+
+STORE_AWAY = Refusal(
+    503,
+    "limits_unavailable",
+    "The limits of this organisation cannot be checked right now, and its terms say that nothing "
+    "is sent then. Try again shortly.",
+    ((b"retry-after", b"2"),),
+)
+
+
+def refuse(
+    rule: Rule, remaining: int, frees_in_s: float | None, need: int, now_s: float
+) -> Refusal:
+    """The refusal of a request that needs more than a rule has left."""
+    if rule.measure == "usd":
+        code = "budget_exceeded"
+        reached = f"The budget of ${dollars_text(rule.amount)} {_window(rule)} {_subject(rule)}"
+        told = (
+            f"{reached} has ${dollars_text(max(0, remaining))} left, and this request may cost up "
+            f"to ${dollars_text(need)}."
+        )
+    else:
+        code = "rate_limit_exceeded"
+        what = {
+            "requests": f"{rule.amount} requests a minute",
+            "tokens": f"{rule.amount} tokens a minute",
+            "concurrency": f"{rule.amount} requests at a time",
+        }[rule.measure]
+        told = f"The limit of {what} {_subject(rule)} is reached."
+    if frees_in_s is None:
+        told += " It has no room for this request at any time: ask for less at once, or raise it."
+        return Refusal(429, code, told, ((b"x-should-retry", b"false"),))
+    after_s = max(1, math.ceil(frees_in_s))
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"retry-after", b"%d" % after_s),)
+    if after_s > WORTH_WAITING_S:
+        zone = ZoneInfo(rule.time_zone)
+        frees_at = datetime.fromtimestamp(math.ceil(now_s + frees_in_s), UTC).astimezone(zone)
+        told += f" It begins anew at {frees_at.isoformat()}."
+        headers += ((b"x-should-retry", b"false"),)
+    else:
+        told += f" Try again in {after_s} s."
+    return Refusal(429, code, told, headers)
+
+
+def no_price(rule: Rule, model: str) -> Refusal:
+    """The refusal of a request whose cost cannot be bounded, so that no budget could be kept."""
+    return Refusal(
+        403,
+        "no_price",
+        f"The budget {_window(rule)} {_subject(rule)} is a hard one, and what {model!r:.120} costs "
+        "is not known. Set a price with `dd0c route prices set`, or use another model.",
+    )
+
+
+def headers(dialect: Dialect, entries: Iterable[Entry], now_s: float) -> bytes:
+    """Header lines about requests and tokens a minute, for an organisation that limits them."""
+    lines = b""
+    for measure in ("requests", "tokens"):
+        held = [entry.account for entry in entries if entry.account.rule.measure == measure]
+        if held:
+            account = min(held, key=_left)
+            lines += _lines(dialect, measure.encode(), account.rule.amount, _left(account), now_s)
+    return lines
+
+
+def refused_headers(dialect: Dialect, rule: Rule, now_s: float) -> tuple[tuple[bytes, bytes], ...]:
+    """The same for a refusal, as headers."""
+    if rule.measure not in ("requests", "tokens"):
+        return ()
+    lines = _lines(dialect, rule.measure.encode(), rule.amount, 0, now_s).split(b"\r\n")[:-1]
+    return tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
+
+
+def _left(account: Account) -> int:
+    return max(0, (account.remaining or 0) + account.free)
+
+
+def _lines(dialect: Dialect, what: bytes, limit: int, left: int, now_s: float) -> bytes:
+    if dialect is Dialect.ANTHROPIC:
+        reset = datetime.fromtimestamp(int(now_s) + MINUTE_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (
+            b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
+            b"anthropic-ratelimit-%b-reset: %b\r\n"
+        ) % (what, limit, what, left, what, reset.encode())
+    return (
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
+        b"x-ratelimit-reset-%b: 1m0s\r\n"
+    ) % (what, limit, what, left, what)
+
+
+def _window(rule: Rule) -> str:
+    return "in total" if rule.window == "total" else f"a {rule.window}"
+
+
+def _subject(rule: Rule) -> str:
+    match rule.scope:
+        case "organisation":
+            return "for this organisation"
+        case "key":
+            return f"for the key {ids.text(ids.Kind.KEY, uuid.UUID(hex=rule.subject))}"
+        case "team":
+            return f"for the team {ids.text(ids.Kind.TEAM, uuid.UUID(hex=rule.subject))}"
+    return f"for the {rule.scope} {rule.subject!r}"

@@ -21,9 +21,11 @@ from dd0c.products.route.hotpath.snapshot import (
     Price,
     Provider,
     ProvidersChanged,
+    RulesChanged,
     Snapshot,
 )
 from dd0c.products.route.store.keys import KeyRow
+from dd0c.products.route.store.rules import RuleRow, TermsRow
 
 PEPPER = Secret("70" * 32)
 ORG = uuid.UUID(int=7)
@@ -110,6 +112,21 @@ def test_a_starting_worker_is_greeted_with_all_there_is() -> None:
     kinds = [type(message).__name__ for message in configuration.greeting()]
     assert kinds == ["Snapshot", "Stale", "SpoolFull"]
     assert configuration.set_stale(True) is None
+
+
+def test_rules_are_told_once_kept_and_brought_back() -> None:
+    """What is known already makes no message; a gateway that starts from the disk holds everybody
+    to the rules that held (R-16, K-8)."""
+    rule = RuleRow(b"r" * 16, ORG, "tag", "eu", "usd", "day", 5, "UTC", 1)
+    terms = TermsRow(ORG, "drain", None, "closed", "open")
+    configuration, restored = Configuration(PEPPER), Configuration(PEPPER)
+    change = configuration.replace_rules([rule], [terms])
+    assert change is not None
+    assert configuration.replace_rules([rule], [terms]) is None
+    restored.restore(configuration.to_save(1))
+    for one in (configuration.snapshot(), restored.snapshot()):
+        assert (one.rules, one.terms) == (change.rules, change.terms)
+    assert restored.replace_rules([], []) == RulesChanged((), ())
 
 
 def test_nothing_secret_is_shown() -> None:

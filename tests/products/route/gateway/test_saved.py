@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 
 from dd0c.base.home import Home
@@ -59,6 +61,24 @@ async def test_what_was_kept_comes_back_and_nobody_else_can_read_it(place: Home)
     content = here.path.read_bytes()
     assert SECRET.encode() not in content
     assert b"h" * 32 not in content
+
+
+class SavedBefore(msgspec.Struct):
+    """What was kept before there were rules and teams."""
+
+    as_of_us: int
+    keys: tuple[tuple[bytes, bytes, bytes, None, None], ...]
+    providers: tuple[()] = ()
+    prices: tuple[()] = ()
+
+
+async def test_what_an_older_gateway_kept_is_served_from(place: Home) -> None:
+    """A key is in no team then, and there are no rules (K-7, K-8)."""
+    key = (b"h" * 32, b"k" * 16, b"o" * 16, None, None)
+    await shelf(place).put(cast(Saved, SavedBefore(Clock().now_us(), (key,))))
+    found, _ = await shelf(place).take(DAY_S)
+    assert found == Saved(Clock().now_us(), (KeyEntry(*key, team=None),), (), ())
+    assert (found.rules, found.terms) == ((), ())
 
 
 def changed(path: Path) -> None:

@@ -35,6 +35,13 @@ def budget(scope: str, subject: str) -> dict[str, Any]:
     return {"scope": scope, "subject": subject, "window": "total", "usd": "1", "hard": False}
 
 
+def price(model: str) -> dict[str, Any]:
+    """A price of one's own."""
+    return {"provider": "openai", "model": model, "tiers": [{"input": "1"}]}
+
+
+RERATE = {"since": "2020-01-01T00:00:00Z"}
+
 # {…} in a path or body is filled with acme's ids. The last row for a path may destroy it.
 MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
     ("get", "/api/v1/me"): (Row("/api/v1/me"),),
@@ -114,6 +121,25 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
             blind=True,
         ),
     ),
+    ("get", "/api/v1/route/prices"): (Row("/api/v1/route/prices"),),
+    ("get", "/api/v1/route/prices/{provider}/{model}"): (
+        Row(f"/api/v1/route/prices/openai/{MODEL}", 200, 404),
+    ),
+    ("get", "/api/v1/route/prices/overrides"): (Row("/api/v1/route/prices/overrides"),),
+    ("post", "/api/v1/route/prices/overrides"): (
+        Row("/api/v1/route/prices/overrides", 201, 201, price("x"), blind=True),
+    ),
+    ("post", "/api/v1/route/prices/import"): (
+        Row("/api/v1/route/prices/import", 201, 201, {"prices": [price("y")]}, blind=True),
+    ),
+    ("delete", "/api/v1/route/prices/overrides/{override_id}"): (
+        Row("/api/v1/route/prices/overrides/{override}", 200, 404),
+    ),
+    ("get", "/api/v1/route/models"): (Row("/api/v1/route/models", blind=True),),
+    ("post", "/api/v1/route/rerate"): (
+        Row("/api/v1/route/rerate", body=RERATE),
+        Row("/api/v1/route/rerate", body=RERATE | {"apply": True}),
+    ),
     ("get", "/api/v1/route/providers"): (Row("/api/v1/route/providers", blind=True),),
     ("delete", "/api/v1/keys/{key_id}"): (Row("/api/v1/keys/{victim}", 200, 404),),
     ("delete", "/api/v1/teams/{team_id}"): (Row("/api/v1/teams/{team}", 200, 404),),
@@ -142,6 +168,7 @@ def names(served: Served) -> dict[str, str]:
             rule = client.post("/api/v1/route/budgets", json=budget("model", subject)).json()
             limited = {"scope": "model", "subject": subject, "concurrency": 1}
             limit = client.post("/api/v1/route/limits", json=limited).json()
+        own = client.post("/api/v1/route/prices/overrides", json=price(MODEL)).json()
         budgets = client.get("/api/v1/route/budgets?limit=1").json()
         limits = client.get("/api/v1/route/limits?limit=1").json()
     return {
@@ -154,6 +181,7 @@ def names(served: Served) -> dict[str, str]:
         "model": MODEL,
         "budget": rule["id"],
         "limit": limit["id"],
+        "override": own["id"],
         "cursor": page["next_cursor"],
         "budgets": budgets["next_cursor"],
         "limits": limits["next_cursor"],
@@ -172,7 +200,7 @@ def acmes(served: Served) -> list[Any]:
             *("/api/v1/org", "/api/v1/teams?limit=500", "/api/v1/keys?limit=500"),
             *("/api/v1/route/requests", "/api/v1/route/usage", "/api/v1/route/limits"),
             *("/api/v1/route/budgets", "/api/v1/route/disconnect-policy"),
-            "/api/v1/route/store-policy",
+            *("/api/v1/route/store-policy", "/api/v1/route/prices/overrides"),
         )
         return [client.get(path).json() for path in paths]
 

@@ -65,9 +65,14 @@ class Reading(msgspec.Struct):
             return
         self._take(said.find_openai(body))
 
-    def tail(self, tail: bytes, opening: bytes = b"{") -> None:
+    def tail(self, tail: bytes) -> None:
         """Read the last bytes of an answer that was too large to hold."""
-        self._take(said.find_in_tail(tail, opening))
+        self._take(said.find_in_tail(tail, b"{"))
+
+    def tail_of_event(self, tail: bytes) -> None:
+        """Read the last bytes of an event with a whole response that was too large to hold."""
+        found = said.find_in_tail(tail, b'{"response":{')
+        self._take(said.find_openai(found.response) if found is not None else None)
 
     def name(self, model: Any, service_tier: Any = None) -> None:
         """What the answer calls its model and tier, where it does."""
@@ -205,7 +210,7 @@ class Stream:
         self._large = None
         if large.failed is None:
             return self._examine(run)
-        self._reading.tail(large.tail, b'{"response":{')
+        self._reading.tail_of_event(large.tail)
         return Passage(b"", run, True, large.failed)
 
     def _ends_with(self, head: bytes) -> bool | None:

@@ -60,7 +60,7 @@ def find_anthropic(data: bytes | msgspec.Raw) -> Anthropic | None:
         return None
 
 
-def find_in_tail(tail: bytes, opening: bytes = b"{") -> OpenAI | None:
+def find_in_tail(tail: bytes, opening: bytes) -> OpenAI | None:
     """Usage and what follows it, from the last bytes of a text too large to hold.
 
     From a place where a key of the object begins, the rest of the text with what opens that object

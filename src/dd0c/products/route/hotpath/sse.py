@@ -16,6 +16,7 @@ EVENT_BYTES_MAX = 1024 * 1024
 
 _BORDER = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")
+_ID = re.compile(rb"(?:^|[\r\n])id:")
 
 
 class Event(NamedTuple):
@@ -106,3 +107,14 @@ def read(raw: bytes) -> Event:
         elif field == b"event":
             name = value
     return Event(raw, name, b"\n".join(data))
+
+
+def comment(text: bytes, event: bytes) -> bytes:
+    """A comment to stand before an event, which no client takes for an event.
+
+    OpenAI's SDK remembers the last `id:` and then takes a blank line after a comment for the end of
+    an event without data, which it cannot read. So where ids are used the comment has no blank line
+    of its own, and is part of the event that follows; else it has, for clients that only look at
+    how a block of lines begins.
+    """
+    return b": %b\n" % text if _ID.search(event) else b": %b\n\n" % text

@@ -33,6 +33,7 @@ from tests.products.route.ledger import ship_child, spools
 from tests.support.database import Database, product_migrations
 
 CLOSED, LOST = 2 * folder.BATCH_ROWS + 321, 7
+RESERVED, COST = 9 * 10**9, 145_500_000
 
 
 def fill(path: Path, two_orgs: TwoOrgs) -> dict[bytes, str]:
@@ -41,7 +42,9 @@ def fill(path: Path, two_orgs: TwoOrgs) -> dict[bytes, str]:
     files: dict[tuple[int, int], list[SpoolRecord]] = {}
     for n in range(CLOSED + LOST):
         org = (two_orgs.acme, two_orgs.globex)[n % 2]
-        opened = records.opened(org, at_us=records.START_US + n, tags=("t",))
+        opened = records.opened(
+            org, at_us=records.START_US + n, tags=("t",), reserved_pico=RESERVED
+        )
         pid, sequence = spools.DEAD + n % 3 // 2, 1 + n // (CLOSED // 4)
         files.setdefault((pid, sequence), []).append(opened)
         expected[opened.request_id] = "lost"
@@ -58,7 +61,7 @@ def fill(path: Path, two_orgs: TwoOrgs) -> dict[bytes, str]:
 def ship(path: Path, database: Database, crash_at: str = "") -> int:
     """The exit status of a process that ships the folder."""
     child = subprocess.run(
-        [sys.executable, ship_child.__file__, path],
+        [sys.executable, ship_child.__file__, path, told_of(path)],
         input=database.conninfo(roles.SHIPPER).reveal().encode(),
         env={**os.environ, "DD0C_CRASH_AT": crash_at},
         capture_output=True,
@@ -67,6 +70,11 @@ def ship(path: Path, database: Database, crash_at: str = "") -> int:
     )
     assert child.returncode in (0, -signal.SIGKILL), child.stderr.decode()
     return child.returncode
+
+
+def told_of(path: Path) -> Path:
+    """Where it is written what was told while the folder was shipped."""
+    return path.with_suffix(".told")
 
 
 async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str], list[int]]:
@@ -91,7 +99,8 @@ async def ledger_of(app_pool: Pool, two_orgs: TwoOrgs) -> tuple[dict[bytes, str]
 async def test_a_kill_at_any_step_neither_loses_nor_doubles(
     point: str, tmp_path: Path, database: Database, app_pool: Pool, two_orgs: TwoOrgs
 ) -> None:
-    """Killed at each named point, again and again, the ledger ends up as if nothing happened."""
+    """Killed at each named point, again and again, the ledger ends up as if nothing happened, and
+    whoever counts what was charged has heard of each attempt: once, or as one that came again."""
     path = tmp_path / "gwy"
     expected = fill(path, two_orgs)
     for _ in range(3):
@@ -105,6 +114,15 @@ async def test_a_kill_at_any_step_neither_loses_nor_doubles(
     assert rows == [CLOSED + LOST] * 4
     assert spools.files(path) == []
     assert not list(path.glob("*.bad"))
+    *told, end = told_of(path).read_text().splitlines()
+    assert end == "caught up 0"
+    fresh = [line.split()[0] for line in told if line.endswith(" 0")]
+    assert len(fresh) == len(set(fresh))
+    assert {tuple(line.split()[:2]) for line in told if line[0] != "c"} == {
+        (request_id.hex(), str(RESERVED if end_reason == "lost" else COST))
+        for request_id, end_reason in expected.items()
+    }
+    assert {line.split()[3] for line in told if line[0] != "c"} == {path.name}
 
 
 @pytest.fixture

@@ -16,19 +16,17 @@ from dd0c.products.route.store import ledger, reading, staging
 from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
-from tests.products.route.store.test_rollups import (
-    START,
-    drawn,
-    inside,
-    make_partitions,
-    ship,
-)
+from tests.products.route.store.drawing import START, TAGS, TEAMS, drawn, inside
+from tests.products.route.store.test_rollups import make_partitions, ship
 
 LIMIT = 7
 ANY = Filter()
 SEVERAL = (
     ANY,
     Filter(provider="sim"),
+    Filter(team=TEAMS[0]),
+    Filter(tag=TAGS[0]),
+    Filter(tag=TAGS[0], team=TEAMS[1], provider="sim"),
     Filter(unpriced=True),
     Filter(model="dear", key_id=uuid.UUID(int=2)),
     Filter(model="dear", end_reason="timeout", unpriced=True),

@@ -13,53 +13,24 @@ import pytest
 
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
-from dd0c.products.route.models import Usage
 from dd0c.products.route.store import latencies, ledger, overview, staging, usage
 from dd0c.products.route.store.overview import Totals, Values
 from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
 from tests.products.route import records
+from tests.products.route.store.drawing import (
+    MODELS,
+    SPAN_S,
+    START,
+    TAGS,
+    TEAMS,
+    drawn,
+    groups_of,
+    inside,
+    totals_of,
+)
 
-START = records.START - timedelta(hours=30)
-SPAN_S = 60 * 3600
-MODELS, KEYS = ("dear", "cheap", "Ünïcode 🙂"), (1, 2, 3)
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def drawn(chance: random.Random, org: uuid.UUID) -> staging.Rated:
-    """Any attempt: of any hour, key and model, with or without usage, cost and end."""
-    at_us = int(START.timestamp() * 1e6) + chance.randrange(SPAN_S) * 1_000_000
-    endpoint = chance.choices(("chat", "embeddings", "models"), (8, 1, 1))[0]
-    opened = records.opened(
-        org,
-        at_us=at_us,
-        attempt=chance.choice((1, 1, 2)),
-        endpoint=endpoint,
-        requested_model=chance.choice(MODELS),
-        key_id=uuid.UUID(int=chance.choice(KEYS)).bytes,
-        provider=chance.choice(("openai", "sim")),
-        credential_id=chance.choice((None, records.SIMULATOR.bytes, uuid.UUID(int=9).bytes)),
-        stream=chance.random() < 0.5,
-    )
-    if chance.random() < 0.05:
-        return staging.Rated(opened, None, None, None, "lost")
-
-    def some(most: int) -> int | None:
-        return None if chance.random() < 0.2 else chance.randrange(most)
-
-    cost = some(2**62)
-    closed = records.closed(
-        opened,
-        final=chance.random() < 0.8,
-        end_reason=chance.choice(("complete", "complete", "timeout", "client_gone")),
-        usage=Usage(some(2**62), some(9), some(9), some(9), some(2**40), some(9)),
-        usage_source=chance.choice(("provider", "estimated", "none")),
-        first_byte_us=some(10**7),
-        total_us=some(10**8),
-        cost_pico=cost,
-        cost_reason=None if cost is not None else chance.choice(("no_price", "no_usage", None)),
-    )
-    return staging.Rated(opened, closed, closed.cost_pico, None, closed.cost_reason)
 
 
 async def ship(pool: Pool, batch: Sequence[staging.Rated]) -> None:
@@ -84,45 +55,6 @@ async def make_partitions(pool: Pool) -> None:
         await ledger.ensure_partitions(tx, START, START + timedelta(seconds=SPAN_S))
 
 
-def inside(rows: Sequence[staging.Rated], org: uuid.UUID, wanted: Filter) -> list[staging.Rated]:
-    """What a filter means, said in Python: the reference of these tests."""
-
-    def matches(row: staging.Rated) -> bool:
-        opened = row.opened
-        at = datetime.fromtimestamp(int.from_bytes(opened.request_id[:6], "big") / 1000, UTC)
-        return (
-            opened.org == org.bytes
-            and opened.endpoint != "models"
-            and (wanted.since is None or at >= wanted.since)
-            and (wanted.until is None or at < wanted.until)
-            and wanted.model in (None, opened.requested_model)
-            and (wanted.key_id is None or wanted.key_id.bytes == opened.key_id)
-            and wanted.provider in (None, opened.provider)
-            and wanted.end_reason in (None, row.closed.end_reason if row.closed else "lost")
-            and not (wanted.unpriced and row.cost_pico is not None)
-        )
-
-    return [row for row in rows if matches(row)]
-
-
-def totals_of(rows: Sequence[staging.Rated]) -> Totals:
-    final = [row for row in rows if row.closed is None or row.closed.final]
-    ends = [row.closed.end_reason if row.closed else "lost" for row in final]
-    costs = [row.cost_pico for row in rows if row.cost_pico is not None]
-    made_up = [
-        row.cost_pico
-        for row in rows
-        if row.cost_pico is not None and row.opened.credential_id == records.SIMULATOR.bytes
-    ]
-    return Totals(
-        requests=len(final),
-        failed=sum(end in ("timeout", "lost") for end in ends),
-        unpriced=len(rows) - len(costs),
-        cost_pico=sum(costs) if costs or not rows else None,
-        simulated_pico=sum(made_up) if made_up else None,
-    )
-
-
 def filters(chance: random.Random) -> Iterator[Filter]:
     """Spans that begin and end anywhere, and conditions of every kind."""
     yield Filter()
@@ -134,6 +66,8 @@ def filters(chance: random.Random) -> Iterator[Filter]:
             until=chance.choice((until, None)),
             model=chance.choice((None, None, *MODELS)),
             key_id=chance.choice((None, None, uuid.UUID(int=2))),
+            team=chance.choice((None, None, TEAMS[0])),
+            tag=chance.choice((None, None, *TAGS)),
             provider=chance.choice((None, None, "sim")),
             end_reason=chance.choice((None, None, "timeout", "complete")),
             unpriced=chance.random() < 0.2,
@@ -145,7 +79,8 @@ async def compare(app_pool: Pool, orgs: TwoOrgs, rows: Sequence[staging.Rated], 
     chance = random.Random(seed)
     for org in (orgs.acme, orgs.globex):
         async with tenancy.tenant(app_pool, org) as tx:
-            for wanted in filters(chance):
+            spans = list(filters(chance))
+            for wanted in spans:
                 expected = inside(rows, org, wanted)
                 assert await overview.totals(tx, wanted) == totals_of(expected)
                 step_s = chance.choice((300, 3600, 21_600, 86_400))
@@ -153,6 +88,16 @@ async def compare(app_pool: Pool, orgs: TwoOrgs, rows: Sequence[staging.Rated], 
                 assert sum(slot.requests for slot in slots) == totals_of(expected).requests
                 known = [slot.cost_pico for slot in slots if slot.cost_pico is not None]
                 assert sum(known) == (totals_of(expected).cost_pico or 0)
+            for by in CUTS:
+                wanted = chance.choice(spans)
+                sums: dict[object, tuple[int, int]] = {}
+                for row in inside(rows, org, wanted):
+                    for group in groups_of(row, by, wanted):
+                        attempts, cost = sums.get(group, (0, 0))
+                        sums[group] = attempts + 1, cost + (row.cost_pico or 0)
+                shown = await usage.usage_by(tx, by, wanted)
+                assert {r.group: (r.attempts, r.cost_pico or 0) for r in shown.rows} == sums
+                assert shown.total.attempts == len(inside(rows, org, wanted))
             for by in ("model", "key", "provider", "day"):
                 since = START + timedelta(seconds=chance.randrange(SPAN_S))
                 expected = inside(rows, org, Filter(since=since))
@@ -164,7 +109,8 @@ async def compare(app_pool: Pool, orgs: TwoOrgs, rows: Sequence[staging.Rated], 
                 assert (report.total.cost_pico or 0) == (totals_of(expected).cost_pico or 0)
 
 
-BY: tuple[overview.By, ...] = ("model", "key", "provider")
+CUTS: tuple[usage.By, ...] = ("team", "tag", "hour")
+BY: tuple[overview.By, ...] = ("model", "key", "provider", "team")
 
 
 async def test_sums_are_those_of_the_ledger_at_any_time(

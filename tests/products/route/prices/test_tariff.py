@@ -41,6 +41,15 @@ BY_HAND = [
     ("openai", "text-embedding-3-small", Usage(input=7), None, at(12), 140_000),
     # half price: 1000 x 0.125 + 500 x 1
     ("openai", "gpt-5-mini", Usage(input=1000, output=500), "flex", at(12), 625_000_000),
+    # half price: 1000 x 0.5 + 500 x 2.5
+    (
+        *("anthropic", "claude-haiku-4-5", Usage(input=1000, output=500), "batch", at(12)),
+        1_750_000_000,
+    ),
+    # first in the queue: 1000 x 0.45 + 500 x 3.6
+    ("openai", "gpt-5-mini", Usage(input=1000, output=500), "priority", at(12), 2_250_000_000),
+    # a fee of 12 dollars a thousand for the call itself = 12,000; 1000 x 1 + 500 x 1
+    ("perplexity", "sonar", Usage(input=1000, output=500), None, at(12), 13_500_000_000),
     # 10 x 1 + 1000 x 0.1 + 200 x 1.25 + 300 x 2 + 40 x 5 = 10 + 100 + 250 + 600 + 200
     (
         *("anthropic", "claude-haiku-4-5-20251001"),
@@ -170,6 +179,21 @@ def test_additive_before_rounding(one: Usage, two: Usage, tier: Tier, scale: int
     assert None not in split
     off = abs(together - sum(c for c in split if c is not None))
     assert off <= (1 if scale else 0)
+
+
+@given(usages, st.sampled_from(TOKEN_BUCKETS), counts, tiers, st.integers(1, 3_000_000))
+def test_more_never_costs_less(
+    usage: Usage, bucket: str, more: int, tier: Tier, above: int
+) -> None:
+    """Whatever is used more of, the cost does not fall; over a dearer tier neither (R-11)."""
+    dearer = {b: (getattr(tier, b) or 0) + 5 for b in (*tariff.BUCKETS, "request")}
+    tiered = price(3, tier, Tier(above, **dearer))
+    larger = msgspec.structs.replace(usage, **{bucket: getattr(usage, bucket) + more})
+    less, _ = tariff.cost(tiered, usage)
+    then, _ = tariff.cost(tiered, larger)
+    assert less is not None
+    assert then is not None
+    assert then >= less
 
 
 @given(st.integers(-(2**70), 2**70))

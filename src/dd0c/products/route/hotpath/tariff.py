@@ -35,7 +35,8 @@ def rate(price: Price | None, usage: Usage, service_tier: str | None, at_us: int
         return Rating(None, None, "no_price")
     chosen = select(price, service_tier, at_us)
     if chosen is None:
-        return Rating(None, None, "no_price_for_service_tier")
+        standard = service_tier in STANDARD_TIERS
+        return Rating(None, None, "no_price" if standard else "no_price_for_service_tier")
     cost_pico, reason = cost(chosen, usage)
     return Rating(cost_pico, chosen.price_id, reason)
 

@@ -33,20 +33,26 @@ from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
+from dd0c.kernel.cache.client import open_client
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
 from dd0c.kernel.parts.part import Part
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import handover, identity, listeners
+from dd0c.products.route.gateway.bank import Bank
+from dd0c.products.route.gateway.charged import Charged, Neighbours
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.fleet import Fleet, Spawn
 from dd0c.products.route.gateway.handover import Handover
 from dd0c.products.route.gateway.identity import Identity
+from dd0c.products.route.gateway.member import Member
 from dd0c.products.route.gateway.parent import Gateway, until_done
 from dd0c.products.route.gateway.saved import Shelf
 from dd0c.products.route.gateway.standby import Standby
@@ -54,17 +60,22 @@ from dd0c.products.route.hotpath import limits
 from dd0c.products.route.hotpath.snapshot import (
     PROTOCOL,
     CountWanted,
+    Dealings,
     FromWorker,
     PriceWanted,
+    RulesChanged,
+    Snapshot,
     ToWorker,
 )
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import Folder
+from dd0c.products.route.shipper.listener import Listener
 
 PREDECESSOR_S = 6.0  # what the workers of a killed gateway may still need
 ORPHAN_MAX_S = 3.5
 SHIPPER_CONNECTIONS = 2
+CACHE_CONNECTIONS = 2
 SHIPPER_CLOSE_S = 1.0
 PRICES_MAX = 50_000  # names of models come from callers
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "LD_LIBRARY_PATH", "SSL_CERT")
@@ -125,44 +136,80 @@ class Doors(NamedTuple):
     before: Handover | None
 
 
+class Switchboard:
+    """Passes on what workers say to those parts of the parent that it is for, and what those say to
+    the workers. `fleet` and `bank` are set before anybody speaks."""
+
+    fleet: Fleet
+    bank: Bank
+
+    def __init__(self, prices: PriceTable, configuration: Configuration, counting: Counting):
+        self._prices = prices
+        self._configuration = configuration
+        self._counting = counting
+
+    def hear(self, worker: Member, message: FromWorker) -> None:
+        """A worker says something."""
+        match message:
+            case PriceWanted():
+                self._find_price(message)
+            case CountWanted():
+                self._counting.ask(message, worker.tell)
+            case Dealings():
+                self.bank.hear(worker, message)
+
+    def greet(self) -> list[ToWorker]:
+        """What a worker that starts is told."""
+        return [*self._configuration.greeting(), *self.bank.greeting()]
+
+    def tell(self, message: ToWorker) -> None:
+        """The configuration has changed."""
+        if isinstance(message, Snapshot | RulesChanged):
+            self.bank.replace_rules(message.rules)
+        self.fleet.tell(message)
+
+    def _find_price(self, wanted: PriceWanted) -> None:
+        found = self._prices.find(wanted.provider, wanted.model)
+        if found is None or self._configuration.price_count >= PRICES_MAX:
+            return
+        if (change := self._configuration.add_prices([found])) is not None:
+            self.fleet.tell(change)
+
+
 async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
     prices = PriceTable()
     configuration = Configuration(pepper.load(place).secret)
     counting = Counting()
-
-    def find_price(wanted: PriceWanted) -> None:
-        found = prices.find(wanted.provider, wanted.model)
-        if found is None or configuration.price_count >= PRICES_MAX:
-            return
-        if (change := configuration.add_prices([found])) is not None:
-            fleet.tell(change)
-
-    def hear(message: FromWorker, reply: Callable[[ToWorker], None]) -> None:
-        match message:
-            case PriceWanted():
-                find_price(message)
-            case CountWanted():
-                counting.ask(message, reply)
-
+    board = Switchboard(prices, configuration, counting)
     key, clock = local.load(place), SystemClock()
-    fleet = Fleet(
+    board.fleet = fleet = Fleet(
         doors.callers,
         _spawner(settings, me),
-        configuration.greeting,
-        hear,
+        board.greet,
+        board.hear,
         count=settings.worker_count,
         before=doors.before,
         drain_s=settings.drain_s,
     )
-    feed = Feed(
-        address.conninfo(settings, roles.GATEWAY), Vault(key), prices, configuration, fleet.tell
-    )
+    as_gateway, part = address.conninfo(settings, roles.GATEWAY), _part(doors.before)
+    feed = Feed(as_gateway, Vault(key), prices, configuration, board.tell)
     shelf = Shelf(place, key, clock)
     standby = Standby(
-        shelf, configuration, feed, fleet.tell, max_stale_s=settings.max_stale_s, clock=clock
+        shelf, configuration, feed, board.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
+    charged, neighbours = Charged(as_gateway), Neighbours(part)
     async with AsyncExitStack() as stack:
-        written, part, news = Written(place, me, doors), _part(doors.before), asyncio.Event()
+        written, news = Written(place, me, doors), asyncio.Event()
+        stack.push_async_callback(charged.close)
+        board.bank = bank = Bank(
+            _open_counters(settings, me, stack),
+            charged.count,
+            fleet.living,
+            gateway=f"{me.id}.",
+            alone=neighbours.alone,
+            tell=fleet.tell,
+            before=doors.before.leases if doors.before else (),
+        )
 
         def facts() -> dict[str, Any]:
             return {**written.facts, **gateway.report().facts}
@@ -175,7 +222,9 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
             beside=(
                 lambda pool: heartbeat.reporting(pool, part, facts, news),
                 counting.learning,
+                neighbours.watching,
             ),
+            listener=bank,
             stack=stack,
         )
         gateway = Gateway(
@@ -186,10 +235,11 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
             standby=standby,
             ledger=ledger,
             counting=counting,
+            bank=bank,
         )
         succession = Succession(
             settle=gateway.settle,
-            leave=lambda: _leave(doors, me, part, fleet),
+            leave=lambda: _leave(doors, me, part, fleet, bank),
             refused=written.refused,
         )
         _listen_to_signals(gateway, succession)
@@ -228,7 +278,17 @@ def _part(before: Handover | None) -> Part:
     return replace(part, id=uuid.UUID(bytes=before.part), started_at=started_at)
 
 
-def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet) -> Handover:
+def _open_counters(settings: Settings, me: Identity, stack: AsyncExitStack) -> Counters | None:
+    """The counters of limits, under a name of this program's own; None where no cache is set up."""
+    try:
+        client = open_client(settings, CACHE_CONNECTIONS, CALL_WITHIN_S)
+    except SetupError:
+        return None
+    stack.push_async_callback(client.aclose)
+    return Counters(client, f"{me.id}.{os.urandom(4).hex()}")
+
+
+def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet, bank: Bank) -> Handover:
     host, port = doors.callers[0].getsockname()[:2]
     return Handover(
         format=handover.FORMAT,
@@ -244,6 +304,7 @@ def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet) -> Handover:
         workers=fleet.leave(),
         counters=fleet.retired,
         restarts=fleet.restarts,
+        leases=bank.keep(),
     )
 
 
@@ -294,6 +355,7 @@ class _Ledger:
         *,
         place: Home,
         beside: Sequence[Callable[[Pool], AbstractAsyncContextManager[None]]],
+        listener: Listener,
         stack: AsyncExitStack,
     ):
         self._conninfo = address.conninfo(settings, roles.SHIPPER)
@@ -301,6 +363,7 @@ class _Ledger:
         self._prices = prices
         self._place = place
         self._beside = beside
+        self._listener = listener
         self._stack = stack
 
     async def open(self) -> Shipper:
@@ -311,7 +374,7 @@ class _Ledger:
             for work in self._beside:
                 await attempt.enter_async_context(work(pool))
             await self._stack.enter_async_context(attempt.pop_all())
-        return Shipper(self._me.spool, pool, self._prices, SystemClock())
+        return Shipper(self._me.spool, pool, self._prices, SystemClock(), listener=self._listener)
 
     def backlog_bytes(self) -> int:
         return Folder(self._me.spool).unshipped_bytes()

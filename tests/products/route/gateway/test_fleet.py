@@ -64,7 +64,7 @@ async def running(
     *,
     doors: Sequence[socket.socket] = (),
     before: Handover | None = None,
-    hear: Hear = lambda message, reply: None,
+    hear: Hear = lambda worker, message: None,
 ) -> AsyncIterator[Fleet]:
     """A fleet for the block; its workers have an empty snapshot."""
     configuration = Configuration(Secret("00" * 32))

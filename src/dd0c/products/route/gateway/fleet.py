@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 Spawn = Callable[[int, int, Sequence[int]], Process]
 """Starts the worker of a slot with its control and its listening descriptors."""
 
-Hear = Callable[[FromWorker, Callable[[ToWorker], None]], None]
+Hear = Callable[[Member, FromWorker], None]
 
 
 class Death(NamedTuple):
@@ -96,8 +96,8 @@ class Fleet:
     """Keeps `count` workers on the listeners.
 
     `greet` gives the messages for a worker that just started (none while nothing is loaded);
-    `hear` gets what workers want, with how to answer the one that asked; `before` is what the
-    program before us left.
+    `hear` gets what workers want, with the one that asked; `before` is what the program before us
+    left.
     """
 
     def __init__(
@@ -287,7 +287,7 @@ class Fleet:
             case WorkerStats():
                 pass
             case _:
-                self._hear(message, worker.tell)
+                self._hear(worker, message)
 
     def _relieve(self) -> None:
         """Ours serve: those before may go."""

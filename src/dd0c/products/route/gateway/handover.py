@@ -13,6 +13,7 @@ import os
 import msgspec
 
 from dd0c.base.errors import SetupError
+from dd0c.products.route.gateway.leases import Kept
 
 FORMAT = 1
 VARIABLE = "DD0C_HANDOVER_FD"
@@ -30,7 +31,8 @@ class Predecessor(msgspec.Struct, frozen=True):
 
 
 class Handover(msgspec.Struct, frozen=True):
-    """Descriptors, the row among the parts, and counts that must not begin anew.
+    """Descriptors, the row among the parts, counts that must not begin anew, and what workers have
+    of limits.
 
     Fields are only ever added, with a default; else `FORMAT` is raised, and the new program asks
     for a restart.
@@ -49,6 +51,7 @@ class Handover(msgspec.Struct, frozen=True):
     workers: tuple[Predecessor, ...] = ()
     counters: dict[str, float] = {}
     restarts: int = 0
+    leases: tuple[Kept, ...] = ()
 
 
 def leave(handover: Handover) -> int:

@@ -1,10 +1,10 @@
 """What this gateway has out of each counter, and with which of its workers. No I/O.
 
 A counter in Valkey knows one number of us: what is outstanding (`posted`). Behind it is what
-workers have, from the grant on until the row of an attempt is in the ledger; what rows in the ledger
-have cost that is not yet spent in the counter (`pending`); and what may be spent there or not, until
-the ledger was counted anew (`doubtful`). `posted` is made equal to their sum, up before down: what is
-outstanding too long only costs somebody a moment, too short lets a budget be overshot.
+workers have, from the grant on until the row of an attempt is in the ledger; what rows in the
+ledger have cost that is not yet spent in the counter (`pending`); and what may be spent there or
+not, until the ledger was counted anew (`doubtful`). `posted` is made equal to their sum, up before
+down: outstanding too long only costs somebody a moment, too short lets a budget be overshot.
 
 Valkey counts money in nano-dollars, workers and the ledger in pico-dollars. What is outstanding is
 rounded up, what is spent is rounded down, and the rest waits for the next row of that counter.

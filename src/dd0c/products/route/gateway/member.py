@@ -98,6 +98,11 @@ class Member:
             self._link.send(frame or encode(message))
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
+
+    @property
     def joined(self) -> bool:
         """Whether it is there; else it is still coming or going."""
         return self._link.open

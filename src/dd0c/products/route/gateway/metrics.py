@@ -47,4 +47,14 @@ CATALOGUE = (
         "counter",
         "Texts that were not counted: too many waited, or they were too long.",
     ),
+    Metric("dd0c_route_limit_store_away", "gauge", "1 while the counters of limits are away."),
+    Metric("dd0c_route_limit_asks_total", "counter", "Times workers asked for permission."),
+    Metric("dd0c_route_limit_recalls_total", "counter", "Times idle permission was called in."),
+    Metric("dd0c_route_limit_counts_total", "counter", "Budgets counted anew from the ledger."),
+    Metric("dd0c_route_limit_leased_usd", "gauge", "Money of budgets that workers have out."),
+    Metric(
+        "dd0c_route_limit_unsettled",
+        "gauge",
+        "Transactions of the ledger that are not yet taken off their budgets.",
+    ),
 )

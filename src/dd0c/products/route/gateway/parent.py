@@ -22,6 +22,7 @@ from dd0c.base.errors import Unavailable
 from dd0c.base.settings import Settings
 from dd0c.products.route import prices
 from dd0c.products.route.gateway import metrics
+from dd0c.products.route.gateway.bank import Bank
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
@@ -66,6 +67,7 @@ class Gateway:
         standby: Standby,
         ledger: Ledger,
         counting: Counting,
+        bank: Bank,
     ):
         self._settings = settings
         self._configuration = configuration
@@ -74,6 +76,7 @@ class Gateway:
         self._standby = standby
         self._ledger = ledger
         self._counting = counting
+        self._bank = bank
         self._shipper: Shipper | None = None
         self._workers_gone = asyncio.Event()
         self._asked_to_stop = False
@@ -121,11 +124,13 @@ class Gateway:
         loops = [
             asyncio.create_task(until_done(self._watch_spool)),
             asyncio.create_task(until_done(self._standby.keep)),
+            asyncio.create_task(until_done(self._bank.run)),
         ]
         try:
             self._shipper = shipper = await self._begin()
             loops.append(asyncio.create_task(until_done(self._feed.run)))
             await until_done(lambda: shipper.run(self._fleet.living, self._workers_gone))
+            await self._bank.leave()
             await self._standby.save()
         finally:
             for loop in loops:
@@ -194,6 +199,7 @@ class Gateway:
                 **fleet.counters(),
                 "dd0c_route_worker_restarts_total": fleet.restarts,
                 **self._ledger_samples(),
+                **self._bank.samples(),
                 **fleet.gauges(),
                 "dd0c_route_token_counts_total": self._counting.counted,
                 "dd0c_route_token_counts_refused_total": self._counting.refused,

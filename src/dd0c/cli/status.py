@@ -13,6 +13,7 @@ from dd0c.cli import client, output
 from dd0c.cli.output import UNKNOWN
 
 LAST_DAY = timedelta(hours=24)
+BUDGET_PERCENT, BUDGETS_SHOWN = "80", "20"
 
 
 @click.command()
@@ -42,6 +43,8 @@ def _ask() -> dict[str, Any]:
     me = client.call("GET", "/me")
     since = (SystemClock().now() - LAST_DAY).isoformat()
     usage = client.call("GET", "/route/usage", query={"by": "model", "since": since})
+    over = {"over": BUDGET_PERCENT, "limit": BUDGETS_SHOWN}
+    budgets = client.call("GET", "/route/budgets", query=over)["items"]
     try:
         report = client.call("GET", "/health")
     except Forbidden:
@@ -57,6 +60,7 @@ def _ask() -> dict[str, Any]:
             for one in items
             if one["status"] != "ok"
         ],
+        "budgets": budgets,
         "last_day": usage["total"],
         "top_models": [row["model"] for row in usage["rows"][:3]],
     }
@@ -66,12 +70,17 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, Any]]:
     day = found["last_day"]
     simulated = day["simulated_cost_usd"]
     health = {None: "answers (its parts are for keys with the role platform)", "ok": "all is well"}
+    budgets = [
+        (f"  {one['percent']} %", f"{_budget(one)}: {one['spent_usd']} of {one['usd']} USD spent")
+        for one in found["budgets"]
+    ]
     not_ok = [(f"  {one['name']}", f"{one['status']}: {one['detail']}") for one in found["not_ok"]]
     return [
         ("dd0c", f"{found['version']} at {found['url']}"),
         ("organisation", found["org"]),
         ("health", health.get(found["health"], f"{found['health']}: `dd0c doctor` says more")),
         *not_ok,
+        *([("budgets", "nearly spent, or more than that"), *budgets] if budgets else ()),
         ("", ""),
         ("last 24 hours", ""),
         ("  requests", day["requests"]),
@@ -82,6 +91,11 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, Any]]:
         ("  unpriced", day["unpriced_requests"] or None),
         ("  models", found["top_models"] or None),
     ]
+
+
+def _budget(one: dict[str, Any]) -> str:
+    kind = "hard" if one["hard"] else "soft"
+    return " ".join(filter(None, (one["scope"], one["subject"], f"({kind}, {one['window']})")))
 
 
 def _or_unknown(value: Any) -> Any:

@@ -52,7 +52,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     for route in iter_route_contexts(app.routes):
         for method in route.methods or ():
-            operation = document["paths"].get(route.path, {}).get(method.lower())
+            operation = document["paths"].get(route.path_format, {}).get(method.lower())
             if operation is not None:
                 _complete(operation, requirement(route))
     return document

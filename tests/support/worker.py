@@ -13,14 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import msgspec
+from splintr import AnyTokenizer, Tokenizer
 
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.products.route.hotpath import frames, limits, spool
 from dd0c.products.route.hotpath.snapshot import (
+    Counted,
+    CountWanted,
     FromWorker,
     KeyEntry,
     Price,
@@ -39,6 +43,8 @@ KEY_ID = bytes.fromhex("0197a0c0a0a07000800000000000000b")
 PROVIDER_ID = bytes.fromhex("0197a0c0a0a07000800000000000000c")
 KEY = "dd0c_sk_" + "k" * 43
 SECRET = "sk-provider-secret/+=with-odd-bytes-1234567890"
+
+PROMPT_TOKENS = 100
 
 PRICE = Price(
     "openai",
@@ -85,6 +91,30 @@ def snapshot(port: int, **changes: object) -> Snapshot:
     return msgspec.structs.replace(made, **changes)
 
 
+def count(text: str) -> int:
+    """Tokens of a text, from the vocabulary of OpenAI's models itself."""
+    return len(_vocabulary().encode_ordinary(text))
+
+
+@cache
+def _vocabulary() -> AnyTokenizer:
+    return Tokenizer.from_pretrained("o200k_base")
+
+
+def count_for(wanted: CountWanted) -> Counted | None:
+    """What a parent answers; a prompt is PROMPT_TOKENS long."""
+    if wanted.actual is not None:
+        return None
+    text, part = wanted.received.decode(), wanted.delivered_chars
+    return Counted(
+        wanted.id,
+        input=None if wanted.body is None else PROMPT_TOKENS,
+        received=count(text),
+        delivered=None if part is None else count(text[:part]),
+        error=0.125,
+    )
+
+
 def price(**changes: object) -> Price:
     """The test's price, changed."""
     return msgspec.structs.replace(PRICE, **changes)
@@ -100,6 +130,7 @@ class Worker:
     folder: Path
     said: list[FromWorker] = field(default_factory=list)
     forgotten: int = 0
+    answers: Callable[[CountWanted], Counted | None] = count_for
 
     def tell(self, message: ToWorker) -> None:
         """Send a message as the parent would."""
@@ -158,7 +189,10 @@ class Worker:
             while len(received) >= 4 and len(received) >= 4 + (
                 size := int.from_bytes(received[:4], "big")
             ):
-                self.said.append(decoder.decode(received[4 : 4 + size]))
+                message = decoder.decode(received[4 : 4 + size])
+                self.said.append(message)
+                if isinstance(message, CountWanted) and (answer := self.answers(message)):
+                    self.tell(answer)
                 received = received[4 + size :]
 
 

@@ -138,7 +138,7 @@ class Worker:
     def _end(self, now: float) -> None:
         """Stop once nobody is left; cut those who are when their time is over."""
         assert self._deadline is not None
-        if not self._plane.callers or (self._cut and now >= self._deadline):
+        if not self._plane.unfinished or (self._cut and now >= self._deadline):
             self._stopped.set()
         elif now >= self._deadline:
             self._cut = True

@@ -136,7 +136,9 @@ def test_an_answer_cut_before_it_was_given_is_a_502(worker: Worker, upstream: Up
 def test_a_cut_stream_ends_with_an_error_event(
     worker: Worker, upstream: Upstream, how: str, dialect: str
 ) -> None:
-    """A stream that breaks off says so in the caller's dialect, never silently (R-30)."""
+    """A stream that breaks off says so in the caller's dialect, never silently (R-30), and costs
+    what came: 1 token of "Hi", of a model without a price, or 6 of the text and 50 of the prompt
+    at $3, 100 written to the cache at $3.75 and 200 read from it at $0.30."""
     openai = dialect == "openai"
     events = OPENAI_STREAM if openai else ANTHROPIC_STREAM
 
@@ -167,11 +169,17 @@ def test_a_cut_stream_ends_with_an_error_event(
         assert data["error"]["type"] == "api_error"
     closed = worker.closed(2)[0]
     assert (closed.end_reason, closed.status) == ("upstream_cut", 200)
-    assert (closed.cost_pico, closed.upstream_output_tokens) == (None, None)
+    cost_pico, tokens = (None, 1) if openai else (675_000_000, 6)
+    assert (closed.cost_pico, closed.delivered_output_tokens) == (cost_pico, tokens)
+    assert (closed.cost_upstream_pico, closed.upstream_output_tokens) == (cost_pico, tokens)
+    assert (closed.usage_source, closed.usage_error) == ("estimated", 0.125)
 
 
-def test_running_usage_of_a_cut_stream_is_no_bill(worker: Worker, upstream: Upstream) -> None:
-    """Counts told along the way are kept, but what was cut has no cost (R-13)."""
+def test_running_usage_of_a_cut_stream_is_an_estimate(worker: Worker, upstream: Upstream) -> None:
+    """Counts told along the way are the best there is, and are not taken for the last word (R-13).
+
+    9 tokens at $0.25 and 3 at $2 for a million.
+    """
 
     async def cut(peer: Peer, _: Received) -> None:
         await peer.send_stream_head()
@@ -187,7 +195,7 @@ def test_running_usage_of_a_cut_stream_is_no_bill(worker: Worker, upstream: Upst
         caller.chat(STREAM_BODY)
     (closed,) = worker.closed(1)
     assert (closed.usage.input, closed.usage.output) == (9, 3)
-    assert (closed.cost_pico, closed.cost_reason) == (None, "usage_incomplete")
+    assert (closed.cost_pico, closed.usage_source) == (8_250_000, "estimated")
 
 
 def test_a_stalled_stream_ends_with_an_error_event(hasty: Worker, upstream: Upstream) -> None:
@@ -238,12 +246,8 @@ def test_an_error_event_of_the_provider_passes(worker: Worker, upstream: Upstrea
         got = caller.call("/v1/messages", MESSAGES_BODY)
     assert got.body == ANTHROPIC_STREAM[0] + event
     (closed,) = worker.closed(1)
-    assert (closed.end_reason, closed.usage.input, closed.usage.output) == (
-        "upstream_error",
-        50,
-        None,
-    )
-    assert closed.cost_reason == "usage_incomplete"
+    assert (closed.end_reason, closed.usage.input, closed.usage.output) == ("upstream_error", 50, 0)
+    assert (closed.upstream_output_tokens, closed.usage_source) == (0, "estimated")
 
 
 def test_an_answer_that_ends_with_its_connection(worker: Worker, upstream: Upstream) -> None:

@@ -7,8 +7,11 @@ import pytest
 from dd0c.products.route.hotpath.exchange import REFUSALS, TABLE, Effect, Event, State
 from dd0c.products.route.models import EndReason
 
+LATE = {Event.TOO_DEAR, Event.TERMINAL_AHEAD, Event.CAUGHT_UP}  # of DRAINING and LAGGING
 IMPOSSIBLE = {
     State.CONNECTING: {
+        *LATE,
+        Event.LEFT_TO_DRAIN,  # nothing was sent
         Event.STALE,  # no connection yet, so no answer either
         Event.HEAD_TO_HOLD,
         Event.HEAD_TO_RELAY,
@@ -19,8 +22,10 @@ IMPOSSIBLE = {
         Event.ERROR_END,
         Event.BROKEN_OFF,
         Event.REDIRECTED,
+        Event.UNREADABLE,
     },
     State.WAITING: {
+        *LATE,
         Event.CONNECTED,  # it is
         Event.NOT_CONNECTED,
         Event.TOO_LARGE_TO_HOLD,  # no head yet
@@ -30,6 +35,7 @@ IMPOSSIBLE = {
         Event.ERROR_END,
     },
     State.HOLDING: {
+        *LATE,
         Event.CONNECTED,
         Event.NOT_CONNECTED,
         Event.STALE,  # bytes of an answer came
@@ -38,8 +44,11 @@ IMPOSSIBLE = {
         Event.TERMINAL,  # only streams have one
         Event.TERMINAL_ERROR,
         Event.REDIRECTED,  # the head came before
+        Event.UNREADABLE,
     },
     State.RELAYING: {
+        Event.TOO_DEAR,
+        Event.CAUGHT_UP,
         Event.CONNECTED,
         Event.NOT_CONNECTED,
         Event.STALE,
@@ -48,8 +57,19 @@ IMPOSSIBLE = {
         Event.TOO_LARGE_TO_HOLD,
         Event.ERROR_END,  # an error with its own status is always held
         Event.REDIRECTED,
+        Event.UNREADABLE,
     },
+    State.DRAINING: {
+        Event.CONNECTED,
+        Event.NOT_CONNECTED,
+        Event.CLIENT_GONE,  # it is
+        Event.LEFT_TO_DRAIN,
+        Event.CAUGHT_UP,
+    },
+    State.LAGGING: set(Event) - {Event.CAUGHT_UP, Event.CLIENT_GONE, Event.CUT},  # no provider
     State.FINISHING: {
+        *LATE,
+        Event.LEFT_TO_DRAIN,
         Event.CONNECTED,
         Event.NOT_CONNECTED,
         Event.STALE,
@@ -60,9 +80,11 @@ IMPOSSIBLE = {
         Event.TERMINAL_ERROR,
         Event.ERROR_END,
         Event.REDIRECTED,
+        Event.UNREADABLE,
     },
     State.ENDED: set(),
 }
+NOBODY = (State.DRAINING, State.FINISHING, State.ENDED)  # to leave, or nothing left to book
 PAIRS = [(state, event) for state in State for event in Event]
 STEPS = [(state, event) for state in State for event in TABLE[state]]
 
@@ -101,10 +123,11 @@ def test_every_caller_gets_exactly_one_end(state: State, event: Event) -> None:
     if state is State.ENDED or step.state is not State.ENDED:
         return
     ends = {Effect.FINISH, Effect.REFUSE, Effect.BREAK_OFF} & set(step.effects)
-    assert len(ends) == (0 if event is Event.CLIENT_GONE else 1)
+    alone = event is Event.CLIENT_GONE or state is State.DRAINING
+    assert len(ends) == (0 if alone else 1)
 
 
-@pytest.mark.parametrize("state", [s for s in State if s < State.FINISHING])
+@pytest.mark.parametrize("state", [s for s in TABLE if s not in NOBODY])
 def test_a_caller_that_leaves_ends_the_upstream_first(state: State) -> None:
     """The provider's connection is dropped before anything else is done (R-13)."""
     step = TABLE[state][Event.CLIENT_GONE]

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.upstream import CHAT, Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller, request
-from tests.support.worker import KEY, Worker, wait_for
+from tests.support.worker import KEY, PROMPT_TOKENS, Worker, wait_for
 
 PROGRAM = Path(__file__).with_name("caller_process.py")
 STREAM_BODY = {**CHAT_BODY, "stream": True}
@@ -69,7 +69,10 @@ async def answer_late(peer: Peer, _: Received) -> None:
 def test_a_caller_that_leaves_frees_the_provider(
     worker: Worker, upstream: Upstream, how: str, when: str
 ) -> None:
-    """Close, reset and death abort the provider within a second and are booked as such (R-13)."""
+    """Close, reset and death abort the provider within a second and are booked as such (R-13).
+
+    Before the first token the input is counted, 100 tokens at $0.25 for a million, and no output.
+    """
     upstream.script = answer_late if when == "before the first byte" else trickle
     chunks = {"before the first byte": -1, "after the head": 0, "in the middle": 2}[when]
     with caller_process(worker, chunks, "close" if how == "kill" else how) as child:
@@ -82,11 +85,15 @@ def test_a_caller_that_leaves_frees_the_provider(
         wait_for(peer.gone, 1.0)
         (closed,) = worker.closed(1)
     assert closed.end_reason == "client_gone"
-    assert (closed.cost_pico, closed.cost_reason) == (None, "no_usage")
+    assert closed.usage.input == PROMPT_TOKENS
     if when == "before the first byte":
         assert (closed.status, closed.delivered_output_tokens) == (None, 0)
+        assert (closed.cost_pico, closed.cost_upstream_pico) == (25_000_000, None)
     else:
-        assert (closed.status, closed.delivered_output_tokens) == (200, None)
+        assert closed.status == 200
+        assert closed.cost_pico == closed.cost_delivered_pico
+        assert closed.upstream_output_tokens is not None
+        assert closed.cost_upstream_pico == 25_000_000 + closed.upstream_output_tokens * 2_000_000
     wait_for(lambda: worker.gauge("dd0c_route_requests_open") == 0, 3)
 
 

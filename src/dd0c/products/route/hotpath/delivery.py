@@ -83,7 +83,7 @@ class Delivery:
         self._endpoint = endpoint
         self._room = room
         self._took = 0  # of the room
-        self._lost = False  # there was not enough
+        self._lost = False  # there was not enough, or an event was too long
         self._sent: list[tuple[int, bytes]] = []  # where each run ends in the connection
         self._bytes = 0  # of them, since they were last looked through
         self._rest = b""  # an event that has not ended
@@ -121,13 +121,18 @@ class Delivery:
         self.condense()
 
     def text(self) -> Text | None:
-        """The text so far, all of it delivered unless the caller was given up; None when there was
-        no room for it."""
+        """The text so far, all of it delivered unless the caller was given up; None when not all of
+        it could be kept."""
         self.condense()
         if self._lost:
             return None
         delivered = _join(self._strands)
         return Text(delivered + _join(self._pending), len(delivered))
+
+    def size(self) -> int:
+        """Characters of text so far."""
+        self.condense()
+        return self._took
 
     def forget(self) -> None:
         """Give the room back."""
@@ -153,7 +158,9 @@ class Delivery:
             self._lost = True
             self.forget()
         rest = data[sum(map(len, events)) :]
-        return rest if len(rest) <= sse.EVENT_BYTES_MAX else b""  # too long to be understood
+        if len(rest) > sse.EVENT_BYTES_MAX:
+            self._lost, rest = True, b""
+        return rest
 
 
 def of_whole(endpoint: str, body: bytes) -> Text:

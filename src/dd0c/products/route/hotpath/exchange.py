@@ -3,11 +3,16 @@
     CONNECTING ──> WAITING ──> HOLDING ───────────────┐   an answer that is given whole
         ▲             │  │        │ too large to hold │
         └── RETRY ────┘  └────> RELAYING ──> FINISHING┴─> ENDED
+                                  └────────> LAGGING ───────┘
 
 In HOLDING the caller has nothing yet, so everything that goes wrong can still be an error with its
 own status. In RELAYING the caller has the head: what goes wrong becomes the last event of the
 stream. FINISHING means booked: the close record is written, the terminal bytes are out, and only
 the provider's own end of message is awaited; whatever happens then changes no bill.
+
+LAGGING: the provider has said everything, but the caller does not take what it was sent. Booking
+waits, as it may yet leave with half of it. DRAINING: the caller has left, and its organisation
+wants the answer read on without it, to know what it cost.
 
 Two promises stand in the order of effects: BOOK comes before ANSWER and TAIL, which carry the last
 bytes to the caller, and DROP comes first where the caller has left.
@@ -29,8 +34,10 @@ class State(IntEnum):
     WAITING = 1
     HOLDING = 2
     RELAYING = 3
-    FINISHING = 4
-    ENDED = 5
+    DRAINING = 4
+    LAGGING = 5
+    FINISHING = 6
+    ENDED = 7
 
 
 class Event(IntEnum):
@@ -51,6 +58,11 @@ class Event(IntEnum):
     CLIENT_GONE = 12
     CUT = 13  # the worker must stop now
     REDIRECTED = 14  # following it would send the prompt, or let the caller send it, elsewhere
+    LEFT_TO_DRAIN = 15  # the caller has left, and the answer is read on
+    TOO_DEAR = 16  # to read on
+    TERMINAL_AHEAD = 17  # TERMINAL, and the caller is far from there
+    CAUGHT_UP = 18
+    UNREADABLE = 19  # in a coding that hides usage, and a secret
 
 
 class Effect(IntEnum):
@@ -79,6 +91,7 @@ class Step(NamedTuple):
 _E, _S, _F, _R = Event, State, Effect, EndReason
 _REFUSED = (_F.DROP, _F.BOOK, _F.REFUSE)
 _LEFT = (_F.DROP, _F.BOOK)
+_DRAINED = Step(_S.ENDED, _LEFT, _R.CLIENT_GONE)
 _BROKEN = (_F.DROP, _F.BOOK, _F.BREAK_OFF)
 
 TABLE: dict[State, dict[Event, Step]] = {
@@ -93,7 +106,9 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.STALE: Step(_S.CONNECTING, (_F.DROP, _F.BOOK, _F.RETRY), _R.UPSTREAM_ERROR),
         _E.HEAD_TO_HOLD: Step(_S.HOLDING),
         _E.HEAD_TO_RELAY: Step(_S.RELAYING, (_F.SEND_HEAD,)),
+        _E.LEFT_TO_DRAIN: Step(_S.DRAINING),
         _E.REDIRECTED: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
+        _E.UNREADABLE: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
         _E.BROKEN_OFF: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
         _E.SILENT: Step(_S.ENDED, _REFUSED, _R.TIMEOUT),
         _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
@@ -101,6 +116,7 @@ TABLE: dict[State, dict[Event, Step]] = {
     },
     _S.HOLDING: {
         _E.TOO_LARGE_TO_HOLD: Step(_S.RELAYING, (_F.SEND_HEAD,)),
+        _E.LEFT_TO_DRAIN: Step(_S.DRAINING),
         _E.END: Step(_S.ENDED, (_F.BOOK, _F.ANSWER, _F.FINISH), _R.COMPLETE),
         _E.ERROR_END: Step(_S.ENDED, (_F.BOOK, _F.ANSWER, _F.FINISH), _R.UPSTREAM_ERROR),
         _E.BROKEN_OFF: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_CUT),
@@ -110,12 +126,36 @@ TABLE: dict[State, dict[Event, Step]] = {
     },
     _S.RELAYING: {
         _E.TERMINAL: Step(_S.FINISHING, (_F.BOOK, _F.TAIL), _R.COMPLETE),
+        _E.TERMINAL_AHEAD: Step(_S.LAGGING, (_F.DROP,)),
+        _E.LEFT_TO_DRAIN: Step(_S.DRAINING),
         _E.TERMINAL_ERROR: Step(_S.FINISHING, (_F.BOOK, _F.TAIL), _R.UPSTREAM_ERROR),
         _E.END: Step(_S.ENDED, (_F.BOOK, _F.TAIL, _F.FINISH), _R.COMPLETE),
         _E.BROKEN_OFF: Step(_S.ENDED, _BROKEN, _R.UPSTREAM_CUT),
         _E.SILENT: Step(_S.ENDED, _BROKEN, _R.TIMEOUT),
         _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
         _E.CUT: Step(_S.ENDED, _BROKEN, _R.LOST),
+    },
+    _S.DRAINING: {
+        _E.HEAD_TO_HOLD: Step(_S.DRAINING),
+        _E.HEAD_TO_RELAY: Step(_S.DRAINING),
+        _E.TOO_LARGE_TO_HOLD: Step(_S.DRAINING),
+        _E.STALE: _DRAINED,  # it is not asked again: nobody waits
+        _E.REDIRECTED: _DRAINED,
+        _E.UNREADABLE: _DRAINED,
+        _E.TERMINAL: _DRAINED,
+        _E.TERMINAL_AHEAD: _DRAINED,
+        _E.TERMINAL_ERROR: _DRAINED,
+        _E.END: _DRAINED,
+        _E.ERROR_END: _DRAINED,
+        _E.BROKEN_OFF: _DRAINED,
+        _E.SILENT: _DRAINED,
+        _E.TOO_DEAR: _DRAINED,
+        _E.CUT: _DRAINED,
+    },
+    _S.LAGGING: {
+        _E.CAUGHT_UP: Step(_S.ENDED, (_F.BOOK, _F.TAIL, _F.FINISH), _R.COMPLETE),
+        _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, (_F.BOOK, _F.TAIL, _F.FINISH), _R.COMPLETE),
     },
     _S.FINISHING: {
         _E.END: Step(_S.ENDED, (_F.FINISH,)),
@@ -126,6 +166,11 @@ TABLE: dict[State, dict[Event, Step]] = {
     },
     _S.ENDED: dict.fromkeys(Event, Step(_S.ENDED)),  # what comes late changes nothing
 }
+
+DRAINED = frozenset(state for state, steps in TABLE.items() if _E.LEFT_TO_DRAIN in steps) - {
+    _S.ENDED
+}
+"""Where an answer can be read on without its caller."""
 
 REFUSALS = {
     _E.NOT_CONNECTED: Refusal(
@@ -149,6 +194,12 @@ REFUSALS = {
         "upstream_redirect",
         "The provider's address redirects elsewhere, which is not followed. Set the base URL to "
         "where the API is, then try again.",
+    ),
+    _E.UNREADABLE: Refusal(
+        502,
+        "upstream_coding",
+        "The provider compressed its answer unasked, in a way that is not known here. Have it send "
+        "answers as they are, or with gzip, then try again.",
     ),
     _E.CUT: Refusal(
         503,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
 from dd0c.base.errors import Unavailable
+from dd0c.products.route.hotpath.counts import Counts
+from dd0c.products.route.hotpath.delivery import Room
 from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
@@ -20,6 +22,7 @@ from dd0c.products.route.hotpath.metrics import Metrics
 from dd0c.products.route.hotpath.pricelist import PriceList
 from dd0c.products.route.hotpath.routes import Routes
 from dd0c.products.route.hotpath.snapshot import (
+    Counted,
     Drain,
     FromWorker,
     KeysChanged,
@@ -28,9 +31,11 @@ from dd0c.products.route.hotpath.snapshot import (
     PricesChanged,
     PriceWanted,
     ProvidersChanged,
+    RulesChanged,
     Snapshot,
     SpoolFull,
     Stale,
+    Terms,
     ToWorker,
     WorkerStats,
 )
@@ -39,6 +44,7 @@ from dd0c.products.route.hotpath.upstream import Pool
 from dd0c.products.route.models import AttemptClosed
 
 if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.relay import Relay
     from dd0c.products.route.hotpath.server import Caller
 
 SWEEP_S = 0.1
@@ -69,6 +75,10 @@ class DataPlane:
         self.pool = Pool(limits, loop)
         self.callers: set[Caller] = set()
         self.unsure: set[Caller] = set()  # wait for news of a key
+        self.drains: set[Relay] = set()  # read on though their callers have left
+        self.room = Room()
+        self.counts = Counts(tell, loop.time)
+        self.terms: dict[bytes, Terms] = {}
         self.loaded = False
         self.draining = False
         self.handed_over = False
@@ -94,6 +104,11 @@ class DataPlane:
         """Requests that are being served."""
         return sum(caller.relay is not None for caller in self.callers)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether anybody is left to serve, or anything to book."""
+        return bool(self.callers or self.drains or len(self.counts))
+
     def apply(self, message: ToWorker) -> None:
         """Take in what the parent says; `Drain` is the process's business."""
         match message:
@@ -102,6 +117,7 @@ class DataPlane:
                 self.routes = Routes(message.providers)
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
+                self.terms = {one.org: one for one in message.terms}
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
@@ -117,6 +133,10 @@ class DataPlane:
                 self.spool_full = message.full
             case Stale():
                 self.keys.stale = message.stale
+            case RulesChanged():
+                self.terms = {one.org: one for one in message.terms}
+            case Counted():
+                self.counts.heard(message)
             case Drain():
                 pass
 
@@ -148,6 +168,7 @@ class DataPlane:
         """Expire what is past its deadline."""
         self.pay()
         now = self.now()
+        self.counts.sweep(now)
         self.pool.sweep(now)
         for caller in [c for c in self.callers if c.deadline <= now]:
             caller.expire(now)
@@ -163,8 +184,11 @@ class DataPlane:
 
     def cut(self) -> None:
         """End and book every request now."""
+        self.counts.give_up()
         for caller in list(self.callers):
             caller.cut()
+        for relay in list(self.drains):
+            relay.cut()
         self.pool.close()
 
     def stats(self) -> WorkerStats:

@@ -3,11 +3,15 @@
 Everything runs in callbacks of the caller's connection and of the provider's; there is no task and
 no await. What keeps the ledger true is order: the open record is written before anything is sent
 (`_begin`), the close record (`_book`) before the last bytes go to the caller (`_answer`, `_tail`).
+
+Where the provider has not told what an answer used, or its caller left, tokens are counted first
+(`_ask`): then booking and what follows it wait for that, two seconds at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,14 +19,19 @@ import msgspec
 from dd0c.base import ids
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import crash_point
-from dd0c.products.route.hotpath import dialects, exchange, heads, trace
+from dd0c.products.route.hotpath import bill, coding, dialects, exchange, heads, sse, tariff, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
+from dd0c.products.route.hotpath.bill import Bill
+from dd0c.products.route.hotpath.delivery import Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
-from dd0c.products.route.hotpath.meter import Bill, Meter
+from dd0c.products.route.hotpath.meter import Meter
+from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
-from dd0c.products.route.models import EndReason
+from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, Price
+from dd0c.products.route.hotpath.tariff import Rating
+from dd0c.products.route.models import EndReason, Usage
 
 if TYPE_CHECKING:
     from dd0c.products.route.hotpath.plane import DataPlane
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 HOLD_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 2
+BYTES_A_TOKEN = 3  # at least, of what people write; for bounds that need no exact number
 
 CRASH_POINTS = (
     "before_open",
@@ -51,36 +61,23 @@ UNBOOKABLE = Refusal(
 )
 
 
-class _Received(msgspec.Struct):
-    """What has come of an attempt's answer."""
-
-    reading: Reading
-    status: int = 0
-    lines: list[bytes] = []
-    said: dict[bytes, bytes] = {}
-    stream: Stream | None = None
-    held: list[bytes] = []
-    held_bytes: int = 0
-    body: bytes = b""
-    carry: bytes = b""  # the end of an event passed on in pieces: a secret may begin in it
-    last: bytes = b""  # what waits for the close record
-
-
 class Relay:
     """Carries one request to a provider and the answer back."""
 
     def __init__(self, plane: DataPlane, caller: Caller, request: Request, plan: Plan):
         assert request.route is not None
+        assert request.entry is not None
         self._plane = plane
         self._caller = caller
         self._request = request
         self._plan = plan
         self._route = request.route
+        self._entry = request.entry
         chance = plane.entropy.take(10 + trace.CHANCE_BYTES)
         self._id = ids.new_bytes(None, chance[:10])
         self.request_id = ids.text(ids.Kind.REQUEST, self._id)
         self._trace = trace.begin(request.traceparent, chance[10:])
-        self._got = _Received(Reading(self._route.dialect, self._route.endpoint))
+        self._got = self._nothing_received()
         self._bill: Bill | None = None
         self._state = State.CONNECTING
         self._end: EndReason | None = None
@@ -90,6 +87,11 @@ class Relay:
         self.head_sent = False
         self._chunked = False
         self._bytes_out = 0
+        self._left = False  # the caller has
+        self._upstream = False  # the organisation pays for what the provider made
+        self._drain_pico: int | None = None
+        self._awaiting: Sequence[Effect] | None = None  # what follows a count that is asked for
+        self._later: list[Event] = []  # what happened meanwhile
 
     # -- the caller's side
 
@@ -100,9 +102,25 @@ class Relay:
         except Unavailable:
             self._give_up()
 
-    def caller_gone(self) -> None:
-        """The caller has left."""
-        self._on(Event.CLIENT_GONE)
+    def caller_gone(self, acked: int) -> None:
+        """The caller has left, with so many bytes of its connection."""
+        self._left = True
+        if self._awaiting is not None:
+            self._awaiting, self._later, self._state = (), [], State.ENDED
+            self._drop(Event.CLIENT_GONE)
+            return
+        if self._got.delivery is not None:
+            self._got.delivery.abandon(acked)
+        self._on(self._farewell())
+
+    def caller_caught_up(self) -> None:
+        """The caller took what it was sent."""
+        self._on(Event.CAUGHT_UP)
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the end waits until the caller has caught up."""
+        return self._state is State.LAGGING
 
     def cut(self) -> None:
         """End it now: the worker stops."""
@@ -149,46 +167,58 @@ class Relay:
         if 300 <= status < 400:
             self._on(Event.REDIRECTED)
             return
+        if said.get(b"content-encoding", b"") not in coding.READABLE:
+            self._on(Event.UNREADABLE)
+            return
         kind = said.get(b"content-type", b"")
         if status != 200 or not kind.lower().startswith(b"text/event-stream"):
             self._on(Event.HEAD_TO_HOLD)
             return
-        if said.get(b"content-encoding", b"identity") == b"identity":
-            strip = self._plan.strip_usage
-            got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
+        strip = self._plan.strip_usage
+        got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
+        got.delivery = Delivery(self._route.endpoint, self._plane.room)
         self._on(Event.HEAD_TO_RELAY)
 
     def data(self, chunk: bytes) -> None:
         """A run of the answer's body."""
-        if self._state is State.HOLDING:
-            self._got.held.append(chunk)
-            self._got.held_bytes += len(chunk)
-            if self._got.held_bytes > HOLD_BYTES_MAX:
-                self._on(Event.TOO_LARGE_TO_HOLD if self._got.status < 400 else Event.BROKEN_OFF)
-        elif self._state is State.FINISHING:
+        got = self._got
+        if self._state is State.FINISHING:
             pass  # nothing follows the terminal event
-        elif self._got.stream is not None:
-            self._pass(self._got.stream.feed(chunk))
-        else:
+        elif got.stream is not None:
+            self._pass(got.stream.feed(chunk))
+            if self._left and self._is_too_dear():
+                self._on(Event.TOO_DEAR)
+        elif got.large:
             self._pass_large(chunk)
+        else:
+            got.held.append(chunk)
+            got.held_bytes += len(chunk)
+            if got.held_bytes > HOLD_BYTES_MAX:
+                got.large = got.status < 400
+                self._on(Event.TOO_LARGE_TO_HOLD if got.large else Event.BROKEN_OFF)
+                held, got.held = got.held, []
+                if got.large:
+                    self._pass_large(b"".join(held))
 
     def ended(self) -> None:
         """The answer is complete; the connection is no longer ours."""
         self._connection = None
-        failed = False
-        if self._state is State.HOLDING:
-            self._got.body = self._plan.target.scrub(b"".join(self._got.held))
-            failed = self._got.status >= 400
-            if not failed:
-                self._got.reading.whole(self._got.body)
-        elif self._state is State.RELAYING and self._got.stream is not None:
-            over = self._pass(self._got.stream.end())
-            self._write(self._got.carry)
-            if not over and not self._got.reading.final:
+        got = self._got
+        failed = got.status >= 400
+        if self._state is State.FINISHING:
+            pass
+        elif got.stream is not None:
+            over = self._pass(got.stream.end())
+            self._write(got.carry)
+            if not over and not got.reading.final:
                 self._on(Event.BROKEN_OFF)  # ended politely, but not at the end of the stream
                 return
-        elif self._state is State.RELAYING:
-            self._got.reading.tail(self._got.last)
+        elif got.large:
+            got.reading.tail(got.last)
+        else:
+            got.body = self._plan.target.scrub(b"".join(got.held))
+            if not failed:
+                got.reading.whole(got.body)
         self._on(Event.ERROR_END if failed else Event.END)
 
     def lost(self, *, answered: bool) -> None:
@@ -202,15 +232,52 @@ class Relay:
         """A deadline of the connection has passed."""
         self._on(Event.SILENT)
 
+    # -- a caller that left
+
+    def _farewell(self) -> Event:
+        """What its organisation wants done when a caller has left."""
+        terms = self._plane.terms.get(self._entry.org)
+        if terms is None or terms.disconnect == "abort":
+            return Event.CLIENT_GONE
+        self._upstream = True
+        if terms.disconnect == "drain_up_to_usd":
+            self._drain_pico = terms.drain_pico or 0
+        if self._state not in exchange.DRAINED or self._is_too_dear():
+            return Event.CLIENT_GONE
+        self._plane.drains.add(self)
+        self.resume()
+        return Event.LEFT_TO_DRAIN
+
+    def _is_too_dear(self) -> bool:
+        """Whether what came so far may cost more than its organisation pays to read on; an answer
+        that comes whole shows its length at the end only."""
+        if self._drain_pico is None:
+            return False
+        got = self._got
+        came = got.delivery.size() if got.delivery is not None else 0
+        counted = Counted(0, self._request.body_bytes // BYTES_A_TOKEN, came // BYTES_A_TOKEN)
+        made = bill.completed(got.reading.usage(), counted.input, counted.received)
+        cost = None if made is None else self._rate(self._find_price(), made).cost_pico
+        return cost is None or cost > self._drain_pico
+
     # -- what the table asks for
 
     def _on(self, event: Event) -> None:
+        if self._awaiting is not None:
+            self._later.append(event)
+            return
         step = exchange.TABLE[self._state][event]
         self._state = step.state
         if step.end_reason is not None:
             self._end = step.end_reason
+        self._do(step.effects, event)
+
+    def _do(self, effects: Sequence[Effect], event: Event) -> None:
         try:
-            for effect in step.effects:
+            for index, effect in enumerate(effects):
+                if effect is Effect.BOOK and self._ask(event):
+                    self._awaiting = effects[index + 1 :]
+                    return
                 _EFFECTS[effect](self, event)
         except Unavailable:
             self._give_up()
@@ -232,6 +299,7 @@ class Relay:
         assert self._connection is not None
         plan = self._plan
         head = heads.to_provider(self._request, plan.target, self._trace, plan.length)
+        self._got.sent = True
         self._connection.send(self, head, plan.pieces)
         crash_point("after_upstream_send")
 
@@ -240,19 +308,63 @@ class Relay:
             self._connection.drop()
             self._connection = None
 
-    def _book(self, event: Event) -> None:
+    def _ask(self, event: Event) -> bool:
+        """Have counted what the provider did not tell; whether the bill has to wait for it."""
+        got, end, counts = self._got, self._end, self._plane.counts
+        assert end is not None
+        left = end is EndReason.CLIENT_GONE
+        got.conclude(end, refused=event is Event.STALE or event is Event.TERMINAL_ERROR)
+        if got.free or event is Event.CUT:
+            return False
+        if got.known and not left:
+            if end is EndReason.COMPLETE and counts.sample_due():
+                self._teach()
+            return False
+        asked = got.question(
+            self._wanted(), self._request.content(), left=left, head_sent=self.head_sent
+        )
+        if asked is None:
+            return False
+        self._meter.stop()
+        return counts.ask(asked, partial(self._counted, event))
+
+    def _counted(self, event: Event, counted: Counted | None) -> None:
+        """The count has come, or will not: book, and do what had to wait."""
+        after, self._awaiting = self._awaiting or (), None
+        try:
+            self._book(event, counted)
+        except Unavailable:
+            self._give_up()
+        else:
+            self._do(after, event)
+            while self._later:
+                self._on(self._later.pop(0))
+
+    def _teach(self) -> None:
+        """Show a complete answer with its true usage to whom counts for us."""
+        got = self._got
+        if text := got.text():
+            shown = text.received.encode()
+            sample = msgspec.structs.replace(self._wanted(), received=shown, actual=got.usage)
+            self._plane.counts.learn(sample)
+
+    def _wanted(self) -> CountWanted:
+        provider = self._plan.target.provider.price_provider
+        model = self._got.reading.model or self._plan.sent_model
+        number = self._plane.counts.next_id()
+        return CountWanted(number, provider, model, self._route.endpoint, b"")
+
+    def _book(self, event: Event, counted: Counted | None = None) -> None:
         assert self._end is not None
         got = self._got
         told = exchange.REFUSALS.get(event)  # as an answer, or as the last event of a stream
         status = told.status if told is not None and not self.head_sent else got.status
-        if event is Event.CLIENT_GONE and not self.head_sent:
+        if self._end is EndReason.CLIENT_GONE and not self.head_sent:
             status = 0
-        target, provider = self._plan.target, self._plan.target.provider
+        target = self._plan.target
         got.reading.mask(target.scrub)
-        model = got.reading.model or self._plan.sent_model
-        assert self._request.entry is not None
-        price = self._plane.find_price(provider.price_provider, model, self._request.entry.org)
-        self._bill = self._meter.bill(got.reading, self._end, self._route.endpoint, price)
+        price = self._find_price()
+        self._bill = self._settle(price, counted)
         own_id = got.said.get(b"x-request-id") or got.said.get(b"request-id")
         record = self._meter.closed(
             got.reading,
@@ -262,11 +374,14 @@ class Relay:
             status=status or None,
             upstream_status=got.status or None,
             upstream_request_id=target.scrub(own_id)[:200].decode("latin-1") if own_id else None,
-            error_code=told.code if told is not None else None,
-            delivered_any=self.head_sent,
+            error_code=told.code if told is not None and not self._left else None,
             bytes_in=self._request.body_bytes,
             bytes_out=self._bytes_out or len(got.body),
         )
+        if got.delivery is not None:
+            got.delivery.forget()
+            got.delivery = None
+        self._plane.drains.discard(self)
         crash_point("before_close_record")
         try:
             self._plane.spool.write(record, durable=True)
@@ -274,11 +389,42 @@ class Relay:
             self._plane.owe(record)
             raise
         crash_point("after_close_record")
-        self._plane.metrics.attempt(provider, price, record)
+        self._plane.metrics.attempt(target.provider, price, record)
+
+    def _settle(self, price: Price | None, counted: Counted | None) -> Bill:
+        got = self._got
+        whole = self._end is EndReason.COMPLETE or (
+            self._end is not EndReason.CLIENT_GONE and self.head_sent
+        )
+        if got.free:
+            return bill.FREE
+        if got.known and whole:
+            return bill.told(got.usage, self._rate(price, got.usage))
+        return bill.settle(
+            got.usage,
+            got.merge(counted),
+            partial(self._rate, price),
+            known=got.known,
+            whole=whole,
+            upstream=self._upstream,
+        )
+
+    def _find_price(self) -> Price | None:
+        model = self._got.reading.model or self._plan.sent_model
+        provider = self._plan.target.provider.price_provider
+        return self._plane.find_price(provider, model, self._entry.org)
+
+    def _rate(self, price: Price | None, used: Usage) -> Rating:
+        return tariff.rate(price, used, self._got.reading.service_tier, self._meter.started_us)
+
+    def _nothing_received(self) -> Received:
+        endpoint = self._route.endpoint
+        whose = self._plan.target.provider.price_provider
+        return Received(Reading(self._route.dialect, endpoint, whose), endpoint)
 
     def _retry(self, _: Event) -> None:
         self._attempt += 1
-        self._got = _Received(Reading(self._route.dialect, self._route.endpoint))
+        self._got = self._nothing_received()
         self._meter = Meter(self._id, self._attempt, self._trace.trace_id, self._plane.clock)
         self._begin()
 
@@ -287,9 +433,6 @@ class Relay:
         if self._request.old:  # knows no chunks: the end of the connection is the end
             framing, self._request.keep_alive = b"", False
         self._caller.write(self._head(framing))
-        if self._got.stream is None:
-            held, self._got.held = self._got.held, []
-            self._pass_large(b"".join(held))
 
     def _answer(self, _: Event) -> None:
         self._caller.write(
@@ -301,9 +444,9 @@ class Relay:
     def _tail(self, _: Event) -> None:
         last = self._got.last
         cost = self._bill.rating.cost_pico if self._bill is not None else None
-        if self._got.stream is not None and cost is not None:
-            shown = f": dd0c cost_usd={heads.dollars(cost)} request={self.request_id}\n\n"
-            last = shown.encode() + last
+        if self._got.stream is not None and cost is not None and self._end is EndReason.COMPLETE:
+            shown = f"dd0c cost_usd={heads.dollars(cost)} request={self.request_id}"
+            last = sse.comment(shown.encode(), last) + last
         self._write(last)
         if self._connection is not None:
             self._connection.hurry()
@@ -317,7 +460,8 @@ class Relay:
         if self._got.stream is None:
             self._caller.abort()
             return
-        told = dialects.error_event(self._route.dialect, exchange.REFUSALS[event], self.request_id)
+        refusal, route = exchange.REFUSALS[event], self._route
+        told = dialects.error_event(route.dialect, refusal, self.request_id, route.endpoint)
         self._write((b"\n\n" if self._got.stream.in_event else b"") + told)
         self._finish(event)
 
@@ -339,11 +483,16 @@ class Relay:
 
     def _pass(self, passage: Passage) -> bool:
         """Give on what passes; whether the stream is over."""
+        ahead = passage.ended and not self._left and self._caller.lags()
         if passage.forward:
             self._write(self._scrub_run(passage.forward))
         if passage.ended:
-            self._got.last = self._plan.target.scrub(passage.held)
-            self._on(Event.TERMINAL_ERROR if passage.failed else Event.TERMINAL)
+            self._got.last = self._plan.target.scrub(self._got.carry + passage.held)
+            self._got.carry = b""
+            if passage.failed:
+                self._on(Event.TERMINAL_ERROR)
+            else:
+                self._on(Event.TERMINAL_AHEAD if ahead else Event.TERMINAL)
         return passage.ended
 
     def _scrub_run(self, run: bytes) -> bytes:
@@ -363,9 +512,17 @@ class Relay:
         self._got.last = joined[-TAIL_BYTES:]
 
     def _write(self, data: bytes) -> None:
-        if data:
-            self._bytes_out += len(data)
-            self._caller.write(self._framed(data))
+        if not data:
+            return
+        note = self._got.delivery
+        if self._left:
+            if note is not None and note.add(data, 0):
+                note.condense()
+            return
+        self._bytes_out += len(data)
+        self._caller.write(self._framed(data))
+        if note is not None and note.add(data, self._caller.written - 2 * self._chunked):
+            note.condense(self._caller.acked())
 
     def _framed(self, data: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

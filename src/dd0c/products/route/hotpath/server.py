@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 import sys
 from collections import deque
 from typing import cast
@@ -23,6 +22,7 @@ import httptools
 
 from dd0c.base import ids
 from dd0c.products.route.hotpath import admission, dialects, heads, keys
+from dd0c.products.route.hotpath.delivery import TCP_CLOSE, TCP_CLOSE_WAIT, Standing, standing
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
@@ -40,7 +40,6 @@ DISCARD_BYTES_MAX = 64 * 1024 * 1024
 PROBE_AFTER_S = 0.3
 PROBE_EVERY_S = 1.0
 PROBES_MAX = 4  # interim responses; a client need not take any number of them
-TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8  # tcpi_state in linux/tcp.h
 
 LOCAL = (b"/livez", b"/readyz")
 
@@ -84,7 +83,10 @@ class Caller(asyncio.Protocol):
         self._full = False  # the caller reads slowly
         self._paused = False  # we read no more for now
         self._probes = 0
-        self._unsent = sys.maxsize  # when a slow caller was last looked at
+        self._unsent = sys.maxsize  # when a caller that is let go was last looked at
+        self.written = 0  # bytes of this connection, with those that the kernel has not taken
+        self._acked = -1  # of them, when a slow caller was last looked at
+        self._patience = math.inf  # until when it has to take some more
 
     # -- the transport
 
@@ -128,14 +130,14 @@ class Caller(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._full = True
-        self.deadline = self._plane.now() + self._plane.limits.stall_timeout_s
+        self.deadline = self._plane.now()
         if self.relay is not None:
             self.relay.pause()
 
     def resume_writing(self) -> None:
         self._full = False
         if self.relay is not None:
-            watched = self._ended or self._paused
+            watched = self._ended or self._paused or self.relay.lagging
             self.deadline = self._plane.now() + PROBE_AFTER_S if watched else math.inf
             self.relay.resume()
         elif not self._lingering:
@@ -149,7 +151,7 @@ class Caller(asyncio.Protocol):
         relay, self.relay = self.relay, None
         if relay is not None:
             self._count(0)
-            relay.caller_gone()
+            relay.caller_gone(self.acked())
         # The parser knows us and we know it: a cycle would keep the bodies until a collection.
         self._parsing = self._serving = None
         del self._parser
@@ -193,7 +195,7 @@ class Caller(asyncio.Protocol):
         self._raw_bytes = 0
         if request.refusal is None:
             if request.expects and not request.old:
-                self._transport.write(_CONTINUE)
+                self.write(_CONTINUE)
         elif request.refusal.close or request.expects or self._is_long(request):
             self._turn_away(request)
 
@@ -227,7 +229,26 @@ class Caller(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes; a connection that is going swallows them."""
         if not self._transport.is_closing():
+            self.written += len(data)
             self._transport.write(data)
+
+    def acked(self) -> int:
+        """Bytes of this connection that the caller's TCP has; also when it is gone."""
+        return self._standing().acked
+
+    def lags(self) -> bool:
+        """Whether the caller does not take what it was sent, or may be gone already. What it has
+        not acknowledged yet is on its way, unless it has stopped sending, or its window is full."""
+        now = self._standing()
+        lags = (
+            self._full
+            or now.unsent > 0
+            or now.state == TCP_CLOSE
+            or (self._ended and now.acked < self.written)
+        )
+        if lags:
+            self.deadline = self._plane.now()  # look again
+        return lags
 
     def connection_line(self, request: Request) -> bytes:
         """The header line about this connection, or nothing. What it says is kept to."""
@@ -274,8 +295,10 @@ class Caller(asyncio.Protocol):
         """The deadline has passed."""
         if self in self._plane.unsure:
             self.look_again(last=True)
-        elif self._lingering or self._full:
+        elif self._lingering:
             self._stop_unless_progress(now)
+        elif self._full or (self.relay is not None and self.relay.lagging):
+            self._await(now)
         elif self._serving is not None:
             self._check_peer(now)
         elif self._parsing is not None:
@@ -455,6 +478,23 @@ class Caller(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def _await(self, now: float) -> None:
+        """Give a slow caller time as long as it takes something at all; a stopped one is cut."""
+        if self.relay is not None and self.relay.lagging and not self.lags():
+            self.deadline = math.inf
+            self.relay.caller_caught_up()
+            return
+        acked = self.acked()
+        if acked > self._acked:
+            self._acked, self._patience = acked, now + self._plane.limits.stall_timeout_s
+        elif now >= self._patience:
+            self._transport.abort()
+            return
+        self.deadline = now
+
+    def _standing(self) -> Standing:
+        return standing(self._transport.get_extra_info("socket"))
+
     def _discard(self, size: int) -> None:
         self._discarded += size
         if self._discarded > DISCARD_BYTES_MAX:
@@ -462,8 +502,7 @@ class Caller(asyncio.Protocol):
 
     def _check_peer(self, now: float) -> None:
         """Find out whether a caller that sends no more is still there."""
-        sock = self._transport.get_extra_info("socket")
-        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[0]
+        state = self._standing().state
         if state == TCP_CLOSE:
             self._transport.abort()
             return

@@ -18,6 +18,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from dd0c.products.route.hotpath import coding
+from dd0c.products.route.hotpath.coding import Unfolding
 from dd0c.products.route.hotpath.heads import STOPPED
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import OWN
@@ -30,7 +32,7 @@ LINGER_S = 2.0
 COPIED_BYTES_MAX = 64 * 1024  # up to this one copy is cheaper than a second buffer to write
 
 _LENGTHS = (b"content-length", b"transfer-encoding")
-_SAID = frozenset((b"content-type", b"content-encoding", b"x-request-id", b"request-id"))
+_SAID = frozenset((b"content-type", b"x-request-id", b"request-id"))
 
 
 class Attempt(Protocol):
@@ -86,6 +88,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._lines: list[bytes] = []
         self._said: dict[bytes, bytes] = {}
+        self._unfolding: Unfolding | None = None
         self._delimited = False
         self._body: list[bytes] = []
         self._total_deadline = now + limits.total_timeout_s
@@ -103,8 +106,8 @@ class Connection(asyncio.Protocol):
             self.deadline = self._total_deadline
 
     def resume(self) -> None:
-        """Read on."""
-        if not self.transport.is_closing():
+        """Read on, if it was paused."""
+        if self._paused and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
             self._expect_more()
@@ -146,12 +149,20 @@ class Connection(asyncio.Protocol):
         if self._body and self._attempt is not None:
             body = self._body
             self._body = []
-            attempt.data(body[0] if len(body) == 1 else b"".join(body))
+            run = body[0] if len(body) == 1 else b"".join(body)
+            if self._unfolding is not None:
+                try:
+                    run = self._unfolding.feed(run)
+                except coding.Broken:
+                    self._fail(attempt)
+                    return
+            if run:
+                attempt.data(run)
         if self._attempt is None:
             return
-        if self._complete:
+        if self._complete and self._whole():
             self._release(attempt)
-        elif broken or (self._head_bytes > HEAD_BYTES_MAX and not self._status):
+        elif broken or self._complete or (self._head_bytes > HEAD_BYTES_MAX and not self._status):
             self._fail(attempt)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -161,6 +172,8 @@ class Connection(asyncio.Protocol):
         if name in STOPPED:
             if name in _LENGTHS:
                 self._delimited = True
+        elif name == b"content-encoding":  # it is taken off here, or the answer is refused
+            self._said[name] = value.strip().lower()
         elif name[:7] != OWN:
             self._lines.append(b"%b: %b\r\n" % (name, value))
             if name in _SAID:
@@ -171,6 +184,8 @@ class Connection(asyncio.Protocol):
         if status < 200:
             return  # 100 and 103: the real head follows
         self._status = status
+        if self._said.get(b"content-encoding") in coding.KNOWN:
+            self._unfolding = Unfolding()
         if self._attempt is not None:
             self._attempt.head(status, self._lines, self._said)
 
@@ -190,10 +205,13 @@ class Connection(asyncio.Protocol):
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        if exc is None and self._status and not self._delimited:
+        if exc is None and self._status and not self._delimited and self._whole():
             attempt.ended()  # this answer ends with its connection
         else:
             attempt.lost(answered=self._answered)
+
+    def _whole(self) -> bool:
+        return self._unfolding is None or self._unfolding.complete
 
     def _expect_more(self) -> None:
         stall = self._pool.now() + self._pool.limits.stall_timeout_s

@@ -1,0 +1,105 @@
+"""What has come of one attempt's answer, and what can be told of it when it is over."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from dd0c.products.route.hotpath import delivery
+from dd0c.products.route.hotpath.answers import Reading, Stream
+from dd0c.products.route.hotpath.delivery import Delivery, Text
+from dd0c.products.route.hotpath.snapshot import Counted, CountWanted
+from dd0c.products.route.models import FREE_ENDPOINTS, NO_USAGE, Endpoint, EndReason, Usage
+
+BODY_BYTES_MAX = 1024 * 1024
+"""Of a request that is counted. A larger one is sent with its long base64 cut short, which still
+tells the size of an image; if that does not help, its input is not counted."""
+ENCODED_BYTES_KEPT = 64 * 1024
+
+_ENCODED = re.compile(rb"[A-Za-z0-9+/=]{%d,}" % (ENCODED_BYTES_KEPT + 1))
+
+
+class Received(msgspec.Struct):
+    """What has come of an attempt's answer."""
+
+    reading: Reading
+    endpoint: Endpoint
+    sent: bool = False
+    status: int = 0
+    lines: list[bytes] = []
+    said: dict[bytes, bytes] = {}
+    stream: Stream | None = None
+    delivery: Delivery | None = None
+    large: bool = False  # an answer without events that is not held
+    held: list[bytes] = []
+    held_bytes: int = 0
+    body: bytes = b""
+    carry: bytes = b""  # the end of an event passed on in pieces: a secret may begin in it
+    last: bytes = b""  # what waits for the close record
+    usage: Usage = NO_USAGE
+    known: bool = False  # that usage is the provider's last word
+    free: bool = False
+    readable: bool = False  # all text of it is known
+    uncounted: Counted = Counted(0)  # what holds if nothing is counted
+
+    def conclude(self, end: EndReason, *, refused: bool) -> None:
+        """Read what the provider said of usage. `refused`: it answered with an error, or not."""
+        self.usage = self.reading.usage()
+        told = self.usage.output is not None or self.endpoint is Endpoint.EMBEDDINGS
+        last = end is EndReason.COMPLETE or self.reading.final
+        self.known = last and told and self.usage.input is not None
+        self.free = (
+            not self.sent
+            or self.status >= 300
+            or self.endpoint in FREE_ENDPOINTS
+            or (refused and self.usage == NO_USAGE and not self.text())
+        )
+
+    def text(self) -> Text | None:
+        """What can be read of the answer; None when that is not known."""
+        if self.delivery is not None:
+            return self.delivery.text()
+        return delivery.of_whole(self.endpoint, self.body) if self.body else None
+
+    def question(
+        self, wanted: CountWanted, request: bytes, *, left: bool, head_sent: bool
+    ) -> CountWanted | None:
+        """What has to be counted for the bill; None when nothing has to, or can. `left`: the caller
+        before the end, `head_sent`: it has got anything."""
+        text = self.text()
+        self.readable = text is not None
+        self.uncounted = Counted(
+            0,
+            received=0 if text is not None and not text.received else None,
+            delivered=0 if not head_sent or (text is not None and not text.delivered) else None,
+        )
+        body = _countable(request) if self.usage.input is None else None
+        of_text = text is not None and (text.delivered if self.known else text.received)
+        if body is None and not of_text:
+            return None
+        return msgspec.structs.replace(
+            wanted,
+            body=body,
+            received=text.received.encode() if text else b"",
+            delivered_chars=text.delivered if text and left else None,
+        )
+
+    def merge(self, counted: Counted | None) -> Counted:
+        """The count, where it is one: what was not there to be counted is not known."""
+        known = self.uncounted
+        if counted is None:
+            return known
+        return Counted(
+            0,
+            input=counted.input,
+            received=counted.received if self.readable else None,
+            delivered=known.delivered if known.delivered is not None else counted.delivered,
+            error=counted.error,
+        )
+
+
+def _countable(request: bytes) -> bytes | None:
+    if len(request) > BODY_BYTES_MAX:
+        request = _ENCODED.sub(lambda found: found[0][:ENCODED_BYTES_KEPT], request)
+    return request if len(request) <= BODY_BYTES_MAX else None

@@ -7,6 +7,7 @@ needs and nothing else: a key that somebody exported must not be found in theirs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -191,24 +192,17 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         before=doors.before,
         drain_s=settings.drain_s,
     )
-    as_gateway, part = address.conninfo(settings, roles.GATEWAY), _part(doors.before)
-    feed = Feed(as_gateway, Vault(key), prices, configuration, board.tell)
+    conninfo, part = address.conninfo(settings, roles.GATEWAY), _part(doors.before)
+    feed = Feed(conninfo, Vault(key), prices, configuration, board.tell)
     shelf = Shelf(place, key, clock)
     standby = Standby(
         shelf, configuration, feed, board.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
-    charged, neighbours = Charged(as_gateway), Neighbours(part)
+    neighbours = Neighbours(part)
     async with AsyncExitStack() as stack:
         written, news = Written(place, me, doors), asyncio.Event()
-        stack.push_async_callback(charged.close)
-        board.bank = bank = Bank(
-            _open_counters(settings, me, stack),
-            charged.count,
-            fleet.living,
-            gateway=f"{me.id}.",
-            alone=neighbours.alone,
-            tell=fleet.tell,
-            before=doors.before.leases if doors.before else (),
+        board.bank = bank = _open_bank(
+            settings, me, doors, fleet=fleet, alone=neighbours.alone, stack=stack
         )
 
         def facts() -> dict[str, Any]:
@@ -278,14 +272,32 @@ def _part(before: Handover | None) -> Part:
     return replace(part, id=uuid.UUID(bytes=before.part), started_at=started_at)
 
 
-def _open_counters(settings: Settings, me: Identity, stack: AsyncExitStack) -> Counters | None:
-    """The counters of limits, under a name of this program's own; None where no cache is set up."""
-    try:
+def _open_bank(
+    settings: Settings,
+    me: Identity,
+    doors: Doors,
+    *,
+    fleet: Fleet,
+    alone: Callable[[], Awaitable[bool]],
+    stack: AsyncExitStack,
+) -> Bank:
+    """The bank, which speaks to the counters under a name of this program's own."""
+    counters = None
+    with contextlib.suppress(SetupError):  # no cache: limits are as if it was away
         client = open_client(settings, CACHE_CONNECTIONS, CALL_WITHIN_S)
-    except SetupError:
-        return None
-    stack.push_async_callback(client.aclose)
-    return Counters(client, f"{me.id}.{os.urandom(4).hex()}")
+        stack.push_async_callback(client.aclose)
+        counters = Counters(client, f"{me.id}.{os.urandom(4).hex()}")
+    charged = Charged(address.conninfo(settings, roles.GATEWAY))
+    stack.push_async_callback(charged.close)
+    return Bank(
+        counters,
+        charged.count,
+        fleet.living,
+        gateway=f"{me.id}.",
+        alone=alone,
+        tell=fleet.tell,
+        before=doors.before.leases if doors.before else (),
+    )
 
 
 def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet, bank: Bank) -> Handover:

@@ -82,7 +82,7 @@ class Worker:
         self._control.tell(self._plane.stats())
         syncing.cancel()
         ticking.cancel()
-        self._plane.pay()
+        self._plane.journal.pay()
         spool.close()
 
     def _on_message(self, message: ToWorker) -> None:

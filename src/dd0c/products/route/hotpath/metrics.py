@@ -60,6 +60,11 @@ CATALOGUE = (
         ("reason",),
     ),
     Metric("dd0c_route_spool_records_total", "counter", "Records written to the spool."),
+    Metric(
+        "dd0c_route_requests_unrecorded_total",
+        "counter",
+        "Requests served without a record while the spool was full: nobody bills them.",
+    ),
     Metric("dd0c_route_connections", "gauge", "Open connections of callers."),
     Metric("dd0c_route_requests_open", "gauge", "Requests that are being served."),
     Metric("dd0c_route_upstream_connections", "gauge", "Open connections to providers."),

@@ -7,15 +7,14 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
-from dd0c.base.errors import Unavailable
 from dd0c.products.route.hotpath.counts import Counts
 from dd0c.products.route.hotpath.delivery import Room
 from dd0c.products.route.hotpath.entropy import Entropy
+from dd0c.products.route.hotpath.journal import Journal
 from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.metrics import Metrics
@@ -41,7 +40,6 @@ from dd0c.products.route.hotpath.snapshot import (
 )
 from dd0c.products.route.hotpath.spool import SpoolWriter
 from dd0c.products.route.hotpath.upstream import Pool
-from dd0c.products.route.models import AttemptClosed
 
 if TYPE_CHECKING:
     from dd0c.products.route.hotpath.relay import Relay
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 
 SWEEP_S = 0.1
 HANDED_OVER_IDLE_S = 5.0  # for a kept connection to bring the request that may be on its way
-OWED_MAX = 1000  # close records that wait for room on the disk
 PRICES_WANTED_MAX = 1000  # models asked for; a caller may invent names without end
 
 
@@ -83,8 +80,7 @@ class DataPlane:
         self.draining = False
         self.handed_over = False
         self.idle_s = limits.idle_timeout_s
-        self.spool_full = False
-        self._owed: deque[AttemptClosed] = deque(maxlen=OWED_MAX)
+        self.journal = Journal(spool)
         self._tell = tell
         self._prices = PriceList()
         self._wanted: set[tuple[str, str]] = set()
@@ -92,7 +88,7 @@ class DataPlane:
     @property
     def ready(self) -> bool:
         """Whether requests can be served."""
-        return self.loaded and not self.ending and not self.spool_full
+        return self.loaded and not self.ending and self.journal.ready
 
     @property
     def ending(self) -> bool:
@@ -117,7 +113,7 @@ class DataPlane:
                 self.routes = Routes(message.providers)
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
-                self.terms = {one.org: one for one in message.terms}
+                self._take_terms(message.terms)
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
@@ -130,11 +126,11 @@ class DataPlane:
             case OverridesChanged():
                 self._prices.replace_overrides(message.prices)
             case SpoolFull():
-                self.spool_full = message.full
+                self.journal.full = message.full
             case Stale():
                 self.keys.stale = message.stale
             case RulesChanged():
-                self.terms = {one.org: one for one in message.terms}
+                self._take_terms(message.terms)
             case Counted():
                 self.counts.heard(message)
             case Drain():
@@ -150,23 +146,15 @@ class DataPlane:
                 self._tell(PriceWanted(provider, model))
         return price
 
-    def owe(self, record: AttemptClosed) -> None:
-        """The spool did not take a close record: write it when there is room again. Else what was
-        spent would stay unknown until we end, and then count as lost."""
-        self._owed.append(record)
-
-    def pay(self) -> None:
-        """Write the close records that are owed."""
-        while self._owed:
-            try:
-                self.spool.write(self._owed[0])
-            except Unavailable:
-                return
-            self._owed.popleft()
+    def _take_terms(self, terms: Iterable[Terms]) -> None:
+        self.terms = {one.org: one for one in terms}
+        self.journal.unbilled = frozenset(
+            one.org for one in self.terms.values() if one.spool_full == "open"
+        )
 
     def sweep(self) -> None:
         """Expire what is past its deadline."""
-        self.pay()
+        self.journal.pay()
         now = self.now()
         self.counts.sweep(now)
         self.pool.sweep(now)
@@ -195,7 +183,10 @@ class DataPlane:
         """Counters and gauges for the parent."""
         return WorkerStats(
             counters=self.metrics.counters()
-            | {"dd0c_route_spool_records_total": self.spool.records},
+            | {
+                "dd0c_route_spool_records_total": self.spool.records,
+                "dd0c_route_requests_unrecorded_total": self.journal.unrecorded,
+            },
             gauges={
                 "dd0c_route_connections": len(self.callers),
                 "dd0c_route_requests_open": self.busy,

@@ -84,6 +84,7 @@ class Relay:
         self._attempt = 1
         self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
         self._connection: Connection | None = None
+        self._recorded = False
         self.head_sent = False
         self._chunked = False
         self._bytes_out = 0
@@ -286,7 +287,7 @@ class Relay:
         """Open an attempt and send it; only the first one trusts a kept connection."""
         plane = self._plane
         crash_point("before_open")
-        plane.spool.write(self._meter.opened(self._request, self._plan))
+        self._recorded = plane.journal.open(self._meter.opened(self._request, self._plan))
         crash_point("after_open")
         origin = self._plan.target.origin
         kept = plane.pool.find_idle(origin) if self._attempt == 1 else None
@@ -383,11 +384,8 @@ class Relay:
             got.delivery = None
         self._plane.drains.discard(self)
         crash_point("before_close_record")
-        try:
-            self._plane.spool.write(record, durable=True)
-        except Unavailable:
-            self._plane.owe(record)
-            raise
+        if self._recorded:
+            self._plane.journal.close(record, self._entry.org)
         crash_point("after_close_record")
         self._plane.metrics.attempt(target.provider, price, record)
 

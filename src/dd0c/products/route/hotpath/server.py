@@ -356,7 +356,7 @@ class Caller(asyncio.Protocol):
         )
         if refusal is None and not self._plane.loaded:
             return _STARTING
-        if refusal is None and self._plane.spool_full:
+        if refusal is None and request.entry and not self._plane.journal.admits(request.entry.org):
             return _SPOOL_FULL
         return refusal
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dd0c.products.route.hotpath import bounds, dialects, jsonspan
+from dd0c.products.route.hotpath import bounds, dialects, facts, jsonspan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.jsonspan import Malformed, Splice
 from dd0c.products.route.hotpath.keys import Keys
@@ -75,6 +75,8 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
         return Refusal(415, "encoded_body", "Send the body without Content-Encoding.")
     if request.length > limits.body_bytes_max:
         return too_large(limits)
+    if request.tags and not facts.are_tags(request.tags):
+        return facts.BAD_TAGS
     return None
 
 

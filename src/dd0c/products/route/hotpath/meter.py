@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from dd0c.base.clock import Clock
+from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import Reading
 from dd0c.products.route.hotpath.bill import Bill
@@ -65,6 +66,11 @@ class Meter:
             route_reason=plan.reason,
             trace_id=self.trace_id,
             queue_us=0,
+            end_user=facts.end_user(plan.body, plan.found, route.dialect),
+            caller_key=request.caller_key,
+            caller_retry=request.caller_retry,
+            tags=request.tags,
+            team=entry.team,
         )
 
     def closed(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.dialects import Refusal, Route
 from dd0c.products.route.hotpath.snapshot import KeyEntry
 from dd0c.products.route.models import Dialect, Endpoint
@@ -44,6 +45,9 @@ NOTED = frozenset(
     )
 )
 OWN = b"x-dd0c-"
+TOLD = frozenset((b"idempotency-key", b"x-stainless-retry-count"))
+"""What the ledger wants to know too; these travel on."""
+NOTED_OR_TOLD = NOTED | TOLD
 PIECES_MAX = 64  # of a body; the rest is gathered in one, for each piece costs 60 bytes
 
 
@@ -72,6 +76,8 @@ class Request(msgspec.Struct):
     route: Route | None = None
     entry: KeyEntry | None = None
     tags: tuple[str, ...] = ()
+    caller_key: str | None = None
+    caller_retry: int | None = None
 
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""
@@ -102,7 +108,8 @@ class Request(msgspec.Struct):
 
     def head_bytes(self) -> int:
         """How long the head is, as far as it came."""
-        noted = sum(len(name) + len(value) + 4 for name, value in self.noted)
+        stopped = (pair for pair in self.noted if pair[0] not in TOLD)
+        noted = sum(len(name) + len(value) + 4 for name, value in stopped)
         return len(self.url) + noted + sum(map(len, self.lines))
 
     def content(self) -> bytes:
@@ -122,6 +129,12 @@ class Request(msgspec.Struct):
             case b"connection":
                 for one in value.lower().split(b","):
                     self._forget(one.strip())
+            case b"x-dd0c-tags":
+                self.tags = tuple(dict.fromkeys((*self.tags, *facts.split_tags(value))))
+            case b"idempotency-key":
+                self.caller_key = facts.text_of(value)
+            case b"x-stainless-retry-count":
+                self.caller_retry = facts.count_of(value)
             case b"expect":
                 self.expects = value.lower() == b"100-continue"
             case b"transfer-encoding":

@@ -26,7 +26,7 @@ from dd0c.products.route.hotpath.delivery import TCP_CLOSE, TCP_CLOSE_WAIT, Stan
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
-from dd0c.products.route.hotpath.request import NOTED, OWN, Request
+from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Request
 
 PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is not read
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -179,10 +179,11 @@ class Caller(asyncio.Protocol):
         request = self._parsing
         if request is not None and not self._in_body:  # else it is a trailer
             name = name.lower()
-            if name in NOTED or name[:7] == OWN:
+            if name in NOTED_OR_TOLD or name[:7] == OWN:
                 request.noted.append((name, value))
-            else:
-                request.lines.append(b"%b: %b\r\n" % (name, value))
+                if name not in TOLD:
+                    return
+            request.lines.append(b"%b: %b\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
         request = self._parsing

@@ -181,6 +181,7 @@ JUDGES: dict[str, probes.Judge] = {
         ({"workers": [{"ready": False}]}, "gateway", "failing"),
         ({"spool": {"backlog_bytes": 2**31, "lag_s": 3.0, "full": True}}, "spool", "failing"),
         ({"spool": {"backlog_bytes": 9, "lag_s": 11.0, "full": False}}, "spool", "degraded"),
+        ({"spool": {"backlog_bytes": 9, "lag_s": 0.1, "unrecorded": 3}}, "spool", "degraded"),
         ({"disk_free_bytes": 999_999_999}, "spool", "degraded"),
         ({"snapshot": {"age_s": 11.0}}, "snapshot", "degraded"),
         ({"snapshot": {"age_s": 90_000.0, "expired": True}}, "snapshot", "failing"),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import uuid
 from pathlib import Path
 
-from dd0c.base import ids
+from psycopg import AsyncConnection
+
+from dd0c.base import ids, settings
+from dd0c.kernel.cache.client import open_client
+from dd0c.kernel.db import address, roles
+from dd0c.kernel.guard.counters import Counters
+from dd0c.products.route.gateway.configuration import rule_of
+from dd0c.products.route.gateway.leases import Lease
+from dd0c.products.route.store import rules
 from tests.products.route import records
 from tests.products.route.ledger import spools
-from tests.support.product import Product
+from tests.support.product import Product, until
 
 GATEWAY = ids.text(ids.Kind.GATEWAY, ids.new())
 FIRST, LAST = "2026-11-03T12:00:00+00:00", "2026-11-03T12:00:05+00:00"
@@ -63,6 +73,40 @@ def test_a_dead_hosts_spool_is_adopted(product: Product, tmp_path: Path) -> None
     assert product.get_json("/route/usage", key=key)["total"]["attempts"] == 5
     gone = product.cli("spool", "ship", str(home))
     assert (gone.returncode, len(gone.stderr.splitlines())) == (4, 2)
+
+
+async def hold(product: Product, org: uuid.UUID, nano: int) -> None:
+    """Have the dead gateway hold money of the organisation's budget."""
+    found = settings.load({"home": product.home}, {})
+    conninfo = address.conninfo(found, roles.GATEWAY).reveal()
+    async with await AsyncConnection.connect(conninfo) as connection:
+        rows = [rule_of(row) for row in await rules.list_rules(connection) if row.org == org]
+    client = open_client(found, 1)
+    try:
+        held = [(Lease(rule, 0).counter, nano) for rule in rows]
+        await Counters(client, f"{GATEWAY}.before").post(held)
+    finally:
+        await client.aclose()
+
+
+def test_budgets_go_by_the_ledger_again(product: Product, tmp_path: Path) -> None:
+    """What a dead gateway held counts until its spool is shipped; then the ledger says what was
+    spent: costs that are known, and what was reserved for the others (R-15, R-16)."""
+    _, key = product.new_org()
+    org = ids.parse(ids.Kind.ORGANISATION, product.get_json("/me", key=key)["org_id"])
+    wanted = {"scope": "organisation", "window": "total", "usd": "10.00", "hard": True}
+    assert product.api("POST", "/route/budgets", key=key, json=wanted).status_code == 201
+    asyncio.run(hold(product, org, 4 * 10**9))
+
+    def stands() -> tuple[str, str]:
+        (shown,) = product.get_json("/route/budgets", key=key)["items"]
+        return shown["spent_usd"], shown["reserved_usd"]
+
+    assert stands() == ("0", "4")
+    home = rescued(tmp_path / "home", product, key)
+    shipped = product.cli("spool", "ship", str(home))
+    assert (shipped.returncode, shipped.stderr) == (0, "")
+    until(lambda: stands() == ("6.0004365", "0"), "the budget is counted from the ledger")
 
 
 def test_what_is_not_ours_to_ship_is_refused(product: Product, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ def ship(directory: Path, *, dry_run: bool, home: Path | None, how: output.How) 
     except PermissionError as error:
         raise SetupError(f"{error.filename} cannot be used: {error.strerror}") from error
     _show(found, {"new_rows": shipped.rows, "kept_aside": shipped.kept}, how)
+    if not shipped.budgets:
+        told = "warning: budgets still count what that gateway held: the cache did not answer"
+        click.echo(told, err=True)
 
 
 def _show(found: Survey, shipped: dict[str, int] | None, how: output.How) -> None:

@@ -35,6 +35,7 @@ DISK_FREE_BYTES_MIN = 1_000_000_000
 _START = "start `dd0c gateway`; with `dd0c up`, see log/gateway.log in the home"
 _CRASHING = "the gateway's log says what its workers die of; report it"
 _SHIPPING = "is the database slow or away? the gateway's log says what it answers"
+_UNRECORDED = "nobody bills them: compare with the provider's export; a restart forgets the number"
 _FOLLOWING = "the gateway's log says why it does not reach the database"
 _KEEPING = "can it write its home? the gateway's log says why the snapshot is not saved"
 _PRICES = "install a newer dd0c: new models have no price, changed prices are wrong"
@@ -139,10 +140,16 @@ def judge_spool(gateway: Gateway) -> Verdict:
     waiting, lag_s = spool.get("backlog_bytes", 0), spool.get("lag_s") or 0.0
     seen = f"{gateway.name}: {waiting} bytes wait for the ledger, for {lag_s:.0f} s"
     free = gateway.facts.get("disk_free_bytes")
+    missed = spool.get("unrecorded", 0)
     if spool.get("full"):
+        if missed:
+            seen += f"; {missed} requests served without a record"
         return Verdict("failing", f"{seen}: it is full, requests are refused", _SHIPPING)
     if free is not None and free < DISK_FREE_BYTES_MIN:
         return Verdict("degraded", f"{gateway.name}: {free / 1e9:.1f} GB free", "make room there")
+    if missed:
+        told = f"{gateway.name}: {missed} requests served without a record since it started"
+        return Verdict("degraded", told, _UNRECORDED)
     return Verdict("degraded" if lag_s > LAG_DEGRADED_S else "ok", seen, _SHIPPING)
 
 

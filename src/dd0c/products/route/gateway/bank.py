@@ -24,8 +24,8 @@ from dd0c.base.errors import Error, Unavailable
 from dd0c.kernel.guard import limits
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import LEASE_S, TICK_S, Kind, Superseded, Tick, Uncounted
-from dd0c.products.route.gateway.leases import Kept, Lease, Leases, time_s
-from dd0c.products.route.hotpath.rules import Rules, Traits
+from dd0c.products.route.gateway.leases import Kept, Lease, Leases, budgets_of, time_s
+from dd0c.products.route.hotpath.rules import Rules
 from dd0c.products.route.hotpath.snapshot import (
     Ask,
     Dealings,
@@ -163,7 +163,7 @@ class Bank:
         charged: dict[bytes, set[Lease]] = {}
         for charge in shipment.charges:
             opened = charge.opened
-            for rule in self._match(charge):
+            for rule in budgets_of(self._rules, charge):
                 lease = self._leases.at(rule, time_s(opened.request_id))
                 if not self._is_ours(charge):
                     self._stale.add(lease)
@@ -389,16 +389,6 @@ class Bank:
         for lease, doubtful in stale.items():
             lease.doubtful -= doubtful
             self._changed.add(lease)
-
-    def _match(self, charge: Charge) -> list[Rule]:
-        """The budgets that an attempt counts for."""
-        opened = charge.opened
-        if not charge.charged_pico or not self._rules.concern(opened.org):
-            return []
-        traits = Traits(
-            opened.key_id, opened.team, opened.requested_model, opened.sent_model, opened.tags
-        )
-        return [rule for rule in self._rules.match(opened.org, traits) if rule.measure == "usd"]
 
     def _is_ours(self, charge: Charge) -> bool:
         """Whether the attempt was made under a lease that we know of."""

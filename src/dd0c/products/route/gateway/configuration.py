@@ -176,7 +176,7 @@ class Configuration:
         self, rules: Iterable[RuleRow], terms: Iterable[TermsRow]
     ) -> RulesChanged | None:
         """Take in all rules and terms there are; None when they are those we have."""
-        change = RulesChanged(tuple(map(_rule, rules)), tuple(map(_terms, terms)))
+        change = RulesChanged(tuple(map(rule_of, rules)), tuple(map(_terms, terms)))
         if change == RulesChanged(self._rules, self._terms):
             return None
         self._rules, self._terms = change.rules, change.terms
@@ -212,7 +212,8 @@ def _entry(row: KeyRow) -> KeyEntry:
     )
 
 
-def _rule(row: RuleRow) -> Rule:
+def rule_of(row: RuleRow) -> Rule:
+    """A rule as workers hold it."""
     return Rule(
         id=row.counter,
         org=row.org.bytes,

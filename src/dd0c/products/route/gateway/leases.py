@@ -22,7 +22,9 @@ import msgspec
 from dd0c.kernel.guard.limits import AMOUNT_MAX, Ask, Counter, Kind
 from dd0c.kernel.guard.windows import window_of
 from dd0c.products.route.hotpath.allowances import Key
+from dd0c.products.route.hotpath.rules import Rules, Traits
 from dd0c.products.route.hotpath.snapshot import Rule
+from dd0c.products.route.shipper.listener import Charge
 
 KINDS = {
     "usd": Kind.MONEY,
@@ -221,6 +223,17 @@ class Leases:
         for one in kept:
             lease = self.open(one.rule, one.from_s)
             lease.out, lease.doubtful = dict(one.out), one.doubtful
+
+
+def budgets_of(rules: Rules, charge: Charge) -> list[Rule]:
+    """The budgets that an attempt counts for."""
+    opened = charge.opened
+    if not charge.charged_pico or not rules.concern(opened.org):
+        return []
+    traits = Traits(
+        opened.key_id, opened.team, opened.requested_model, opened.sent_model, opened.tags
+    )
+    return [rule for rule in rules.match(opened.org, traits) if rule.measure == "usd"]
 
 
 def time_s(request_id: bytes) -> int:

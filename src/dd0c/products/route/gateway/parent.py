@@ -37,6 +37,8 @@ ORPHAN_BOOK_S = 0.3
 RESTART_S = 1.0
 DATABASE_PATIENCE_S = 3.0  # a server that neither answers nor refuses
 SPOOL_CHECK_S = 0.5
+FULL = "full, refusing requests of organisations that are not to be served without a record"
+UNRECORDED = "dd0c_route_requests_unrecorded_total"
 SPOOL_RELEASE = 0.9  # of the bound, so that the door does not flutter
 
 log = logging.getLogger(__name__)
@@ -191,6 +193,7 @@ class Gateway:
                     "backlog_bytes": backlog,
                     "lag_s": self._shipper and round(self._shipper.backlog_age_s(), 1),
                     "full": configuration.spool_full,
+                    "unrecorded": int(fleet.counters().get(UNRECORDED, 0)),
                 },
                 "disk_free_bytes": shutil.disk_usage(self._settings.home).free,
                 "prices": {"source": prices.SOURCE, "as_of": prices.AS_OF and str(prices.AS_OF)},
@@ -241,7 +244,7 @@ class Gateway:
             change = self._configuration.set_spool_full(self._backlog_bytes() > limit)
             if change is not None:
                 self._fleet.tell(change)
-                log.warning("the spool is %s", "full, refusing requests" if change.full else "free")
+                log.warning("the spool is %s", FULL if change.full else "free")
             await asyncio.sleep(SPOOL_CHECK_S)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from dd0c.base import ids
@@ -52,11 +53,14 @@ def attempts(served: Served) -> dict[str, AttemptOpened]:
         "gone": opened(4, requested_model="old", sent_model="old"),
         "silent": opened(5),
         "free": opened(6, endpoint="models", requested_model="", sent_model=""),
+        "incomplete": opened(7),
+        "exported": opened(8, requested_model="exported"),
         "theirs": records.opened(other, key_id=other_key.bytes),
     }
     unknown = {"cost_pico": None, "price_id": None}
     rows: list[staging.Rated] = [
         rated(made["dearer"]),
+        rated(msgspec.structs.replace(made["dearer"], attempt=2)),
         rated(made["before"]),
         rated(  # delivered 100 x 0.25 + 40 x 2, made 100 x 0.25 + 70 x 2
             made["cut"],
@@ -79,6 +83,8 @@ def attempts(served: Served) -> dict[str, AttemptOpened]:
         rated(made["gone"], served_model=None, cost_pico=7_000_000),
         rated(made["silent"], usage=Usage(), cost_reason="no_usage", **unknown),
         rated(made["free"], usage=Usage(), cost_pico=0, price_id=None),
+        rated(made["incomplete"], usage=Usage(100), cost_reason="usage_incomplete", **unknown),
+        rated(made["exported"], cost_pico=9_000_000, price_id=None),
         rated(made["theirs"]),
     ]
     ship(served, rows)
@@ -114,16 +120,16 @@ def sums(served: Served, **query: str) -> tuple[str, int]:
     return total["cost_usd"], total["unpriced_requests"]
 
 
-BILLED = ("0.000403", 2)  # 145.5 + 145.5 + 105 + 7
+BILLED = ("0.0005575", 3)  # 3 x 145.5 + 105 + 7, and 9 that no price made
 TOTAL = {
-    "attempts": 5,
-    "changed": 2,
+    "attempts": 7,
+    "changed": 3,
     "newly_priced": 1,
     "kept": 1,
-    "unpriced": 0,
-    "old_usd": "0.000403",
-    "new_usd": "0.0023529",  # 116.4 + 145.5 + 84 + 7 + 2000
-    "difference_usd": "0.0019499",
+    "unpriced": 1,
+    "old_usd": "0.0005485",
+    "new_usd": "0.0024693",  # 145.5 + 2 x 116.4 + 84 + 7 + 2000
+    "difference_usd": "0.0019208",
 }
 
 
@@ -136,7 +142,7 @@ def test_it_shows_what_today_would_cost_and_changes_nothing(
     assert (shown["applied"], shown["total"]) == (False, TOTAL)
     by_model = {row["model"]: (row["old_usd"], row["new_usd"]) for row in shown["rows"]}
     assert by_model == {
-        "gpt-5-mini": ("0.000396", "0.0003459"),
+        "gpt-5-mini": ("0.0005415", "0.0004623"),
         "house": ("0", "0.002"),
         "old": ("0.000007", "0.000007"),
     }
@@ -154,21 +160,21 @@ def test_it_shows_what_today_would_cost_and_changes_nothing(
 def test_applied_it_is_billed_once_and_what_was_billed_stays_to_be_seen(
     served: Served, attempts: dict[str, AttemptOpened]
 ) -> None:
-    """A further rating for each change, two attempts a call here; every sum follows in the same
-    transaction, by tag and at the ends of a span too; applied again it changes nothing (R-12)."""
+    """A further rating for each change, some two attempts a call here, no request of several left
+    out; every sum follows, at the ends of a span too; applied again it changes nothing (R-12)."""
     wanted: dict[str, Any] = {"apply": True, "limit": 2, "reason": "contract 17"}
     first = rerate(served, served.acme, **wanted)
     calls, answer = [first], first
     while answer["next_cursor"] is not None and len(calls) < 9:
         wanted |= {"until": answer["until"], "cursor": answer["next_cursor"]}
         calls.append(answer := rerate(served, served.acme, **wanted))
-    assert len(calls) == 3
-    assert [call["reached"] is None for call in calls] == [False, False, True]
-    for count in ("attempts", "changed", "newly_priced", "kept"):
+    assert len(calls) == 4
+    assert [call["reached"] is None for call in calls] == [False, False, False, True]
+    for count in ("attempts", "changed", "newly_priced", "kept", "unpriced"):
         assert sum(call["total"][count] for call in calls) == TOTAL[count]
-    assert sums(served) == ("0.0023529", 1)
+    assert sums(served) == ("0.0024783", 2)
     assert sums(served, since="2026-11-03T13:00:00Z", until="2026-11-03T13:30:00Z") == (
-        *("0.0001164", 0),
+        *("0.0002328", 0),
     )
     one = attempt_of(served, attempts["dearer"])
     assert (one["cost_usd"], one["cost_reason"]) == ("0.0001164", None)
@@ -178,11 +184,11 @@ def test_applied_it_is_billed_once_and_what_was_billed_stays_to_be_seen(
     priced = attempt_of(served, attempts["unpriced"])
     assert (priced["cost_usd"], priced["cost_reason"]) == ("0.002", None)
     assert [r["reason"] for r in priced["ratings"]] == ["no_price", "contract 17"]
-    for name in ("before", "gone", "silent", "free"):
+    for name in ("before", "gone", "silent", "free", "incomplete", "exported"):
         assert attempt_of(served, attempts[name])["ratings"] == []
     again = rerate(served, served.acme, apply=True)["total"]
     assert (again["changed"], again["newly_priced"]) == (0, 0)
-    assert again["old_usd"] == again["new_usd"] == "0.0023529"
+    assert again["old_usd"] == again["new_usd"] == "0.0024693"
     assert len(attempt_of(served, attempts["dearer"])["ratings"]) == 2
     with served.client(served.globex) as client:
         assert client.get("/api/v1/route/usage").json()["total"]["cost_usd"] == "0.0001455"

@@ -230,6 +230,31 @@ def test_what_makes_anthropic_dearer_is_part_of_the_tier(said: str, tier: str | 
     assert usage.read(said.encode(), formats.ANTHROPIC).tier == tier
 
 
+_COUNT = st.none() | st.integers(0, 60)
+
+
+@given(
+    st.tuples(st.integers(20, 60), st.integers(20, 60), st.sampled_from([0, 0, 0, 1, 7])),
+    st.tuples(_COUNT, _COUNT, _COUNT, _COUNT),
+    st.sampled_from(["openai", "x-ai", "google"]),
+)
+def test_the_quick_way_reads_as_the_table_does(
+    whole: tuple[int, int, int], parts: tuple[int | None, ...], provider: str
+) -> None:
+    """What most answers say is decoded in one go; a member that we do not know makes the table read
+    the same numbers, to the same buckets (R-10)."""
+    said = {
+        "prompt_tokens": whole[0],
+        "completion_tokens": whole[1],
+        "total_tokens": sum(whole),
+        "prompt_tokens_details": {"cached_tokens": parts[0], "cache_write_tokens": parts[1]},
+        "completion_tokens_details": {"reasoning_tokens": parts[2], "audio_tokens": parts[3]},
+    }
+    quick = usage.read(msgspec.json.encode(said), formats.OPENAI, provider)
+    table = usage.read(msgspec.json.encode(said | {"new": 1}), formats.OPENAI, provider)
+    assert quick == table
+
+
 _KEYS = st.sampled_from(
     [
         *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details"),

@@ -126,7 +126,7 @@ async def test_a_day_of_a_soft_budget_is_the_organisations_day(
     assert [one.window.from_s for one in found] == [1_793_631_600, 1_793_718_000]
 
 
-BUDGET = Budget(ids.new(), ids.new(), "key", "0" * 32, "day", 1000, True, NOW, None, b"c" * 16)
+BUDGET = Budget(ids.new(), ids.new(), "key", "0" * 32, "day", 30_000, True, NOW, None, b"c" * 16)
 DAY = Window(int(NOW.timestamp()), int(NOW.timestamp()) + 86_400)
 
 
@@ -158,7 +158,7 @@ def test_where_spending_leads(hours: float, spent: int | None, forecast: int | N
 
 
 @pytest.mark.parametrize(
-    ("spent", "percent"), [(0, 0.0), (999, 99.9), (1000, 100.0), (2345, 234.5), (None, None)]
+    ("spent", "percent"), [(0, 0.0), (29_999, 99.9), (30_000, 100.0), (70_359, 234.5), (None, None)]
 )
 def test_all_of_it_is_spent_when_all_is(spent: int | None, percent: float | None) -> None:
     """The percentage is rounded down: 100 is not shown a cent too early."""

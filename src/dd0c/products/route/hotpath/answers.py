@@ -55,6 +55,11 @@ class Reading(msgspec.Struct):
     overtaken: bool = False
     wrong: str | None = None
 
+    @property
+    def flaw(self) -> str | None:
+        """What is wrong with the answer though it arrived, as a code for the ledger."""
+        return None if self.wrong is None else f"bad_usage_{self.wrong}"
+
     def whole(self, body: bytes) -> None:
         """Read an answer that is complete."""
         if self.dialect is Dialect.ANTHROPIC:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     BUDGET = "bgt"
     LIMIT = "lim"
     OVERRIDE = "ovr"
+    RECONCILIATION = "rcn"
 
 
 def new(now_ms: int | None = None) -> uuid.UUID:

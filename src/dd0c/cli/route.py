@@ -8,6 +8,7 @@ from dd0c.cli import client, output
 from dd0c.cli.models import models
 from dd0c.cli.output import Column, How
 from dd0c.cli.prices import prices
+from dd0c.cli.reconcile import reconcile
 from dd0c.cli.requests import requests
 from dd0c.cli.rerate import rerate
 from dd0c.cli.rules import budgets, disconnect_policy, limits, store_policy
@@ -45,6 +46,7 @@ def providers(how: How) -> None:
     output.write_list(how, client.call("GET", "/route/providers")["items"], columns)
 
 
+route.add_command(reconcile)
 route.add_command(requests)
 route.add_command(usage)
 route.add_command(tokens)

@@ -1,5 +1,5 @@
 """The JSON API of route: requests with their whole story, usage with its cost, providers,
-how tokens are counted."""
+how tokens are counted, and what providers say of the same."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dd0c.products.route.api import (
     overrides,
     prices,
     providers,
+    reconciliations,
     requests,
     rerate,
     terms,
@@ -19,5 +20,17 @@ from dd0c.products.route.api import (
 )
 
 router = APIRouter()
-for part in (requests, usage, providers, overrides, prices, rerate, tokens, budgets, limits, terms):
+for part in (
+    requests,
+    usage,
+    providers,
+    overrides,
+    prices,
+    rerate,
+    tokens,
+    budgets,
+    limits,
+    terms,
+    reconciliations,
+):
     router.include_router(part.router)

@@ -47,6 +47,7 @@ ACCESS = Access(
         *(grant(GATEWAY, table, SELECT) for table in _RULES),
         grant(SHIPPER, "route.token_factors", SELECT, INSERT, UPDATE),
         grant(APP, "route.token_factors", SELECT),
+        grant(APP, "route.reconciliations", SELECT, INSERT),
         grant(APP, "route.price_overrides", SELECT, INSERT),
         grant(APP, "route.price_overrides", UPDATE, columns="holds_until removed_at"),
         grant(GATEWAY, "route.price_overrides", SELECT),

@@ -20,8 +20,8 @@ from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
 
 _DIMENSIONS = (
-    *("key_id", "team", "requested_model", "served_model", "provider", "credential_id"),
-    *("endpoint", "stream", "end_reason", "usage_source"),
+    *("key_id", "team", "requested_model", "sent_model", "served_model", "provider"),
+    *("credential_id", "endpoint", "stream", "end_reason", "usage_source"),
 )
 _TOKENS = (
     *("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"),

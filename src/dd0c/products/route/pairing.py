@@ -57,8 +57,9 @@ class Pairing:
         found = Paired([], [])
         for record in records:
             key = (record.request_id, record.attempt)
-            if isinstance(record, AttemptOpened):
-                self._open.setdefault(key, (record, at))
+            if isinstance(record, AttemptOpened):  # again, if more was reserved for it
+                _, first = self._open.get(key, (record, at))
+                self._open[key] = (record, first)
             elif (opened := self._open.pop(key, None)) is not None:
                 found.attempts.append(Pair(opened[0], record, self._pid))
             elif at >= self._shipped:

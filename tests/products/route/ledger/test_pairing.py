@@ -65,13 +65,17 @@ def test_nothing_is_lost_by_chunks_and_restarts(
 
 
 def test_what_is_written_twice_counts_once() -> None:
-    """A second open changes nothing; a second close has no open any more and is kept apart."""
+    """A second open, of an attempt for which more was reserved, replaces the first in its place; a
+    second close has no open any more and is kept apart (R-16)."""
     pairing = Pairing(PID)
     first = opened(1)
-    other = msgspec.structs.replace(first, requested_model="other")
+    grown = msgspec.structs.replace(first, reserved_pico=2_000)
     close = records.closed(first)
-    found = pairing.add([first, other, close, close], Position(0, 0))
-    assert [(pair.opened, pair.closed) for pair in found.attempts] == [(first, close)]
+    pairing.add([first], Position(0, 0))
+    pairing.add([grown], Position(0, 90))
+    assert pairing.low(Position(0, 120)) == Position(0, 0)
+    found = pairing.add([close, close], Position(0, 120))
+    assert [(pair.opened, pair.closed) for pair in found.attempts] == [(grown, close)]
     assert found.orphans == [close]
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
+from dd0c.products.route.hotpath.delivery import Text
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, FromWorker
+from dd0c.products.route.models import Usage
 
 WAIT_S = 2.0
 WAITING_MAX = 1000
@@ -72,9 +76,11 @@ class Counts:
         self._next_sample = now + SAMPLE_EVERY_S
         return True
 
-    def learn(self, sample: CountWanted) -> None:
-        """Send such an answer; nothing comes back."""
-        self._tell(sample)
+    def learn(self, wanted: CountWanted, text: Text | None, used: Usage) -> None:
+        """Show such an answer to who counts for us; nothing comes back."""
+        if text:
+            shown = text.received.encode()
+            self._tell(msgspec.structs.replace(wanted, received=shown, actual=used))
 
     def _end(self, number: int, counted: Counted | None) -> None:
         found = self._waiting.pop(number, None)

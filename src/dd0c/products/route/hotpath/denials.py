@@ -20,8 +20,6 @@ from dd0c.products.route.models import Dialect, dollars_text
 
 WORTH_WAITING_S = 60
 MINUTE_S = 60
-PROVIDERS = (b"x-ratelimit-", b"anthropic-ratelimit-")
-"""How header lines about a provider's own limits begin."""
 
 STORE_AWAY = Refusal(
     503,

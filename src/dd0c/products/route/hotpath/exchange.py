@@ -1,9 +1,15 @@
 """The life of one attempt as a table: state, event -> state, how it ended, what to do. No I/O.
 
+    RESERVING
+        │
     CONNECTING ──> WAITING ──> HOLDING ───────────────┐   an answer that is given whole
         ▲             │  │        │ too large to hold │
         └── RETRY ────┘  └────> RELAYING ──> FINISHING┴─> ENDED
-                                  └────────> LAGGING ───────┘
+                                 │  ▲ └────> LAGGING ───────┘
+                                HALTED
+
+In RESERVING limits and budgets are asked; nothing was sent, so nothing is booked but a refusal. In
+HALTED what came of a stream is not paid for yet, and is kept from the caller until it is.
 
 In HOLDING the caller has nothing yet, so everything that goes wrong can still be an error with its
 own status. In RELAYING the caller has the head: what goes wrong becomes the last event of the
@@ -30,14 +36,16 @@ from dd0c.products.route.models import EndReason
 class State(IntEnum):
     """Where an attempt is."""
 
-    CONNECTING = 0
-    WAITING = 1
-    HOLDING = 2
-    RELAYING = 3
-    DRAINING = 4
-    LAGGING = 5
-    FINISHING = 6
-    ENDED = 7
+    RESERVING = 0
+    CONNECTING = 1
+    WAITING = 2
+    HOLDING = 3
+    RELAYING = 4
+    HALTED = 5
+    DRAINING = 6
+    LAGGING = 7
+    FINISHING = 8
+    ENDED = 9
 
 
 class Event(IntEnum):
@@ -63,6 +71,9 @@ class Event(IntEnum):
     TERMINAL_AHEAD = 17  # TERMINAL, and the caller is far from there
     CAUGHT_UP = 18
     UNREADABLE = 19  # in a coding that hides usage, and a secret
+    PERMITTED = 20  # by limits and budgets
+    REFUSED = 21
+    UNPAID = 22  # more of a stream came than money is held for
 
 
 class Effect(IntEnum):
@@ -78,6 +89,10 @@ class Effect(IntEnum):
     REFUSE = 7
     BREAK_OFF = 8
     FINISH = 9
+    BEGIN = 10
+    DENY = 11
+    WITHDRAW = 12
+    GO_ON = 13
 
 
 class Step(NamedTuple):
@@ -93,8 +108,15 @@ _REFUSED = (_F.DROP, _F.BOOK, _F.REFUSE)
 _LEFT = (_F.DROP, _F.BOOK)
 _DRAINED = Step(_S.ENDED, _LEFT, _R.CLIENT_GONE)
 _BROKEN = (_F.DROP, _F.BOOK, _F.BREAK_OFF)
+_UNPAID = (_F.DROP, _F.WITHDRAW, _F.BOOK, _F.BREAK_OFF)
 
 TABLE: dict[State, dict[Event, Step]] = {
+    _S.RESERVING: {
+        _E.PERMITTED: Step(_S.CONNECTING, (_F.BEGIN,)),
+        _E.REFUSED: Step(_S.ENDED, (_F.DENY,)),
+        _E.CLIENT_GONE: Step(_S.ENDED, (_F.WITHDRAW,)),
+        _E.CUT: Step(_S.ENDED, (_F.WITHDRAW, _F.REFUSE)),
+    },
     _S.CONNECTING: {
         _E.CONNECTED: Step(_S.WAITING, (_F.SEND,)),
         _E.NOT_CONNECTED: Step(_S.ENDED, _REFUSED, _R.UPSTREAM_ERROR),
@@ -125,6 +147,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.CUT: Step(_S.ENDED, _REFUSED, _R.LOST),
     },
     _S.RELAYING: {
+        _E.UNPAID: Step(_S.HALTED),
         _E.TERMINAL: Step(_S.FINISHING, (_F.BOOK, _F.TAIL), _R.COMPLETE),
         _E.TERMINAL_AHEAD: Step(_S.LAGGING, (_F.DROP,)),
         _E.LEFT_TO_DRAIN: Step(_S.DRAINING),
@@ -134,6 +157,14 @@ TABLE: dict[State, dict[Event, Step]] = {
         _E.SILENT: Step(_S.ENDED, _BROKEN, _R.TIMEOUT),
         _E.CLIENT_GONE: Step(_S.ENDED, _LEFT, _R.CLIENT_GONE),
         _E.CUT: Step(_S.ENDED, _BROKEN, _R.LOST),
+    },
+    _S.HALTED: {
+        _E.PERMITTED: Step(_S.RELAYING, (_F.GO_ON,)),
+        _E.REFUSED: Step(_S.ENDED, _BROKEN, _R.LIMIT),
+        _E.BROKEN_OFF: Step(_S.ENDED, _UNPAID, _R.UPSTREAM_CUT),
+        _E.SILENT: Step(_S.ENDED, _UNPAID, _R.TIMEOUT),
+        _E.CLIENT_GONE: Step(_S.ENDED, (_F.DROP, _F.WITHDRAW, _F.BOOK), _R.CLIENT_GONE),
+        _E.CUT: Step(_S.ENDED, _UNPAID, _R.LOST),
     },
     _S.DRAINING: {
         _E.HEAD_TO_HOLD: Step(_S.DRAINING),

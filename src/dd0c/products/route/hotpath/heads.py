@@ -35,6 +35,8 @@ STOPPED = frozenset(
     )
 )
 
+PROVIDERS_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
+
 
 def to_provider(request: Request, target: Target, trace: Trace, length: int) -> bytes:
     """The head of a request: the caller's headers, the provider's key, our trace."""
@@ -68,6 +70,23 @@ def status_line(status: int) -> bytes:
 def to_caller(status: int, lines: list[bytes], ours: bytes) -> bytes:
     """The head of an answer that came from a provider; `ours` are whole lines of our own."""
     return b"%b%b%b\r\n" % (status_line(status), b"".join(lines), ours)
+
+
+def without_limits(lines: list[bytes]) -> list[bytes]:
+    """Header lines without what a provider says about its own limits of requests and tokens."""
+    return [line for line in lines if not line.startswith(PROVIDERS_LIMITS)]
+
+
+def about(request_id: str, model: str, reason: str, cost_pico: int | None) -> bytes:
+    """Lines of our own about an answer that came from a provider."""
+    lines = b"x-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n" % (
+        request_id.encode(),
+        quoted(model),
+        reason.encode(),
+    )
+    if cost_pico is not None:
+        lines += b"x-dd0c-cost-usd: %b\r\n" % dollars(cost_pico).encode()
+    return lines
 
 
 def own(status: int, body: bytes, headers: Iterable[Header], extra: bytes) -> bytes:

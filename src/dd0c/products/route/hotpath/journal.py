@@ -11,10 +11,19 @@ import logging
 from collections import deque
 
 from dd0c.base.errors import Unavailable
+from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.spool import SpoolWriter
 from dd0c.products.route.models import AttemptClosed, AttemptOpened
 
 OWED_MAX = 1000  # close records that wait for room on the disk
+
+UNBOOKABLE = Refusal(
+    503,
+    "spool_unavailable",
+    "The gateway cannot write its ledger records, and it serves nothing that it could not bill. "
+    "Free disk space for the spool, then try again.",
+    ((b"retry-after", b"5"),),
+)
 
 log = logging.getLogger(__name__)
 

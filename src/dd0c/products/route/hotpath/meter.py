@@ -9,8 +9,15 @@ from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import Reading
 from dd0c.products.route.hotpath.bill import Bill
+from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.request import Request
-from dd0c.products.route.models import AttemptClosed, AttemptOpened, EndReason
+from dd0c.products.route.models import (
+    NO_USAGE,
+    AttemptClosed,
+    AttemptOpened,
+    EndReason,
+    UsageSource,
+)
 
 
 class Meter:
@@ -43,8 +50,10 @@ class Meter:
         """The attempt is over, though its record is written later."""
         self._total_us = self.elapsed_us()
 
-    def opened(self, request: Request, plan: Plan) -> AttemptOpened:
-        """The record that is written before anything is sent."""
+    def opened(
+        self, request: Request, plan: Plan, reserved_pico: int | None = None
+    ) -> AttemptOpened:
+        """The record that is written before anything is sent, and anew when more is reserved."""
         route, entry, provider = request.route, request.entry, plan.target.provider
         assert route is not None
         assert entry is not None
@@ -66,6 +75,7 @@ class Meter:
             route_reason=plan.reason,
             trace_id=self.trace_id,
             queue_us=0,
+            reserved_pico=reserved_pico,
             end_user=facts.end_user(plan.body, plan.found, route.dialect),
             caller_key=request.caller_key,
             caller_retry=request.caller_retry,
@@ -116,4 +126,30 @@ class Meter:
             bill.error,
             bill.delivered_pico,
             bill.upstream_pico,
+        )
+
+    def denied(self, refusal: Refusal, bytes_in: int) -> AttemptClosed:
+        """The record of a request that a limit refused: it costs nothing."""
+        return AttemptClosed(
+            self.request_id,
+            self.attempt,
+            True,
+            self.elapsed_us(),
+            None,
+            refusal.status,
+            None,
+            EndReason.LIMIT,
+            None,
+            NO_USAGE,
+            UsageSource.NONE,
+            None,
+            0,
+            0,
+            0,
+            None,
+            None,
+            error_code=refusal.code,
+            bytes_in=bytes_in,
+            cost_delivered_pico=0,
+            cost_upstream_pico=0,
         )

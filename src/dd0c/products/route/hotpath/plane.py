@@ -19,23 +19,29 @@ from dd0c.products.route.hotpath.keys import Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.metrics import Metrics
 from dd0c.products.route.hotpath.pricelist import PriceList
+from dd0c.products.route.hotpath.purse import Purse
 from dd0c.products.route.hotpath.routes import Routes
 from dd0c.products.route.hotpath.snapshot import (
     Counted,
     Drain,
     FromWorker,
+    Granted,
     KeysChanged,
     OverridesChanged,
     Price,
     PricesChanged,
     PriceWanted,
     ProvidersChanged,
+    Recall,
     RulesChanged,
+    Short,
     Snapshot,
     SpoolFull,
     Stale,
+    StoreAway,
     Terms,
     ToWorker,
+    Unasked,
     WorkerStats,
 )
 from dd0c.products.route.hotpath.spool import SpoolWriter
@@ -81,6 +87,7 @@ class DataPlane:
         self.handed_over = False
         self.idle_s = limits.idle_timeout_s
         self.journal = Journal(spool)
+        self.purse = Purse(tell, loop.call_soon, self.find_price)
         self._tell = tell
         self._prices = PriceList()
         self._wanted: set[tuple[str, str]] = set()
@@ -114,6 +121,8 @@ class DataPlane:
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
                 self._take_terms(message.terms)
+                self.purse.replace_rules(message.rules, message.terms)
+                self.purse.ask_again()
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
@@ -123,14 +132,19 @@ class DataPlane:
                 self.routes = Routes(message.providers)
             case PricesChanged():
                 self._prices.add(message.prices)
+                self.purse.prices_changed()
             case OverridesChanged():
                 self._prices.replace_overrides(message.prices)
+                self.purse.prices_changed()
             case SpoolFull():
                 self.journal.full = message.full
             case Stale():
                 self.keys.stale = message.stale
             case RulesChanged():
                 self._take_terms(message.terms)
+                self.purse.replace_rules(message.rules, message.terms)
+            case Granted() | Short() | Unasked() | Recall() | StoreAway():
+                self.purse.hear(message)
             case Counted():
                 self.counts.heard(message)
             case Drain():
@@ -157,6 +171,7 @@ class DataPlane:
         self.journal.pay()
         now = self.now()
         self.counts.sweep(now)
+        self.purse.sweep()
         self.pool.sweep(now)
         for caller in [c for c in self.callers if c.deadline <= now]:
             caller.expire(now)

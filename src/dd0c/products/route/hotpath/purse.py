@@ -84,6 +84,7 @@ class Hold:
         "request_id",
         "reserved",
         "rules",
+        "shown",
         "tokens",
         "tries",
         "waits",
@@ -105,6 +106,7 @@ class Hold:
         self.cover: Cover | None = None
         self.tries = 0
         self.waits = False
+        self.shown = b""  # header lines about what is left
 
     @property
     def org(self) -> bytes:
@@ -117,6 +119,10 @@ class Hold:
         """What is called."""
         assert self.request.route is not None
         return self.request.route.endpoint
+
+    def covers(self, run: bytes, *, whole: bool) -> bool:
+        """Whether money is held for what has come with this run of events, or piece of one."""
+        return self.cover is None or self.cover.take(run, whole=whole)
 
     def lacking(self) -> list[Entry]:
         """What has to be asked for."""
@@ -363,6 +369,8 @@ class Purse:
     def _secure(self, hold: Hold) -> None:
         """All is held: keep the answer within what money is held for."""
         hold.waits = False
+        if any(entry.account.rate for entry in hold.entries):
+            hold.shown = denials.headers(hold.request.dialect(), hold.entries, time.time())
         if hold.rates is None:
             return
         hold.reserved = hold.rates.cost(hold.input, hold.tokens)

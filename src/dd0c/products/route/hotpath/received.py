@@ -6,9 +6,11 @@ import re
 
 import msgspec
 
-from dd0c.products.route.hotpath import delivery
+from dd0c.products.route.hotpath import bill, delivery
 from dd0c.products.route.hotpath.answers import Reading, Stream
+from dd0c.products.route.hotpath.bill import Bill, Rate
 from dd0c.products.route.hotpath.delivery import Delivery, Text
+from dd0c.products.route.hotpath.routes import Target
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted
 from dd0c.products.route.models import FREE_ENDPOINTS, NO_USAGE, Endpoint, EndReason, Usage
 
@@ -16,6 +18,7 @@ BODY_BYTES_MAX = 1024 * 1024
 """Of a request that is counted. A larger one is sent with its long base64 cut short, which still
 tells the size of an image; if that does not help, its input is not counted."""
 ENCODED_BYTES_KEPT = 64 * 1024
+BYTES_A_TOKEN = 3  # at least, of what people write; for bounds that need no exact number
 
 _ENCODED = re.compile(rb"[A-Za-z0-9+/=]{%d,}" % (ENCODED_BYTES_KEPT + 1))
 
@@ -41,7 +44,17 @@ class Received(msgspec.Struct):
     known: bool = False  # that usage is the provider's last word
     free: bool = False
     readable: bool = False  # all text of it is known
+    over: bool = False  # the provider has said everything
     uncounted: Counted = Counted(0)  # what holds if nothing is counted
+
+    def scrub_run(self, run: bytes, target: Target) -> bytes:
+        """What may pass of a run: whole events hold a secret whole, of an event in pieces the last
+        bytes are kept back."""
+        joined = target.scrub(self.carry + run)
+        in_event = self.stream is not None and self.stream.in_event
+        passed = max(0, len(joined) - target.secret_bytes_max) if in_event else len(joined)
+        self.carry = joined[passed:]
+        return joined[:passed]
 
     def conclude(self, end: EndReason, *, refused: bool) -> None:
         """Read what the provider said of usage. `refused`: it answered with an error, or not."""
@@ -84,6 +97,23 @@ class Received(msgspec.Struct):
             received=text.received.encode() if text else b"",
             delivered_chars=text.delivered if text and left else None,
         )
+
+    def bill(self, rate: Rate, counted: Counted | None, *, whole: bool, upstream: bool) -> Bill:
+        """What the attempt used and costs. `whole`: all that came was delivered; `upstream`: its
+        organisation pays for what the provider made."""
+        if self.free:
+            return bill.FREE
+        if self.known and whole:
+            return bill.told(self.usage, rate(self.usage))
+        merged, known = self.merge(counted), self.known
+        return bill.settle(self.usage, merged, rate, known=known, whole=whole, upstream=upstream)
+
+    def likely_cost(self, rate: Rate, sent_bytes: int) -> int | None:
+        """About what the attempt has cost so far, in pico-dollars, without a count."""
+        came = self.delivery.size() if self.delivery is not None else 0
+        sent_tokens, came_tokens = sent_bytes // BYTES_A_TOKEN, came // BYTES_A_TOKEN
+        made = bill.completed(self.reading.usage(), sent_tokens, came_tokens)
+        return None if made is None else rate(made).cost_pico
 
     def merge(self, counted: Counted | None) -> Counted:
         """The count, where it is one: what was not there to be counted is not known."""

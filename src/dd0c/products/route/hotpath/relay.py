@@ -14,19 +14,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from dd0c.base import ids
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import crash_point
-from dd0c.products.route.hotpath import bill, coding, dialects, exchange, heads, sse, tariff, trace
+from dd0c.products.route.hotpath import coding, dialects, exchange, heads, sse, tariff, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
 from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.delivery import Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
+from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.meter import Meter
+from dd0c.products.route.hotpath.purse import Hold
 from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, Price
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 HOLD_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 2
-BYTES_A_TOKEN = 3  # at least, of what people write; for bounds that need no exact number
+CUT_SHORT = (EndReason.CLIENT_GONE, EndReason.LIMIT)  # less may be delivered than came
 
 CRASH_POINTS = (
     "before_open",
@@ -51,14 +51,6 @@ CRASH_POINTS = (
     "after_last_byte",
 )
 """Where a drill may kill a worker (`DD0C_CRASH_AT`)."""
-
-UNBOOKABLE = Refusal(
-    503,
-    "spool_unavailable",
-    "The gateway cannot write its ledger records, and it serves nothing that it could not bill. "
-    "Free disk space for the spool, then try again.",
-    ((b"retry-after", b"5"),),
-)
 
 
 class Relay:
@@ -79,7 +71,10 @@ class Relay:
         self._trace = trace.begin(request.traceparent, chance[10:])
         self._got = self._nothing_received()
         self._bill: Bill | None = None
-        self._state = State.CONNECTING
+        self._state = State.RESERVING
+        self._hold: Hold | None = None
+        self._denial: Refusal | None = None
+        self._unpaid: list[Passage] = []
         self._end: EndReason | None = None
         self._attempt = 1
         self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
@@ -97,11 +92,23 @@ class Relay:
     # -- the caller's side
 
     def start(self) -> None:
-        """Begin the first attempt."""
-        try:
-            self._begin()
-        except Unavailable:
-            self._give_up()
+        """Begin the first attempt as soon as limits and budgets permit it."""
+        held = self._plane.purse.hold(self, self._id, self._request, self._plan)
+        if isinstance(held, Refusal):
+            self.refused(held)
+            return
+        self._hold = held
+        if held is None or not held.waits:
+            self.permitted()
+
+    def permitted(self) -> None:
+        """All that the request may cost is held (`purse.Holder`)."""
+        self._on(Event.PERMITTED)
+
+    def refused(self, refusal: Refusal) -> None:
+        """It will not be."""
+        self._denial = refusal
+        self._on(Event.REFUSED)
 
     def caller_gone(self, acked: int) -> None:
         """The caller has left, with so many bytes of its connection."""
@@ -134,7 +141,7 @@ class Relay:
 
     def resume(self) -> None:
         """The caller has caught up."""
-        if self._connection is not None:
+        if self._connection is not None and self._state is not State.HALTED:
             self._connection.resume()
 
     def probe(self) -> bytes:
@@ -205,11 +212,16 @@ class Relay:
         """The answer is complete; the connection is no longer ours."""
         self._connection = None
         got = self._got
+        got.over = True
+        if self._state is State.HALTED:
+            return  # until what was kept back has passed
         failed = got.status >= 400
         if self._state is State.FINISHING:
             pass
         elif got.stream is not None:
             over = self._pass(got.stream.end())
+            if self._unpaid:
+                return
             self._write(got.carry)
             if not over and not got.reading.final:
                 self._on(Event.BROKEN_OFF)  # ended politely, but not at the end of the stream
@@ -254,11 +266,8 @@ class Relay:
         that comes whole shows its length at the end only."""
         if self._drain_pico is None:
             return False
-        got = self._got
-        came = got.delivery.size() if got.delivery is not None else 0
-        counted = Counted(0, self._request.body_bytes // BYTES_A_TOKEN, came // BYTES_A_TOKEN)
-        made = bill.completed(got.reading.usage(), counted.input, counted.received)
-        cost = None if made is None else self._rate(self._find_price(), made).cost_pico
+        rate = partial(self._rate, self._find_price())
+        cost = self._got.likely_cost(rate, self._request.body_bytes)
         return cost is None or cost > self._drain_pico
 
     # -- what the table asks for
@@ -283,11 +292,13 @@ class Relay:
         except Unavailable:
             self._give_up()
 
-    def _begin(self) -> None:
+    def _begin(self, _: Event) -> None:
         """Open an attempt and send it; only the first one trusts a kept connection."""
         plane = self._plane
+        if self._hold is not None:
+            self._plan = self._hold.plan
         crash_point("before_open")
-        self._recorded = plane.journal.open(self._meter.opened(self._request, self._plan))
+        self._open()
         crash_point("after_open")
         origin = self._plan.target.origin
         kept = plane.pool.find_idle(origin) if self._attempt == 1 else None
@@ -295,6 +306,11 @@ class Relay:
             self.connected(kept)
         else:
             plane.pool.connect(origin, self)
+
+    def _open(self) -> None:
+        reserved_pico = self._hold.reserved if self._hold is not None else None
+        record = self._meter.opened(self._request, self._plan, reserved_pico)
+        self._recorded = self._plane.journal.open(record)
 
     def _send(self, _: Event) -> None:
         assert self._connection is not None
@@ -313,13 +329,13 @@ class Relay:
         """Have counted what the provider did not tell; whether the bill has to wait for it."""
         got, end, counts = self._got, self._end, self._plane.counts
         assert end is not None
-        left = end is EndReason.CLIENT_GONE
+        left = end in CUT_SHORT
         got.conclude(end, refused=event is Event.STALE or event is Event.TERMINAL_ERROR)
         if got.free or event is Event.CUT:
             return False
         if got.known and not left:
             if end is EndReason.COMPLETE and counts.sample_due():
-                self._teach()
+                counts.learn(self._wanted(), got.text(), got.usage)
             return False
         asked = got.question(
             self._wanted(), self._request.content(), left=left, head_sent=self.head_sent
@@ -341,31 +357,28 @@ class Relay:
             while self._later:
                 self._on(self._later.pop(0))
 
-    def _teach(self) -> None:
-        """Show a complete answer with its true usage to whom counts for us."""
-        got = self._got
-        if text := got.text():
-            shown = text.received.encode()
-            sample = msgspec.structs.replace(self._wanted(), received=shown, actual=got.usage)
-            self._plane.counts.learn(sample)
-
     def _wanted(self) -> CountWanted:
-        provider = self._plan.target.provider.price_provider
-        model = self._got.reading.model or self._plan.sent_model
-        number = self._plane.counts.next_id()
-        return CountWanted(number, provider, model, self._route.endpoint, b"")
+        target, model = self._plan.target, self._got.reading.model or self._plan.sent_model
+        number, provider = self._plane.counts.next_id(), target.provider.price_provider
+        return CountWanted(number, provider, model, self._route.endpoint)
 
     def _book(self, event: Event, counted: Counted | None = None) -> None:
         assert self._end is not None
         got = self._got
-        told = exchange.REFUSALS.get(event)  # as an answer, or as the last event of a stream
+        told = self._denial or exchange.REFUSALS.get(
+            event
+        )  # as an answer, or as the last event of a stream
         status = told.status if told is not None and not self.head_sent else got.status
         if self._end is EndReason.CLIENT_GONE and not self.head_sent:
             status = 0
         target = self._plan.target
         got.reading.mask(target.scrub)
         price = self._find_price()
-        self._bill = self._settle(price, counted)
+        whole = self._end is EndReason.COMPLETE or (self._end not in CUT_SHORT and self.head_sent)
+        rate = partial(self._rate, price)
+        self._bill = got.bill(rate, counted, whole=whole, upstream=self._upstream)
+        if self._hold is not None and self._state is not State.CONNECTING:
+            self._spend(self._hold, self._bill)
         own_id = got.said.get(b"x-request-id") or got.said.get(b"request-id")
         record = self._meter.closed(
             got.reading,
@@ -375,7 +388,7 @@ class Relay:
             status=status or None,
             upstream_status=got.status or None,
             upstream_request_id=target.scrub(own_id)[:200].decode("latin-1") if own_id else None,
-            error_code=told.code if told is not None and not self._left else None,
+            error_code=told.code if told is not None and not self._left else got.reading.flaw,
             bytes_in=self._request.body_bytes,
             bytes_out=self._bytes_out or len(got.body),
         )
@@ -389,23 +402,11 @@ class Relay:
         crash_point("after_close_record")
         self._plane.metrics.attempt(target.provider, price, record)
 
-    def _settle(self, price: Price | None, counted: Counted | None) -> Bill:
-        got = self._got
-        whole = self._end is EndReason.COMPLETE or (
-            self._end is not EndReason.CLIENT_GONE and self.head_sent
-        )
-        if got.free:
-            return bill.FREE
-        if got.known and whole:
-            return bill.told(got.usage, self._rate(price, got.usage))
-        return bill.settle(
-            got.usage,
-            got.merge(counted),
-            partial(self._rate, price),
-            known=got.known,
-            whole=whole,
-            upstream=self._upstream,
-        )
+    def _spend(self, hold: Hold, paid: Bill) -> None:
+        if self._recorded:
+            self._plane.purse.settle(hold, paid.rating.cost_pico, paid.usage)
+        else:
+            self._plane.purse.release(hold)  # no ledger will ever know of it
 
     def _find_price(self) -> Price | None:
         model = self._got.reading.model or self._plan.sent_model
@@ -420,11 +421,11 @@ class Relay:
         whose = self._plan.target.provider.price_provider
         return Received(Reading(self._route.dialect, endpoint, whose), endpoint)
 
-    def _retry(self, _: Event) -> None:
+    def _retry(self, event: Event) -> None:
         self._attempt += 1
         self._got = self._nothing_received()
         self._meter = Meter(self._id, self._attempt, self._trace.trace_id, self._plane.clock)
-        self._begin()
+        self._begin(event)
 
     def _send_head(self, _: Event) -> None:
         framing = b"transfer-encoding: chunked\r\n"
@@ -468,10 +469,42 @@ class Relay:
             self._caller.write(b"0\r\n\r\n")
         self._caller.done(self._got.status)
 
+    def _deny(self, _: Event) -> None:
+        """Say no. A refusal by a limit is an attempt too, the one of number 0."""
+        assert self._denial is not None
+        if self._denial.status != 503:
+            self._meter = Meter(self._id, 0, self._trace.trace_id, self._plane.clock)
+            self._open()
+            record = self._meter.denied(self._denial, self._request.body_bytes)
+            if self._recorded:
+                self._plane.journal.close(record, self._entry.org)
+        self._caller.refuse(self._denial, self._request, self.request_id)
+
+    def _withdraw(self, _: Event) -> None:
+        """Wait for permission no more."""
+        if self._hold is not None:
+            self._plane.purse.withdraw(self, self._hold)
+            if self._state is State.ENDED and not self._got.sent:
+                self._plane.purse.release(self._hold)
+
+    def _go_on(self, _: Event) -> None:
+        """What was kept back is paid for now; what came behind it may not be."""
+        self._open()
+        (first, *more), self._unpaid = self._unpaid, []
+        self._give(first)
+        for passage in more:
+            self._pass(passage)
+        if self._state is State.RELAYING and not self._caller.slow:
+            self.resume()
+        if self._got.over and self._state is not State.HALTED:
+            self.ended()
+
     def _give_up(self) -> None:
         """The spool takes no more records: nothing is given that could not be booked."""
         self._state = State.ENDED
         self._drop(Event.CUT)
+        if self._hold is not None and not self.head_sent:
+            self._plane.purse.release(self._hold)
         if self.head_sent:
             self._caller.abort()
         else:
@@ -480,10 +513,27 @@ class Relay:
     # -- bytes to the caller
 
     def _pass(self, passage: Passage) -> bool:
-        """Give on what passes; whether the stream is over."""
+        """Give on what passes, as far as money is held for it; whether the stream is over."""
+        hold, whole = self._hold, self._got.stream is None or not self._got.stream.in_event
+        if self._unpaid:
+            self._unpaid.append(passage)
+        elif hold is None or hold.covers(passage.forward, whole=whole):
+            return self._give(passage)
+        elif self._left:
+            self._on(Event.TOO_DEAR)
+        else:
+            self._unpaid.append(passage)
+            self.pause()
+            self._on(Event.UNPAID)
+            self._plane.purse.extend(self, hold)
+            if not hold.waits:
+                self.permitted()
+        return passage.ended
+
+    def _give(self, passage: Passage) -> bool:
         ahead = passage.ended and not self._left and self._caller.lags()
         if passage.forward:
-            self._write(self._scrub_run(passage.forward))
+            self._write(self._got.scrub_run(passage.forward, self._plan.target))
         if passage.ended:
             self._got.last = self._plan.target.scrub(self._got.carry + passage.held)
             self._got.carry = b""
@@ -492,15 +542,6 @@ class Relay:
             else:
                 self._on(Event.TERMINAL_AHEAD if ahead else Event.TERMINAL)
         return passage.ended
-
-    def _scrub_run(self, run: bytes) -> bytes:
-        """Whole events hold a secret whole; of an event in pieces the last bytes are kept back."""
-        got, target = self._got, self._plan.target
-        joined = target.scrub(got.carry + run)
-        in_event = got.stream is not None and got.stream.in_event
-        passed = max(0, len(joined) - target.secret_bytes_max) if in_event else len(joined)
-        got.carry = joined[passed:]
-        return joined[:passed]
 
     def _pass_large(self, chunk: bytes) -> None:
         """Keep back the last bytes: they wait for the close record, they hold the usage, and a
@@ -528,19 +569,15 @@ class Relay:
     def _head(self, framing: bytes) -> bytes:
         self.head_sent = True
         self._chunked = framing.startswith(b"transfer-encoding")
-        plan, got = self._plan, self._got
-        ours = b"%b%bx-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n%b" % (
-            framing,
-            self._caller.connection_line(self._request),
-            self.request_id.encode(),
-            heads.quoted(plan.sent_model),
-            plan.reason.encode(),
-            plan.target.line,
-        )
-        if self._bill is not None and self._bill.rating.cost_pico is not None:
-            shown = heads.dollars(self._bill.rating.cost_pico)
-            ours += b"x-dd0c-cost-usd: %b\r\n" % shown.encode()
-        return plan.target.scrub(heads.to_caller(got.status, got.lines, ours))
+        plan, got, hold, cost_pico = self._plan, self._got, self._hold, None
+        if self._bill is not None:
+            cost_pico = self._bill.rating.cost_pico
+        ours = framing + self._caller.connection_line(self._request)
+        ours += heads.about(self.request_id, plan.sent_model, plan.reason, cost_pico)
+        lines = got.lines
+        if hold is not None and hold.shown:
+            lines = [*heads.without_limits(lines), hold.shown]
+        return plan.target.scrub(heads.to_caller(got.status, lines, ours + plan.target.line))
 
 
 _EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {
@@ -554,4 +591,8 @@ _EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {
     Effect.REFUSE: Relay._refuse,
     Effect.BREAK_OFF: Relay._break_off,
     Effect.FINISH: Relay._finish,
+    Effect.BEGIN: Relay._begin,
+    Effect.DENY: Relay._deny,
+    Effect.WITHDRAW: Relay._withdraw,
+    Effect.GO_ON: Relay._go_on,
 }

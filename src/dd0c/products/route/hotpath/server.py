@@ -237,6 +237,11 @@ class Caller(asyncio.Protocol):
         """Bytes of this connection that the caller's TCP has; also when it is gone."""
         return self._standing().acked
 
+    @property
+    def slow(self) -> bool:
+        """Whether it has been sent more than it takes."""
+        return self._full
+
     def lags(self) -> bool:
         """Whether the caller does not take what it was sent, or may be gone already. What it has
         not acknowledged yet is on its way, unless it has stopped sending, or its window is full."""

@@ -128,7 +128,7 @@ async def test_a_holder_dies(world: World) -> None:
 
 async def test_a_holder_comes_back(world: World) -> None:
     """R-16: a gateway that was paused says what it has: nothing stays lost, nothing counts twice.
-    While a holder lives nobody releases what it has."""
+    While a holder lives nobody releases what it has; nor does a holder release its own."""
     a, b = await world.holder("gw1.a"), await world.holder("gw1.b")
     budget, slots = world.money(100), world.concurrency(5)
     await counted(a, budget, 0)
@@ -141,6 +141,8 @@ async def test_a_holder_comes_back(world: World) -> None:
     assert not await b.recount([budget], gone="gw1")
     await counted(b, budget, 0)
     assert await world.state(budget) == State(0, 50, 0, 0)
+    assert await a.recount([budget], gone="gw1")
+    assert await world.state(budget) == State(None, 50, 0, 0)
 
 
 async def test_late_answers_are_void(world: World) -> None:
@@ -184,6 +186,10 @@ async def test_the_largest_numbers(world: World) -> None:
     assert await granted(a, budget, 1) == 1
     assert await a.settle(world.org, 1, 2**40, [(budget, 3)])
     assert await world.state(budget) == State(AMOUNT_MAX, 0, 0, 0)
+    wide = world.concurrency(AMOUNT_MAX)
+    assert await granted(a, wide, AMOUNT_MAX - 10) == AMOUNT_MAX - 10
+    await a.give_back([(wide, 3)])
+    assert (await world.state(wide)).outstanding == AMOUNT_MAX - 13
     await counted(a, budget, 2**60, NOTHING)  # more than anybody may budget for
     assert await a.take([Ask(budget, 1, 1)]) == Short(0, 0, 0, None)
     with pytest.raises(AssertionError):

@@ -198,8 +198,9 @@ async def test_the_server_was_started_again(
     before = await a.tick()
     own_valkey.valkey.stop()
     with pytest.raises(Unavailable):
-        await a.tick()
+        await world.state(budget)
     own_valkey.valkey.start()
+    await world.revive(["a", "dead"])  # it was quick
     with pytest.raises(Superseded):
         await a.take([Ask(rate, 1, 1)])
     after = await a.tick()

@@ -59,8 +59,7 @@ end
 
 local function enter()
   local org = hash(KEYS[1])
-  local known = org.epoch == EPOCH and org.run == run()
-  if known and org['g:' .. HOLDER] == GENERATION and lives(org, HOLDER) then
+  if org['g:' .. HOLDER] == GENERATION and lives(org, HOLDER) and org.run == run() then
     return org
   end
 end
@@ -143,7 +142,7 @@ end
 
 -- Milliseconds until `need` fits below the cap, as far as time alone brings it; -1: never.
 local function frees(ask)
-  if ask.kind ~= 'rate' or ask.need > ask.cap then
+  if ask.kind ~= 'rate' then
     return -1
   end
   local sum = ask.used

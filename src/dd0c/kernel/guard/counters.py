@@ -252,7 +252,8 @@ class Counters:
                 if isinstance(reply, Exception):
                     raise reply
         except (ValkeyError, OSError, TimeoutError) as error:
-            self._certain = False
+            if generation == self._generation:
+                self._certain = False
             raise fitness.explain(error) from error
         if generation != self._generation:
             raise Superseded

@@ -16,6 +16,7 @@ from dd0c.products.route.store import charges, ledger, overview, reading, stagin
 from dd0c.products.route.store.ledger import Settlement
 from dd0c.products.route.store.overview import Totals
 from dd0c.products.route.store.selection import Filter
+from dd0c.products.route.store.spans import Span
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.products.route.store.drawing import (
@@ -30,6 +31,7 @@ from tests.products.route.store.drawing import (
 )
 from tests.products.route.store.test_rollups import FAR, make_partitions, ship
 
+EVER = Span(None, None)
 SUBJECTS = (
     *(("organisation", ""), ("team", TEAMS[0].hex), ("key", uuid.UUID(int=KEYS[1]).hex)),
     *(("tag", TAGS[0]), ("tag", TAGS[2]), ("route", MODELS[2]), ("model", "sent")),
@@ -84,7 +86,7 @@ async def test_any_window_of_any_scope_is_exact(
                 since, until = (START + timedelta(seconds=second) for second in bounds)
                 for begin, end in ((since, until), (since, None), (None, None)):
                     pico, snapshot = await charges.charged(
-                        tx, two_orgs.acme, scope, subject, begin, end
+                        tx, two_orgs.acme, scope, subject, Span(begin, end)
                     )
                     assert pico == expected(rows, two_orgs, scope, subject, (begin, end))
                     assert snapshot.count(":") == 2
@@ -127,7 +129,7 @@ async def test_sum_and_snapshot_are_one(
 
 async def told(tx: Transaction, org: uuid.UUID, xid: int) -> tuple[int, bool]:
     """A count, and whether its snapshot sees the transaction."""
-    pico, snapshot = await charges.charged(tx, org, "organisation", "", None, None)
+    pico, snapshot = await charges.charged(tx, org, "organisation", "", EVER)
     cursor = await tx.execute(
         "SELECT pg_visible_in_snapshot(%s::text::xid8, %s::pg_snapshot)", (str(xid), snapshot)
     )
@@ -177,7 +179,7 @@ async def test_a_pending_attempt_is_settled_once(
         async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
             totals = await overview.totals(tx, Filter())
             report = await usage.usage_by(tx, "tag", Filter(tag="batch"))
-            pico, _ = await charges.charged(tx, two_orgs.acme, "tag", "batch", None, None)
+            pico, _ = await charges.charged(tx, two_orgs.acme, "tag", "batch", EVER)
             return totals, report.total.input or 0, pico
 
     assert await sums() == (Totals(2, 0, 1, 1000, None), 0, 70)

@@ -18,6 +18,7 @@ from dd0c.kernel.parts import register
 from dd0c.kernel.parts.part import Part, State
 from dd0c.products.route.hotpath.snapshot import Rule
 from dd0c.products.route.store import charges
+from dd0c.products.route.store.spans import Span
 
 COUNT_MAX_S = 6.0
 LOOK_MAX_S = 0.5
@@ -39,10 +40,10 @@ class Charged:
                 self._pool = await open_pool(self._conninfo, roles.GATEWAY, 1)
         since = None if rule.window == "total" else datetime.fromtimestamp(from_s, UTC)
         until = None if until_s is None else datetime.fromtimestamp(until_s, UTC)
-        org = uuid.UUID(bytes=rule.org)
+        org, span = uuid.UUID(bytes=rule.org), Span(since, until)
         try:
             async with tenancy.system(self._pool, deadline_s=COUNT_MAX_S) as tx:
-                return await charges.charged(tx, org, rule.scope, rule.subject, since, until)
+                return await charges.charged(tx, org, rule.scope, rule.subject, span)
         except psycopg.Error as error:
             raise Unavailable(f"the ledger cannot be summed up: {error}") from error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -31,19 +30,14 @@ _IDS = ("team", "key")
 
 
 async def charged(
-    connection: AsyncConnection[Any],
-    org: uuid.UUID,
-    scope: str,
-    subject: str,
-    since: datetime | None,
-    until: datetime | None,
+    connection: AsyncConnection[Any], org: uuid.UUID, scope: str, subject: str, span: Span
 ) -> tuple[int, str]:
-    """Pico-dollars of a scope from `since` on, before `until`, and the snapshot they are of.
+    """Pico-dollars of a scope in a span of time, and the snapshot they are of.
 
     `subject` is "" for an organisation, the id's 32 hexadecimal digits for a team or key, else the
     tag or name of a model itself. An attempt's time is that in its request id.
     """
-    relation = _charges(org, scope, [subject], Span(since, until))
+    relation = _charges(org, scope, [subject], span)
     query = SQL(
         "SELECT coalesce(sum(charged_pico), 0), pg_current_snapshot()::text FROM {} AS charged"
     ).format(relation)

@@ -82,7 +82,7 @@ BEGIN
         FROM wanted w
         WHERE a.request_id = w.request_id AND a.attempt = w.attempt
             AND a.request_id BETWEEN ids[1] AND ids[cardinality(ids)] AND a.org = tenant
-            AND a.billed_revision = w.revision AND a.billed_pico IS DISTINCT FROM w.cost
+            AND a.billed_revision = w.revision AND (a.billed_pico = w.cost) IS NOT TRUE
         RETURNING w.*, a.billed_revision, a.org
     )
     INSERT INTO route.ratings

@@ -339,8 +339,14 @@ def test_several_credentials_have_to_be_told_apart(ours: Tenant) -> None:
         given = {"provider": "csv", "export": export}
         answer = client.post("/api/v1/route/reconciliations", json=given)
         assert "openai, other" in answer.json()["detail"]
-        given["credential"] = f"nobody-{uuid.uuid4().hex}"
-        assert client.post("/api/v1/route/reconciliations", json=given).status_code == 400
+        for credential in ("other", "nobody"):  # we have no such provider; no such line
+            given["credential"] = credential
+            answer = client.post("/api/v1/route/reconciliations", json=given)
+            assert answer.json()["detail"].startswith("credential: ")
+    alone = told(("openai", MINI, 120, 60), columns=columns)
+    attempt(ours, credential_id=records.SIMULATOR.bytes, provider="sim")
+    report = compare(ours, alone, credential=None)
+    assert (report["credential"], report["simulated_attempts"]) == ("openai", 0)
 
 
 def test_today_is_left_out(ours: Tenant) -> None:

@@ -39,7 +39,7 @@ Tolerance = Annotated[
     Decimal,
     Field(ge=0, le=1, max_digits=12, decimal_places=10),
 ]
-UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+UNPACKED_BYTES_MAX = 32 * 1024 * 1024
 
 
 class ExportGiven(Body):
@@ -138,10 +138,9 @@ async def reconcile(
     if since >= until:
         raise InvalidInput("no day of the export lies in the span and is over (UTC)")
     async with tenancy.tenant(use.pool, who.org) as tx:
-        credential = await _credential(tx, given.credential)
-        named = given.credential if read.form.credential else None
         lines = [one for one in read.lines if since <= one.day < until]
-        lines = _choose(lines, given.api_key, named, several=read.form.credential != "")
+        lines, name = _choose(lines, given.api_key, given.credential)
+        credential = await _credential(tx, name)
         content = _content(given, text, credential, since, until)
         kept = await store.find_by_content(tx, content)
         if kept is None:
@@ -234,19 +233,22 @@ def _price_provider(source: Source, credential: providers.Listed | None) -> str:
 
 
 def _choose(
-    lines: list[Line], api_key: str | None, credential: str | None, *, several: bool
-) -> list[Line]:
+    lines: list[Line], api_key: str | None, credential: str | None
+) -> tuple[list[Line], str | None]:
+    """The lines of the key and the credential asked for, and which credential that is."""
     if api_key is not None:
         lines = [one for one in lines if api_key in one.keys]
         if not lines:
             raise InvalidInput(f"api_key: no line of the export is of {api_key}")
-    found = {one.credential for one in lines} if several else {None}
-    if credential is not None and found != {None}:
-        lines = [one for one in lines if one.credential == credential]
-    elif len(found) > 1:
-        names = ", ".join(sorted(one or "(none)" for one in found))
+    named = {one.credential for one in lines}
+    if credential is None and len(named) > 1:
+        names = ", ".join(sorted(one or "(none)" for one in named))
         raise InvalidInput(f"credential: the export has several, name one of them: {names}")
-    return lines
+    if credential is not None and named != {None}:
+        lines = [one for one in lines if one.credential == credential]
+        if not lines:
+            raise InvalidInput(f"credential: no line of the export is of {credential}")
+    return lines, credential or next(iter(named), None)
 
 
 def _content(

@@ -1,7 +1,8 @@
 -- Prices that organisations have of their own (R-12), and re-rating.
 --
--- An override is never deleted: it is removed or ended, and what it billed stays explained. Periods of
--- one model and service tier do not overlap: whoever adds one holds the organisation's lock and looks.
+-- An override is never deleted: it is removed or ended, and what it billed stays explained. Periods
+-- of one model and service tier do not overlap: whoever adds one holds the organisation's lock and
+-- looks.
 
 SET lock_timeout = '5s';
 SET statement_timeout = '60s';
@@ -42,8 +43,8 @@ GRANT SELECT, INSERT ON route.price_overrides TO dd0c_app;
 GRANT UPDATE (holds_until, removed_at) ON route.price_overrides TO dd0c_app;
 GRANT SELECT ON route.price_overrides TO dd0c_gateway;
 
--- What an organisation agreed with a provider is nobody else's business: its rates are its own rows,
--- under ids that are hashed with the organisation.
+-- What an organisation agreed with a provider is nobody else's business: its rates are its own
+-- rows, under ids that are hashed with the organisation.
 ALTER TABLE route.prices ADD COLUMN org uuid;  -- null: the list, everybody's
 
 ALTER TABLE route.prices ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -57,9 +58,9 @@ CREATE POLICY ship ON route.prices FOR INSERT TO dd0c_shipper WITH CHECK (org IS
 
 GRANT INSERT ON route.prices TO dd0c_app;
 
--- Rates attempts of the transaction's tenant anew: each gets a rating more, which is the one that is
--- billed from then on, and the sums follow by the triggers of 0004. An attempt that was settled or
--- rated since it was read (`seen`, its revision then) is left alone, and one that costs the same.
+-- Rates attempts of the transaction's tenant anew: each gets a rating more, which is the one that
+-- is billed from then on, and the sums follow by the triggers of 0004. An attempt that was settled
+-- or rated since it was read (`seen`, its revision then) is left alone, and what costs the same.
 -- Says how many were rated. `ids` ascend.
 CREATE FUNCTION route.rerate(
     ids uuid[], attempts smallint[], seen smallint[], prices text[], costs bigint[],

@@ -45,7 +45,8 @@ _NEWEST_CHANGE = {"0.2.3": date(2026, 11, 9)}
 AS_OF = _NEWEST_CHANGE.get(genai_prices.__version__)
 
 # Which of the library's rates price which of our buckets, first found. What is read from or written
-# to a cache needs a rate of its own; reasoning is output unless the provider prices it apart.
+# to a cache needs a rate of its own; reasoning is output, and an image in a prompt is input, unless
+# the provider prices it apart.
 _RATES: dict[str, tuple[str, ...]] = {
     "input": ("input_mtok",),
     "cache_read": ("cache_read_mtok",),
@@ -55,7 +56,7 @@ _RATES: dict[str, tuple[str, ...]] = {
     "audio_input": ("input_audio_mtok",),
     "audio_output": ("output_audio_mtok",),
     "reasoning": ("output_reasoning_mtok", "output_mtok"),
-    "image": ("input_image_mtok",),
+    "image": ("input_image_mtok", "input_mtok"),
     "server_tools": ("web_searches_kcount",),
     "request": ("requests_kcount",),
 }

@@ -207,6 +207,7 @@ def test_a_price_row_shows_the_rates() -> None:
         "cache_write_1h": "12",
         "output": "22.5",
         "reasoning": "22.5",
+        "image": "6",
         "server_tools_per_1000": "10",
     }
     assert row.source == f"genai-prices {genai_prices.__version__}"

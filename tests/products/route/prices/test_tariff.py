@@ -37,6 +37,13 @@ BY_HAND = [
     ),
     # 1 x 2.5 + 1 x 10
     ("openai", "gpt-4o", Usage(input=1, output=1), None, at(12), 12_500_000),
+    # an image in the prompt costs what text does: (44 + 256) x 0.25 + 1 x 2
+    ("openai", "gpt-5-mini", Usage(input=44, image=256, output=1), None, at(12), 77_000_000),
+    # Groq's name for the ordinary tier: 1000 x 0.05 + 1000 x 0.08
+    (
+        *("groq", "llama-3.1-8b-instant", Usage(input=1000, output=1000), "on_demand", at(12)),
+        130_000_000,
+    ),
     # 7 x 0.02, and an embedding has no output to report
     ("openai", "text-embedding-3-small", Usage(input=7), None, at(12), 140_000),
     # half price: 1000 x 0.125 + 500 x 1

@@ -15,7 +15,7 @@ from msgspec.structs import astuple
 from dd0c.products.route.hotpath.snapshot import Price, Tier
 from dd0c.products.route.models import Usage
 
-STANDARD_TIERS = frozenset((None, "", "default", "standard", "auto"))
+STANDARD_TIERS = frozenset((None, "", "auto", "default", "on_demand", "standard"))
 BUCKETS = Usage.__struct_fields__  # a Tier has a rate of the same name for each
 _PROMPT = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image")
 _DAY_S = 86_400

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
@@ -29,9 +30,11 @@ def names(routes: list[BaseRoute]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for route in iter_route_contexts(routes):
         if route.path is not None:
-            found[route.path] = found.get(route.path, frozenset()) | _of(route)
+            found[route.path] = found.get(route.path, frozenset()) | _of(route.dependant)
     return found
 
 
-def _of(route: RouteContext) -> frozenset[str]:
-    return frozenset(field.alias for field in route.dependant.query_params)
+def _of(dependant: Dependant) -> frozenset[str]:
+    """Its own, and those of what it depends on."""
+    own = frozenset(field.alias for field in dependant.query_params)
+    return own.union(*map(_of, dependant.dependencies))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from dd0c.base import ids
 from dd0c.base.errors import NotFound
@@ -16,16 +18,17 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Cursor, Limit, Moment, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Cursor, Limit, Page
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.route.api import shapes
-from dd0c.products.route.models import EndReason
+from dd0c.products.route import exports
+from dd0c.products.route.api import choosing, shapes
+from dd0c.products.route.api.choosing import Chosen
 from dd0c.products.route.store import reading
-from dd0c.products.route.store.selection import Filter
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
+Which = Annotated[Chosen, Depends(choosing.read)]
 
 FRESH_S, FRESH_WAIT_S = 5.0, 2.0
 OPEN_S, OPEN_WAIT_S = 1800.0, 0.5
@@ -34,40 +37,39 @@ POLL_S = 0.05
 
 @router.get("/requests", operation_id="list_requests", summary="List requests")
 async def list_requests(
-    request: Request,
-    who: Reader,
-    *,
-    limit: Limit = LIMIT,
-    cursor: Cursor = None,
-    since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
-    until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
-    model: Annotated[Text | None, Query(description="The model that was asked for.")] = None,
-    key: Annotated[str | None, Query(description="The id of the key used.")] = None,
-    provider: Annotated[Text | None, Query(description="Who answered.")] = None,
-    end_reason: Annotated[EndReason | None, Query(description="How it ended.")] = None,
-    cost: Annotated[
-        Literal["unknown"] | None, Query(description="Only those without a known cost.")
-    ] = None,
+    request: Request, who: Reader, chosen: Which, *, limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[shapes.RequestShown]:
     """Requests of the caller's organisation, newest first, each with its attempts."""
     use = resources.of(request)
-    context = (who.org, "requests", since, until, model, key, provider, end_reason, cost)
-    wanted = Filter(
-        since=since,
-        until=until,
-        model=model,
-        key_id=None if key is None else ids.parse(ids.Kind.KEY, key),
-        provider=provider,
-        end_reason=end_reason,
-        unpriced=cost is not None,
-        before=None if cursor is None else use.cursors.read(cursor, *context),
-    )
+    context = (who.org, "requests", *dataclasses.astuple(chosen))
+    before = None if cursor is None else use.cursors.read(cursor, *context)
     async with tenancy.tenant(use.pool, who.org) as tx:
+        wanted = dataclasses.replace(await chosen.wanted(tx), before=before)
         page = await reading.list_requests(tx, wanted, limit=limit)
     after = page.next_before
     return Page(
         items=[shapes.show_request(found, who.org_name) for found in page.requests],
         next_cursor=None if after is None else use.cursors.write(after, *context),
+    )
+
+
+@router.get(
+    "/requests.csv",
+    operation_id="export_requests",
+    summary="Requests as CSV",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def export_requests(request: Request, who: Reader, chosen: Which) -> StreamingResponse:
+    """A line for each attempt of the requests that match, newest first, however many there are."""
+    use = resources.of(request)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        wanted = await chosen.wanted(tx)
+    name = f"requests-{use.clock.now():%Y%m%d-%H%M%S}.csv"
+    return StreamingResponse(
+        exports.lines(use.pool, who.org, wanted),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
     )
 
 

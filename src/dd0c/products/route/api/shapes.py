@@ -23,6 +23,13 @@ class KeyRef(BaseModel):
     name: str | None
 
 
+class TeamRef(BaseModel):
+    """The team that the key belonged to."""
+
+    id: str
+    name: str | None
+
+
 class UsageShown(BaseModel):
     """Tokens in disjoint buckets; null: the provider did not say."""
 
@@ -79,6 +86,12 @@ class AttemptShown(BaseModel):
     upstream_output_tokens: int | None
     cost_usd: str | None = Field(description=COST)
     cost_reason: str | None = Field(description="Why the cost is unknown.")
+    cost_delivered_usd: str | None = Field(description="Of what reached the caller.")
+    cost_upstream_usd: str | None = Field(description="Of what the provider made.")
+    reserved_usd: str | None = Field(description="What was set aside for it; null: nothing.")
+    charged_usd: str | None = Field(
+        description="What budgets count: the cost, else what was reserved, else 0."
+    )
     price_id: str | None
     price: PriceShown | None
     service_tier: str | None
@@ -102,10 +115,13 @@ class RequestShown(BaseModel):
     request_id: str
     org: str
     key: KeyRef
+    team: TeamRef | None
     endpoint: str
     dialect: str
     stream: bool
     end_user: str | None
+    idempotency_key: str | None = Field(description="The caller's.")
+    retry_count: int | None = Field(description="How often the caller says it tried before.")
     conversation: str | None
     started_at: datetime
     cost_usd: str | None = Field(description=f"Of all attempts together. {COST}")
@@ -118,15 +134,24 @@ def show_request(found: reading.Request, org_name: str) -> RequestShown:
         request_id=ids.text(ids.Kind.REQUEST, found.request_id),
         org=org_name,
         key=KeyRef(id=ids.text(ids.Kind.KEY, found.key_id), name=found.key_name),
+        team=_team(found),
         endpoint=found.endpoint,
         dialect=found.dialect,
         stream=found.stream,
         end_user=found.end_user,
+        idempotency_key=found.caller_key,
+        retry_count=found.caller_retry,
         conversation=found.conversation,
         started_at=found.started_at,
         cost_usd=dollars_text(found.cost_pico),
         attempts=[_attempt(attempt) for attempt in found.attempts],
     )
+
+
+def _team(found: reading.Request) -> TeamRef | None:
+    if found.team is None:
+        return None
+    return TeamRef(id=ids.text(ids.Kind.TEAM, found.team), name=found.team_name)
 
 
 _SAME = tuple(
@@ -142,6 +167,10 @@ def _attempt(found: reading.Attempt) -> AttemptShown:
         **{name: getattr(found, name) for name in _SAME},
         usage=UsageShown(**{name: getattr(found.usage, name) for name in UsageShown.model_fields}),
         cost_usd=dollars_text(found.cost_pico),
+        cost_delivered_usd=dollars_text(found.cost_delivered_pico),
+        cost_upstream_usd=dollars_text(found.cost_upstream_pico),
+        reserved_usd=dollars_text(found.reserved_pico),
+        charged_usd=dollars_text(found.charged_pico),
         price=None if found.price is None else _price(found.price),
         trace_id=found.trace_id.hex(),
         tags=list(found.tags),

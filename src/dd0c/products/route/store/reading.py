@@ -30,7 +30,9 @@ class Attempt:
     """One call to one provider (or, as number 0, an answer by dd0c itself) and what it cost.
 
     The cost is the newest rating's. `ratings` has all of them from the first that was billed on; it
-    is empty where there is no other.
+    is empty where there is no other. Of a stream that was cut, what reached the caller and what the
+    provider made cost differently. `charged_pico` is what budgets count: the cost, else what was
+    reserved.
     """
 
     attempt: int
@@ -70,6 +72,10 @@ class Attempt:
     price: PriceRow | None
     tags: tuple[str, ...]
     ratings: tuple[Rating, ...] = ()
+    cost_delivered_pico: int | None = None
+    cost_upstream_pico: int | None = None
+    reserved_pico: int | None = None
+    charged_pico: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,14 @@ class Request:
     org: uuid.UUID
     key_id: uuid.UUID
     key_name: str | None
+    team: uuid.UUID | None
+    team_name: str | None
     endpoint: str
     dialect: str
     stream: bool
     end_user: str | None
+    caller_key: str | None
+    caller_retry: int | None
     conversation: str | None
     attempts: tuple[Attempt, ...]
 
@@ -257,7 +267,8 @@ async def _load(tx: Transaction, request_ids: Sequence[uuid.UUID]) -> list[Reque
 
 _ATTEMPTS = """
 SELECT a.*, r.cost_pico, CASE WHEN r.cost_pico IS NULL THEN r.reason END AS cost_reason,
-       r.price_id, k.name AS key_name, p.provider AS rates_provider, p.model AS rates_model,
+       r.cost_delivered_pico, r.cost_upstream_pico, r.price_id, k.name AS key_name,
+       t.name AS team_name, p.provider AS rates_provider, p.model AS rates_model,
        p.rates, p.source, p.as_of
 FROM route.attempts a
 LEFT JOIN route.ratings r
@@ -265,6 +276,7 @@ LEFT JOIN route.ratings r
     AND r.request_id = ANY (%(ids)s)
 LEFT JOIN route.prices p ON p.id = r.price_id
 LEFT JOIN kernel.api_keys k ON k.id = a.key_id
+LEFT JOIN kernel.teams t ON t.id = a.team
 WHERE a.request_id = ANY (%(ids)s)
 ORDER BY a.request_id DESC, a.attempt
 """

@@ -235,7 +235,7 @@ def follow(world: World, runner: asyncio.Runner, examples: int) -> None:
 def test_the_counters_are_an_account(world: World, runner: asyncio.Runner) -> None:
     """R-16: whatever holders do and whatever happens to them, each answer and each sum is that of
     a plain account, and no grant brings it above the cap."""
-    follow(world, runner, 60)
+    follow(world, runner, 30)
 
 
 def test_redis_counts_the_same(

@@ -67,7 +67,7 @@ def test_the_script_follows_the_rule(world: World, runner: asyncio.Runner) -> No
     """K-60: it grants what the rule admits and nothing else, drops what is older than a minute,
     and says to the second when a need that was refused will fit."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(HISTORIES, st.integers(1, CAP + 5))
     def check(history: dict[int, int], need: int) -> None:
         found, buckets = runner.run(ask(world, world.rate(CAP), history, need))

@@ -26,7 +26,7 @@ from dd0c.kernel.guard.limits import (
     Uncounted,
 )
 from tests.house import tree
-from tests.kernel.guard.world import Server, World, counted, granted, until
+from tests.kernel.guard.world import PATIENCE_S, Server, World, counted, granted, until
 
 PROCESSES, TASKS = 4, 16
 
@@ -106,7 +106,8 @@ async def test_delayed_commands_change_nothing(world: World, valkey: Server) -> 
     budget, slots = world.money(1000), world.concurrency(1000)
     await counted(a, budget, 0)
     await a.take([Ask(budget, 100, 100), Ask(slots, 100, 100)])
-    with valkey.paused():
+    with valkey.paused():  # its client would wait for ten seconds
+        began = time.monotonic()
         late = await asyncio.gather(
             a.take([Ask(budget, 7, 7), Ask(slots, 7, 7)]),
             a.give_back([(budget, 50), (slots, 50)]),
@@ -115,6 +116,7 @@ async def test_delayed_commands_change_nothing(world: World, valkey: Server) -> 
             a.begin_count(budget),
             return_exceptions=True,
         )
+        assert time.monotonic() - began < PATIENCE_S / 2
         assert {type(error) for error in late} == {Unavailable}
         with pytest.raises(Superseded):  # nothing else is sent before it has said what it has
             await a.take([Ask(slots, 1, 1)])

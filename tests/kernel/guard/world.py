@@ -74,9 +74,10 @@ class World:
 
     async def revive(self, holders: Iterable[str]) -> None:
         """No time has passed since these had their leases."""
-        for holder in holders:
-            lease_ms = (await self.command("TIME"))[0] * 1000 + 3000
-            await self.command("HSET", self.key, f"u:{holder}", lease_ms)
+        until_ms = int(time.time() * 1000) + 3000
+        leases = [word for holder in holders for word in (f"u:{holder}", until_ms)]
+        if leases:
+            await self.command("HSET", self.key, *leases)
 
     async def command(self, *words: object) -> Any:
         """What the server answers to a plain command."""

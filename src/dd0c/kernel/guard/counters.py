@@ -140,7 +140,7 @@ class Counters:
 
     async def end_count(self, counter: Counter, token: int, spent: int, snapshot: str) -> bool:
         """The ledger's sum and `pg_current_snapshot()` of its statement; False when too late."""
-        values = (token, min(spent, AMOUNT_MAX), snapshot, counter.expires_s or 0)
+        values = (token, spent, snapshot, counter.expires_s or 0)
         reply = await self._on("end_count", [counter], values)
         return bool(reply[0] == b"ok")
 

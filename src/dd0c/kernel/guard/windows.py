@@ -63,10 +63,8 @@ def _of_clock(length_s: int, at_s: int, zone: ZoneInfo) -> Window:
 
 
 def _of_calendar(span: Span, at_s: int, zone: ZoneInfo) -> Window:
-    """The days around it; its own date is only a guess where midnight came twice."""
+    """The days around it; where midnight came twice its own date may be one too early."""
     first = _first_day(span, datetime.fromtimestamp(at_s, zone).date())
-    while _midnight_s(first, zone) > at_s:
-        first = _first_day(span, first - timedelta(days=1))
     while (until_s := _midnight_s(_next(span, first), zone)) <= at_s:
         first = _next(span, first)
     return Window(_midnight_s(first, zone), until_s)

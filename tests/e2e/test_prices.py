@@ -41,3 +41,28 @@ def test_workers_bill_ones_own_price_and_nobody_elses(product: Product) -> None:
     assert price["rates"]["tiers"] == made["tiers"]
     assert product.api("DELETE", f"{PATH}/{made['id']}", key=ours).status_code == 200
     until(lambda: all_bill(product, ours, LISTED), "every worker bills the list's price again")
+
+
+def test_a_hard_budget_follows_what_was_rated_again(product: Product) -> None:
+    """What a request turns out to have cost is what its budget is charged: after a re-rating the
+    counters are counted anew from the ledger (R-12, R-16)."""
+    _, ours = product.new_org()
+    wanted = {"scope": "organisation", "window": "total", "usd": "1", "hard": True}
+    made = product.api("POST", "/route/budgets", key=ours, json=wanted)
+    assert made.status_code == 201, made.text
+    request = ask(product, ours).headers["x-dd0c-request-id"]
+    budget = f"/route/budgets/{made.json()['id']}"
+
+    def spent() -> str:
+        return str(product.get_json(budget, key=ours)["spent_usd"])
+
+    until(lambda: spent() == LISTED, "the budget is charged what was billed")
+    product.get_json(f"/route/requests/{request}", key=ours)  # it is in the ledger
+    rates = {"input": "0.2", "cache_read": "0.02", "output": "1.6"}
+    price = {"provider": "openai", "model": "gpt-5-mini", "tiers": [rates]}
+    price["from"] = "2020-01-01T00:00:00Z"
+    assert product.api("POST", PATH, key=ours, json=price).status_code == 201
+    since = {"since": "2020-01-01T00:00:00Z", "apply": True}
+    rated = product.api("POST", "/route/rerate", key=ours, json=since).json()
+    assert (rated["total"]["new_usd"], rated["budgets_follow"]) == (OWN, True)
+    until(lambda: spent() == OWN, "the budget is charged what it costs now")

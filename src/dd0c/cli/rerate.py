@@ -58,6 +58,12 @@ def rerate(
         output.write_list(how, found["rows"], _columns(found["total"]))
     else:
         output.write_table(_columns(found["total"]), [*found["rows"], found["total"]])
+        if found["budgets_follow"] is False:
+            click.echo(
+                "warning: the counters of hard budgets do not answer: they hold the costs of before"
+                " until their windows end",
+                err=True,
+            )
         if not applied:
             click.echo("nothing was changed: --apply bills these costs", err=True)
 
@@ -66,17 +72,20 @@ def _collect(body: dict[str, Any]) -> dict[str, Any]:
     """All calls that it takes, as one answer; says how far it is after each."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     total: dict[str, Any] | None = None
+    follow: list[bool] = []  # of the calls that billed something
     while True:
         answer = client.call("POST", "/route/rerate", body=body)
         for row in answer["rows"]:
             place = (row["model"], row["key"]["id"])
             rows[place] = _added(rows.get(place), row)
         total = _added(total, answer["total"])
+        follow += [] if answer["budgets_follow"] is None else [answer["budgets_follow"]]
         if answer["next_cursor"] is None:
             break
         click.echo(f"{total['attempts']:,} attempts, up to {answer['reached']} …", err=True)
         body |= {"until": answer["until"], "cursor": answer["next_cursor"]}
     same = {name: answer[name] for name in ("applied", "since", "until")}
+    same["budgets_follow"] = all(follow) if follow else None
     return same | {"rows": [rows[place] for place in sorted(rows)], "total": total}
 
 

@@ -91,6 +91,15 @@ async def stand(
     return [_standing(b, windows[b.span], now, live, charged) for b in found]
 
 
+async def count_anew(tx: Transaction, counters: Counters, now: datetime) -> None:
+    """Have every hard budget of the organisation counted anew in the window that runs, because the
+    ledger has other costs now; Unavailable."""
+    hard = [budget for budget in await budgets.list_budgets(tx, None) if budget.hard]
+    zone = ZoneInfo((await organisations.get_own(tx)).time_zone)
+    at_s = int(now.timestamp())
+    await counters.recount([counter_of(b, window_of(b.span, at_s, zone)) for b in hard])
+
+
 def _standing(
     budget: Budget,
     window: Window,

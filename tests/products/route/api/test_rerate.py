@@ -98,6 +98,8 @@ def attempts(served: Served) -> dict[str, AttemptOpened]:
     with served.client(served.acme) as client:
         answer = client.post("/api/v1/route/prices/import", json={"prices": [own, house]})
         assert answer.json()["added"] == 2
+        budget = {"scope": "organisation", "window": "total", "usd": "1", "hard": True}
+        assert client.post("/api/v1/route/budgets", json=budget).status_code == 201
     return made
 
 
@@ -172,6 +174,8 @@ def test_applied_it_is_billed_once_and_what_was_billed_stays_to_be_seen(
     assert [call["reached"] is None for call in calls] == [False, False, False, True]
     for count in ("attempts", "changed", "newly_priced", "kept", "unpriced"):
         assert sum(call["total"][count] for call in calls) == TOTAL[count]
+    # two of the calls billed something, and this server has no cache
+    assert [call["budgets_follow"] for call in calls] == [False, False, None, None]
     assert sums(served) == ("0.0024783", 2)
     assert sums(served, since="2026-11-03T13:00:00Z", until="2026-11-03T13:30:00Z") == (
         *("0.0002328", 0),

@@ -18,15 +18,16 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.base.errors import InvalidInput
+from dd0c.base.errors import InvalidInput, Unavailable
 from dd0c.kernel.auth import keys
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body, Moment, Text
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
-from dd0c.products.route import overrides, prices, rerating
+from dd0c.products.route import overrides, prices, rerating, standings
 from dd0c.products.route.api.shapes import KeyRef
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.rerating import Group, Sums
@@ -79,6 +80,10 @@ class RerateShown(BaseModel):
     """What this call covered; the rows add up to the total, digit by digit."""
 
     applied: bool
+    budgets_follow: bool | None = Field(
+        description="Whether hard budgets are counted anew. False: their counters do not answer, "
+        "and hold the costs of before until their windows end. Null: nothing was billed."
+    )
     since: datetime
     until: datetime = Field(description="Give it with `next_cursor`, to go on with the same span.")
     rows: list[Row]
@@ -108,13 +113,16 @@ async def rerate(
     spanned = Filter(since=wanted.since, until=until, model=wanted.model, key_id=key_id, after=at)
     why = wanted.reason if wanted.apply else None
     sums, last = await _run(use, who, spanned, why=why, limit=wanted.limit)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        names = await keys.list_names(tx, [uuid.UUID(bytes=key) for _, key in sums])
     total = Sums()
     for one in sums.values():
         total += one
+    billed = wanted.apply and bool(total.changed + total.priced)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        names = await keys.list_names(tx, [uuid.UUID(bytes=key) for _, key in sums])
+        budgets_follow = await _count_anew(tx, use) if billed else None
     return RerateShown(
         applied=wanted.apply,
+        budgets_follow=budgets_follow,
         since=wanted.since,
         until=until,
         rows=[
@@ -150,6 +158,15 @@ async def _run(
         last = found[-1].request_id
         limit -= len(found)
     return sums, last
+
+
+async def _count_anew(tx: Transaction, use: Resources) -> bool:
+    """Whether the counters of budgets heard of it. What was billed stays billed if not."""
+    try:
+        await standings.count_anew(tx, use.counters, use.clock.now())
+    except Unavailable:
+        return False
+    return True
 
 
 def _key(key_id: uuid.UUID, names: dict[uuid.UUID, str]) -> KeyRef:

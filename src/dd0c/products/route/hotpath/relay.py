@@ -459,7 +459,7 @@ class Relay:
         if self._got.stream is None:
             self._caller.abort()
             return
-        refusal, route = exchange.REFUSALS[event], self._route
+        refusal, route = self._denial or exchange.REFUSALS[event], self._route
         told = dialects.error_event(route.dialect, refusal, self.request_id, route.endpoint)
         self._write((b"\n\n" if self._got.stream.in_event else b"") + told)
         self._finish(event)

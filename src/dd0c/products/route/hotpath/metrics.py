@@ -65,6 +65,17 @@ CATALOGUE = (
         "counter",
         "Requests served without a record while the spool was full: nobody bills them.",
     ),
+    Metric(
+        "dd0c_route_limit_refusals_total",
+        "counter",
+        "Requests that limits and budgets refused, by what is limited of whom.",
+        ("measure", "scope"),
+    ),
+    Metric(
+        "dd0c_route_limit_waits_total",
+        "counter",
+        "Requests that waited for permission: what a worker had at hand was too little.",
+    ),
     Metric("dd0c_route_connections", "gauge", "Open connections of callers."),
     Metric("dd0c_route_requests_open", "gauge", "Requests that are being served."),
     Metric("dd0c_route_upstream_connections", "gauge", "Open connections to providers."),

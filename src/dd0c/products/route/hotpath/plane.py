@@ -198,6 +198,7 @@ class DataPlane:
         """Counters and gauges for the parent."""
         return WorkerStats(
             counters=self.metrics.counters()
+            | self.purse.counters()
             | {
                 "dd0c_route_spool_records_total": self.spool.records,
                 "dd0c_route_requests_unrecorded_total": self.journal.unrecorded,

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+from dd0c.base.telemetry import sample
 from dd0c.kernel.guard.windows import window_of
 from dd0c.products.route.hotpath import admission, bounds, denials
 from dd0c.products.route.hotpath.admission import Plan
@@ -149,8 +150,8 @@ class Purse:
         price_of: PriceOf,
     ):
         self.away = False
-        self.refusals: defaultdict[tuple[str, str], int] = defaultdict(int)  # by measure and scope
-        self.waits = 0
+        self._refusals: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._waits = 0
         self._tell = tell
         self._call_soon = call_soon
         self._price_of = price_of
@@ -284,6 +285,14 @@ class Purse:
         for waiting in [one for one in self._priceless.values() if one.until <= now]:
             self._try_again(waiting, last=True)
 
+    def counters(self) -> dict[str, float]:
+        """What happened since the start, by name with labels."""
+        refused = {
+            sample("dd0c_route_limit_refusals_total", {"measure": measure, "scope": scope}): number
+            for (measure, scope), number in self._refusals.items()
+        }
+        return {**refused, "dd0c_route_limit_waits_total": self._waits}
+
     # -- how much
 
     def _match(self, entry: KeyEntry, request: Request, plan: Plan) -> tuple[Rule, ...]:
@@ -382,7 +391,7 @@ class Purse:
     # -- asking
 
     def _ask(self, waiting: _Waiting) -> None:
-        self.waits += 1
+        self._waits += 1
         self._last_id += 1
         self._waiting[self._last_id] = waiting
         wants = tuple(
@@ -442,7 +451,7 @@ class Purse:
         waiting.holder.refused(refusal)
 
     def _count(self, rule: Rule, refusal: Refusal) -> Refusal:
-        self.refusals[rule.measure, rule.scope] += 1
+        self._refusals[rule.measure, rule.scope] += 1
         return refusal
 
     # -- where nobody can be asked

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -224,6 +225,16 @@ def _rate(name: str) -> Column:
     return Column(name.replace("_", " "), of, "number", spare=name not in ("input", "output"))
 
 
+def _moment(name: str) -> Callable[[Any], str | None]:
+    """A moment with its year: periods of prices are long."""
+
+    def shown(one: Any) -> str | None:
+        at = output.moment(one[name])
+        return None if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    return shown
+
+
 def _lines(variants: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """A line for every tier of every variant."""
     for one in variants:
@@ -238,8 +249,8 @@ _NAMES = (
 _RATES = [_rate(name) for name in _NAMES]
 _SOURCE = Column("source", lambda one: one["source"].partition(" ")[0], "whole")
 _PERIOD = (
-    Column("from", "from", "moment"),
-    Column("until", "until", "moment"),
+    Column("from UTC", _moment("from"), "whole"),
+    Column("until UTC", _moment("until"), "whole"),
 )
 _OF_LIST = (Column("provider", "provider"), Column("model", "model"), _SOURCE)
 _OF_OWN = (

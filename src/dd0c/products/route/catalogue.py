@@ -56,10 +56,12 @@ class Model(msgspec.Struct, frozen=True):
     source: Source | None
 
     def state(self, today: date) -> str:
-        """`retired`, `deprecated` or `current`, as far as anybody says."""
+        """`retired`, `deprecated`, `current`, or `unknown` where nobody says."""
         if self.retires is not None:
             return "retired" if self.retires <= today else "deprecated"
-        return "deprecated" if self.deprecated else "current"
+        if self.deprecated:
+            return "deprecated"
+        return "unknown" if self.source is None else "current"
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -195,6 +195,7 @@ def test_what_models_can_do_is_dated_and_unknown_where_it_is(tenants: Served) ->
     assert known["o1"]["state"] == "retired"
     assert known["o1"]["retires"] == "2026-10-23"
     unknown = known["davinci"]
+    assert unknown["state"] == "unknown"
     facts = ("context", "max_output", "tools", "vision", "modes", "source", "as_of")
     assert [unknown[fact] for fact in facts] == [None] * 7
 

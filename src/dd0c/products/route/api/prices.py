@@ -90,7 +90,7 @@ class ModelShown(BaseModel):
     provider: str
     model: str
     name: str | None
-    state: str = Field(description="current, deprecated or retired.")
+    state: str = Field(description="current, deprecated, retired or unknown.")
     retires: date | None
     context: int | None = Field(description="Tokens of prompt and answer together.")
     max_output: int | None

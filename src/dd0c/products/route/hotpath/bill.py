@@ -32,7 +32,7 @@ class Bill(msgspec.Struct, frozen=True):
     upstream_pico: int | None = None
 
 
-FREE = Bill(NO_USAGE, UsageSource.NONE, Rating(0, None, None), delivered_pico=0, upstream_pico=0)
+FREE = Bill(NO_USAGE, UsageSource.NONE, Rating(0, None, None), None, 0, 0, 0, 0)
 """No provider charges for it: it lists models, was never sent, or was refused."""
 
 

@@ -24,26 +24,38 @@ from dd0c.products.route.hotpath.texts import Strands
 
 RAW_BYTES_MAX = 64 * 1024
 TEXT_SIZE_MAX = 64 * 1024 * 1024  # characters, of all streams of a worker together
-ALL = sys.maxsize
+NEVER = sys.maxsize  # the end of what was not sent
 TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8  # tcpi_state in linux/tcp.h
 
-_INFO_BYTES = 148
-_acked_and_unsent = struct.Struct("120x Q 16x I").unpack_from  # the same, of struct tcp_info
+ACK_DELAY_MS = 50  # a peer may wait so long before it acknowledges
+
+_INFO = struct.Struct("=B x B 21x I 16x I 8x I 8x I 48x Q 16x I")  # tcp_info in linux/tcp.h
 
 
 class Standing(NamedTuple):
-    """How a connection stands: bytes its peer has acknowledged, and bytes not even sent, because
-    the peer takes no more."""
+    """How a connection stands, as its kernel sees it."""
 
     state: int
-    acked: int
-    unsent: int
+    repeats: int  # of what the peer has not acknowledged
+    unacked: int  # packets
+    sent_ms: int  # ago
+    heard_ms: int  # ago
+    round_trip_us: int
+    acked: int  # bytes, since the connection began
+    unsent: int  # bytes that wait until the peer takes some more
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the peer should have acknowledged something by now."""
+        patience_ms = ACK_DELAY_MS + 2 * self.round_trip_us // 1000
+        late = self.sent_ms > patience_ms and self.heard_ms > patience_ms
+        return self.unacked > 0 and (self.repeats > 0 or late)
 
 
 def standing(sock: socket.socket) -> Standing:
     """Ask the kernel; also good for a connection that is gone and not yet closed."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
-    return Standing(info[0], *_acked_and_unsent(info))
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    return Standing._make(_INFO.unpack(info))
 
 
 class Room:
@@ -98,7 +110,7 @@ class Delivery:
         self._bytes += len(run)
         return self._bytes > RAW_BYTES_MAX
 
-    def condense(self, acked: int = ALL) -> None:
+    def condense(self, acked: int = NEVER) -> None:
         """Keep the text only of what was acknowledged; after `abandon`, of all."""
         taken: list[bytes] = [self._rest]
         left: list[tuple[int, bytes]] = []

@@ -21,7 +21,7 @@ from dd0c.products.route.hotpath import coding, dialects, exchange, heads, sse, 
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
 from dd0c.products.route.hotpath.bill import Bill
-from dd0c.products.route.hotpath.delivery import Delivery
+from dd0c.products.route.hotpath.delivery import NEVER, Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
@@ -555,13 +555,15 @@ class Relay:
             return
         note = self._got.delivery
         if self._left:
-            if note is not None and note.add(data, 0):
+            if note is not None and note.add(data, NEVER):
                 note.condense()
             return
         self._bytes_out += len(data)
-        self._caller.write(self._framed(data))
-        if note is not None and note.add(data, self._caller.written - 2 * self._chunked):
-            note.condense(self._caller.acked())
+        taken = self._caller.write(self._framed(data))
+        if note is not None:
+            end = self._caller.written - 2 * self._chunked if taken else NEVER
+            if note.add(data, end):
+                note.condense(self._caller.acked())
 
     def _framed(self, data: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

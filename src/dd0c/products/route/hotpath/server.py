@@ -227,11 +227,13 @@ class Caller(asyncio.Protocol):
 
     # -- what a relay does to us
 
-    def write(self, data: bytes) -> None:
-        """Send bytes; a connection that is going swallows them."""
-        if not self._transport.is_closing():
-            self.written += len(data)
-            self._transport.write(data)
+    def write(self, data: bytes) -> bool:
+        """Send bytes; a connection that is going swallows them. Whether they were taken."""
+        if self._transport.is_closing():
+            return False
+        self.written += len(data)
+        self._transport.write(data)
+        return True
 
     def acked(self) -> int:
         """Bytes of this connection that the caller's TCP has; also when it is gone."""
@@ -244,13 +246,15 @@ class Caller(asyncio.Protocol):
 
     def lags(self) -> bool:
         """Whether the caller does not take what it was sent, or may be gone already. What it has
-        not acknowledged yet is on its way, unless it has stopped sending, or its window is full."""
+        not acknowledged yet is on its way, unless that takes too long, or it has stopped sending:
+        then it may have closed."""
         now = self._standing()
         lags = (
             self._full
             or now.unsent > 0
             or now.state == TCP_CLOSE
-            or (self._ended and now.acked < self.written)
+            or now.overdue
+            or (now.unacked > 0 and self._ended)
         )
         if lags:
             self.deadline = self._plane.now()  # look again
@@ -490,13 +494,13 @@ class Caller(asyncio.Protocol):
             self.deadline = math.inf
             self.relay.caller_caught_up()
             return
-        acked = self.acked()
-        if acked > self._acked:
-            self._acked, self._patience = acked, now + self._plane.limits.stall_timeout_s
-        elif now >= self._patience:
-            self._transport.abort()
-            return
-        self.deadline = now
+        found = self._standing()
+        if found.acked > self._acked:
+            self._acked, self._patience = found.acked, now + self._plane.limits.stall_timeout_s
+        if found.state == TCP_CLOSE or now >= self._patience:
+            self._transport.abort()  # nothing is read from it that would tell
+        else:
+            self.deadline = now
 
     def _standing(self) -> Standing:
         return standing(self._transport.get_extra_info("socket"))

@@ -17,6 +17,7 @@ from tests.support.database import Database
 
 START = datetime(2026, 10, 20, 7, 30, tzinfo=UTC)
 MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-4-5", "gpt-5-nano", "gpt-4.1-mini", "o3", "rare")
+TEAMS = (uuid.UUID(int=21), uuid.UUID(int=22))
 ORGS = (uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3))
 RARE_EVERY = 3_001  # no multiple of ten: of the first organisation too
 
@@ -27,7 +28,7 @@ INSERT INTO route.attempts (
     served_model, provider, price_provider, credential_id, route_reason, started_at, queue_us,
     first_byte_us, total_us, status, upstream_status, end_reason, error_code, input_tokens,
     cache_read_tokens, output_tokens, reasoning_tokens, usage_source, usage_raw, bytes_in,
-    bytes_out, trace_id, billed_pico, unbilled_reason
+    bytes_out, trace_id, billed_pico, unbilled_reason, team, tags, reserved_pico
 )
 SELECT
     (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
@@ -43,7 +44,11 @@ SELECT
     CASE WHEN status = 200 THEN 'provider' ELSE 'none' END,
     '{"prompt_tokens": 120, "completion_tokens": 60}', 400, 800, '\\x00',
     CASE WHEN model <> 'rare' AND status = 200 THEN 250000 * (100 + (dice & 4095)) END,
-    CASE WHEN model = 'rare' THEN 'no_price' WHEN status <> 200 THEN 'no_usage' END
+    CASE WHEN model = 'rare' THEN 'no_price' WHEN status <> 200 THEN 'no_usage' END,
+    CASE WHEN dice & 3 < 2 THEN (%(teams)s::uuid[])[1 + (dice & 1)] END,
+    CASE WHEN n %% %(rare)s = 0 THEN ARRAY['rare']
+        WHEN dice & 7 = 0 THEN ARRAY['env=prod', 'feature=' || (dice >> 8 & 7)] ELSE '{}' END,
+    CASE WHEN dice & 1 = 0 THEN 10000000000 END
 FROM (
     SELECT n, at, hash, dice, CASE WHEN dice & 31 = 31 THEN 529 ELSE 200 END AS status,
         CASE WHEN n %% %(rare)s = 0 THEN 'rare' ELSE (%(models)s::text[])[m] END AS model,
@@ -98,6 +103,7 @@ def fill(
         "orgs": list(crowd.orgs),
         "models": list(MODELS),
         "rare": RARE_EVERY,
+        "teams": list(TEAMS),
         "simulator": uuid.UUID(int=10),
         "provider": uuid.UUID(int=9),
     }
@@ -107,6 +113,6 @@ def fill(
             owner.execute(statement, values)
         while owner.execute(_MERGE, (crowd.end,)).fetchone() != (0,):
             pass
-        for table in ("attempts", "ratings", "rollups", "latencies"):
+        for table in ("attempts", "ratings", "attempt_tags", "rollups", "tag_rollups", "latencies"):
             owner.execute(f"VACUUM ANALYZE route.{table}")
     return crowd

@@ -16,16 +16,27 @@ from dd0c.base import ids
 from dd0c.kernel.db import pool as pools
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.products.route.store import latencies, overview, reading, selection, usage
+from dd0c.products.route.store import (
+    charges,
+    groups,
+    latencies,
+    overview,
+    reading,
+    selection,
+    spans,
+    usage,
+)
 from dd0c.products.route.store.selection import Filter
+from dd0c.products.route.store.spans import Span
 from tests.products.route.store import crowd
 from tests.products.route.store.crowd import Crowd
 from tests.support.database import Cluster
 
 ROWS, DAYS = 300_000, 10
-BIG = ("attempts", "ratings", "rollups", "latencies", "attempt_tags")
+BIG = ("attempts", "ratings", "rollups", "tag_rollups", "latencies", "attempt_tags")
 PAGE = 40
 
+CUTS: tuple[usage.By, ...] = ("team", "tag", "hour")
 Ask = Callable[[Transaction], Awaitable[Any]]
 
 
@@ -79,6 +90,12 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
         "of a key": Filter(key_id=key),
         "of a provider": Filter(provider="sim"),
         "of no provider": Filter(provider="none"),
+        "of a team": Filter(team=crowd.TEAMS[0]),
+        "of no team": Filter(team=key),
+        "with a common tag": Filter(since=whole, tag="env=prod"),
+        "with a rare tag": Filter(tag="rare"),
+        "with no tag": Filter(tag="none"),
+        "with a tag, before": Filter(before=middle, tag="feature=2"),
         "that failed": Filter(end_reason="upstream_error"),
         "without a cost": Filter(unpriced=True),
         "before": Filter(before=middle),
@@ -101,14 +118,21 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
         narrow = Filter(since=since, model="gpt-5", key_id=key)
         yield f"totals of {name}", 2_000, partial(overview.totals, wanted=span)
         yield f"totals of some of {name}", 2_000, partial(overview.totals, wanted=narrow)
-        yield f"values of {name}", 2_000, partial(overview.list_values, wanted=span)
+        yield f"values of {name}", 4_000, partial(overview.list_values, wanted=span)
         yield f"unpriced of {name}", 2_000, partial(overview.list_unpriced, wanted=span, limit=3)
+        tagged = Filter(since=since, tag="feature=2", team=crowd.TEAMS[0])
+        yield f"totals with a tag of {name}", 4_000, partial(overview.totals, wanted=tagged)
+        yield f"groups of {name}", 8_000, partial(groups.load, wanted=span)
+        for by in CUTS:
+            ask = partial(usage.usage_by, by=by, wanted=Filter(since=since))
+            yield f"usage of {name} by {by}", 8_000, ask
         for by in ("model", "key", "provider", "day"):
             ask = partial(usage.usage_by, by=by, wanted=Filter(since=since))
             yield f"usage of {name} by {by}", 2_000, ask
         spend = partial(overview.spend, wanted=span, step_s=step_s, names_max=4)
-        for by in ("model", "key", "provider"):
+        for by in ("model", "key", "provider", "team"):
             yield f"spend of {name} by {by}", 2_000, partial(spend, by=by)
+        yield f"spend of {name} by tag", 8_000, partial(spend, by="tag")
         took = partial(latencies.list_latencies, wanted=span, step_s=step_s)
         yield f"latencies of {name}", 10_000, took
     everything = partial(usage.usage_by, by="model", wanted=Filter())
@@ -144,3 +168,37 @@ async def test_no_query_reads_the_whole_ledger(crowded: Crowd) -> None:
         await pool.close()
     assert not wrong, wrong
     assert not silent, "these asked for nothing that is there"
+
+
+async def test_counting_a_budget_reads_no_whole_ledger(crowded: Crowd) -> None:
+    """A gateway that counts what a window of any scope was charged reads the sums, and of the
+    ledger at most the ends of hours (R-16)."""
+    pool = await pools.open_pool(crowded.database.conninfo(roles.GATEWAY), roles.GATEWAY, 1)
+    end, wrong = crowded.end, []
+    windows = {
+        "minute": (end - timedelta(seconds=61), end),
+        "hour": (spans.floor(end, spans.HOUR), None),
+        "day elsewhere": (spans.floor(end, spans.DAY) - timedelta(minutes=345), None),
+        "month": (end - timedelta(days=30), None),
+        "total": (None, None),
+    }
+    scopes = (
+        *(("organisation", ""), ("team", crowd.TEAMS[0].hex), ("key", crowd.key_id(3).hex)),
+        *(("tag", "env=prod"), ("route", "gpt-5"), ("model", "rare")),
+    )
+    try:
+        for (scope, subject), (name, window) in itertools.product(scopes, windows.items()):
+            Explained.plans = []
+            async with tenancy.system(pool) as tx:
+                tx.cursor_factory = Explained
+                try:
+                    await charges.charged(tx, crowded.orgs[0], scope, subject, Span(*window))
+                finally:
+                    tx.cursor_factory = AsyncCursor
+            found = [node for plan in Explained.plans for node in scans(plan)]
+            read = sum(map(rows_read, found))
+            if read > 4_000 or any(n["Node Type"] == "Seq Scan" and rows_read(n) for n in found):
+                wrong.append((scope, name, read))
+    finally:
+        await pool.close()
+    assert not wrong, wrong

@@ -31,7 +31,7 @@ from dd0c.kernel.web.probes import Health, Status
 from dd0c.kernel.web.resources import Resources
 from dd0c.products.route.api import probes
 from tests.products.route.gateway.running import running_gateway
-from tests.support.database import Database
+from tests.support.database import Database, cut_off
 
 WITHIN_S = 20.0
 CANNOT_BE_ASKED: dict[str, Status] = dict.fromkeys(
@@ -57,19 +57,6 @@ def running_worker(database: Database, log: Path) -> Iterator[subprocess.Popen[b
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def cut_off(database: Database) -> Iterator[None]:
-    """Nobody reaches the database for the block."""
-    with database.cluster.admin() as admin:
-        admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            (database.name,),
-        )
-        yield
-        admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
 
 
 async def until(health: Health, wanted: dict[str, Status]) -> None:

@@ -136,3 +136,16 @@ def product_migrations() -> list[Source]:
     """The migrations of every product there is."""
     folders = sorted((tree.SOURCE / "products").glob("*/migrations"))
     return [Source(folder.parent.name, folder) for folder in folders]
+
+
+@contextmanager
+def cut_off(database: Database) -> Iterator[None]:
+    """Nobody reaches the database for the block."""
+    with database.cluster.admin() as admin:
+        admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            (database.name,),
+        )
+        yield
+        admin.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")

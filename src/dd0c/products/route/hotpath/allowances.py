@@ -14,6 +14,7 @@ counted.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +41,7 @@ class Account:
         "good_until",
         "held",
         "key",
+        "measure",
         "pace",
         "rate",
         "remaining",
@@ -54,10 +56,11 @@ class Account:
         self.key: Key = (rule.id, from_s)
         self.from_s = from_s
         self.until_s = sys.maxsize if until_s is None else until_s
+        self.measure = rule.measure
         self.rate = rule.measure in RATES
         self.free = 0
         self.held = 0  # by requests, or wanted for them
-        self.good_until = 0.0  # of a rate
+        self.good_until = 0.0 if self.rate else math.inf
         self.second = 0
         self.remaining: int | None = None  # in the counter, as last told
         self.tight_until = 0.0
@@ -88,46 +91,44 @@ class Book:
 
     def __init__(self) -> None:
         self.accounts: dict[Key, Account] = {}
-        self._current: dict[bytes, Account] = {}
+        self.version = 0  # raised when accounts that somebody may remember are forgotten
         self._leaving: dict[tuple[Key, int | None], int] = {}
         self._swept_at = 0.0
 
-    def find(self, rule: Rule, at_s: int) -> Account | None:
-        """The account of a rule at a moment (Unix seconds), if it was the one used last."""
-        account = self._current.get(rule.id)
-        if account is not None and account.from_s <= at_s < account.until_s:
-            return account
-        return None
-
     def open(self, rule: Rule, from_s: int, until_s: int | None) -> Account:
         """The account of a rule in this window."""
-        account = self.accounts.get((rule.id, from_s)) or Account(rule, from_s, until_s)
-        self.accounts[account.key] = self._current[rule.id] = account
+        account = self.accounts.get((rule.id, from_s))
+        if account is None:
+            account = self.accounts[rule.id, from_s] = Account(rule, from_s, until_s)
         return account
 
     def replace_rules(self, rules: Mapping[bytes, Rule]) -> None:
         """Rules may have other amounts and windows now."""
-        self._current.clear()
+        self.version += 1
         for account in self.accounts.values():
             account.rule = rules.get(account.rule.id, account.rule)
 
-    def reserve(self, needs: Sequence[tuple[Account, int]], now: float) -> list[Entry]:
-        """Hold what is needed; entries with a `lack` have to be granted it, or be abandoned."""
-        for account, amount in needs:
-            if account.free < amount or (account.rate and now >= account.good_until):
-                return self._reserve_in_part(needs, now)
+    def reserve(
+        self, accounts: Sequence[Account], amounts: Sequence[int], now: float
+    ) -> list[Entry]:
+        """Hold an amount of each; entries with a `lack` have to be granted it, or be settled."""
         entries = []
-        for account, amount in needs:
+        for account, amount in zip(accounts, amounts, strict=True):
+            if account.free < amount or now >= account.good_until:
+                return self._reserve_in_part(accounts, amounts, now)
+        for account, amount in zip(accounts, amounts, strict=True):
             account.free -= amount
             account.held += amount
             account.drawn += amount
             entries.append(Entry(account, amount, account.second))
         return entries
 
-    def _reserve_in_part(self, needs: Sequence[tuple[Account, int]], now: float) -> list[Entry]:
+    def _reserve_in_part(
+        self, accounts: Sequence[Account], amounts: Sequence[int], now: float
+    ) -> list[Entry]:
         entries = []
-        for account, amount in needs:
-            if account.rate and now >= account.good_until:
+        for account, amount in zip(accounts, amounts, strict=True):
+            if now >= account.good_until:
                 self._return_free(account)
             have = min(account.free, amount)
             if account.rate and have < amount:
@@ -162,7 +163,8 @@ class Book:
         account.free += given.amount
         account.remaining = given.remaining
         account.tight_until = now + TIGHT_S if given.tight else 0.0
-        self._let_go(account, now)
+        if now < account.tight_until:
+            self._return_free(account)
 
     def forgo(self, entry: Entry) -> None:
         """Go on without what an entry lacks."""
@@ -175,6 +177,8 @@ class Book:
         account = entry.account
         account.held -= entry.amount
         left = entry.amount - entry.lack - actual
+        if left == 0:
+            return
         if left < 0 and not account.rate:
             taken = min(account.free, -left)
             account.free -= taken
@@ -185,7 +189,8 @@ class Book:
             self._leave(account, left, entry.second)
         else:
             account.free += left
-            self._let_go(account, now)
+            if now < account.tight_until:
+                self._return_free(account)
 
     def recall(self, key: Key, now: float) -> None:
         """Others need it: return what is free, now and for a while."""
@@ -199,12 +204,11 @@ class Book:
             return
         self._swept_at = now
         for key, account in list(self.accounts.items()):
-            if now >= account.good_until if account.rate else not account.drawn:
+            if now >= account.good_until or not (account.rate or account.drawn):
                 self._return_free(account)
             if not (account.free or account.held or account.drawn or account.pace):
                 del self.accounts[key]
-                if self._current.get(account.rule.id) is account:
-                    del self._current[account.rule.id]
+                self.version += 1
             account.pace, account.drawn = account.drawn, 0
 
     @property
@@ -218,11 +222,6 @@ class Book:
         return tuple(
             Returned(*key, amount, second) for (key, second), amount in found.items() if amount
         )
-
-    def _let_go(self, account: Account, now: float) -> None:
-        """Keep nothing of a counter that is nearly empty."""
-        if account.free and now < account.tight_until:
-            self._return_free(account)
 
     def _return_free(self, account: Account) -> None:
         self._leave(account, account.free, account.second if account.rate else None)

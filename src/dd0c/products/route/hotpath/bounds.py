@@ -80,24 +80,24 @@ class Rates(NamedTuple):
 
 def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     """The bounds of a request whose top-level values are at `found`."""
-    pictures, picture_bytes = _pictures(body, endpoint)
-    each = _picture_tokens(model, endpoint) if pictures else 0
-    text = len(body) - picture_bytes
-    frame = FRAME_TOKENS + (TOOLS_TOKENS if "tools" in found or "functions" in found else 0)
-    answers, output = 1, None
+    text, seen = len(body), 0
+    if b"image" in body and (count := _pictures(body, endpoint)):
+        text -= sum(_base64_runs(body))
+        seen = count * _picture_tokens(model, endpoint)
+    most = text + seen + FRAME_TOKENS
+    if "tools" in found or "functions" in found:
+        most += TOOLS_TOKENS
     if endpoint is Endpoint.EMBEDDINGS:
-        output = 0
-    else:
-        given = (_number(body, found.get(key)) for key in OUTPUT_KEYS.get(endpoint, ()))
-        output = max((number for number in given if number is not None), default=None)
+        return Bounds(most, 0, 1, text // BYTES_PER_TOKEN)
+    output = None
+    for key in OUTPUT_KEYS[endpoint]:
+        if key in found and (given := _number(body, found[key])) is not None:
+            output = given if output is None else max(output, given)
+    answers = 1
+    if "n" in found or "best_of" in found or "prompt" in found:
         answers = _answers(body, found, endpoint)
     likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
-    return Bounds(
-        text + pictures * each + frame,
-        output,
-        answers,
-        text // BYTES_PER_TOKEN + pictures * each + likely * answers,
-    )
+    return Bounds(most, output, answers, text // BYTES_PER_TOKEN + seen + likely * answers)
 
 
 def worst(price: Price, bounds: Bounds, body: bytes, found: Spans, at_us: int) -> Rates | None:
@@ -143,33 +143,28 @@ def _tier_rates(tier: Tier, unit: int, bounds: Bounds, body: bytes, found: Spans
     return Rates(dearest_input, dearest_output, tier.request or 0, unit)
 
 
-def _number(body: bytes, span: tuple[int, int] | None) -> int | None:
+def _number(body: bytes, span: tuple[int, int]) -> int | None:
     """A count that the caller gave; None for what is none: the provider says best what is wrong."""
-    if span is None:
-        return None
     text = body[span[0] : span[1]]
     return min(int(text), ASKED_MAX) if text.isdigit() and len(text) < 20 else None
 
 
 def _answers(body: bytes, found: Spans, endpoint: Endpoint) -> int:
     """How many answers are made for this one request."""
-    if endpoint is Endpoint.CHAT:
-        return max(1, _number(body, found.get("n")) or 1) if "n" in found else 1
-    if endpoint is not Endpoint.COMPLETIONS:
-        return 1
-    each = max(1, *(_number(body, found.get(key)) or 1 for key in ("n", "best_of")))
+    given = [_number(body, found[key]) or 1 for key in ("n", "best_of") if key in found]
+    answers = max(given, default=1)
     start, end = found.get("prompt", (0, 0))
-    prompts = _items.decode(body[start:end]) if body[start : start + 1] == b"[" else []
-    several = bool(prompts) and bytes(prompts[0])[:1] in (b'"', b"[")
-    return each * (len(prompts) if several else 1)
+    if endpoint is Endpoint.COMPLETIONS and body[start : start + 1] == b"[":
+        prompts = _items.decode(body[start:end])
+        if prompts and bytes(prompts[0])[:1] in (b'"', b"["):
+            answers *= len(prompts)
+    return answers
 
 
-def _pictures(body: bytes, endpoint: Endpoint) -> tuple[int, int]:
-    """How many images there are, and how many bytes of the body are base64 of theirs."""
+def _pictures(body: bytes, endpoint: Endpoint) -> int:
+    """How many images there are."""
     mark, times = _IMAGES.get(endpoint, (b"", 1))
-    if not mark or not (count := body.count(mark)):
-        return 0, 0
-    return -(-count // times), sum(_base64_runs(body))
+    return -(-body.count(mark) // times) if mark else 0
 
 
 def _base64_runs(body: bytes) -> list[int]:

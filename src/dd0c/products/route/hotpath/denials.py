@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from dd0c.base import ids
-from dd0c.products.route.hotpath.allowances import Account, Entry
+from dd0c.products.route.hotpath.allowances import RATES, Account
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.snapshot import Rule
 from dd0c.products.route.models import Dialect, dollars_text
@@ -74,30 +74,28 @@ def no_price(rule: Rule, model: str) -> Refusal:
     )
 
 
-def headers(dialect: Dialect, entries: Iterable[Entry], now_s: float) -> bytes:
-    """Header lines about requests and tokens a minute, for an organisation that limits them."""
-    lines = b""
-    for measure in ("requests", "tokens"):
-        held = [entry.account for entry in entries if entry.account.rule.measure == measure]
-        if held:
-            account = min(held, key=_left)
-            lines += _lines(dialect, measure.encode(), account.rule.amount, _left(account), now_s)
-    return lines
+def headers(dialect: Dialect, accounts: Iterable[Account], now_s: float) -> bytes:
+    """Header lines about requests and tokens a minute, for an organisation that limits them: of
+    several limits the one of which least is left."""
+    least: dict[str, tuple[int, int]] = {}
+    for account in accounts:
+        if account.rate:
+            left = (account.remaining or 0) + account.free
+            if account.measure not in least or left < least[account.measure][0]:
+                least[account.measure] = left, account.rule.amount
+    return b"".join(_lines(dialect, what, *one, now_s) for what, one in least.items())
 
 
 def refused_headers(dialect: Dialect, rule: Rule, now_s: float) -> tuple[tuple[bytes, bytes], ...]:
     """The same for a refusal, as headers."""
-    if rule.measure not in ("requests", "tokens"):
+    if rule.measure not in RATES:
         return ()
-    lines = _lines(dialect, rule.measure.encode(), rule.amount, 0, now_s).split(b"\r\n")[:-1]
+    lines = _lines(dialect, rule.measure, 0, rule.amount, now_s).split(b"\r\n")[:-1]
     return tuple((name, value) for name, _, value in (line.partition(b": ") for line in lines))
 
 
-def _left(account: Account) -> int:
-    return max(0, (account.remaining or 0) + account.free)
-
-
-def _lines(dialect: Dialect, what: bytes, limit: int, left: int, now_s: float) -> bytes:
+def _lines(dialect: Dialect, measure: str, left: int, limit: int, now_s: float) -> bytes:
+    what = measure.encode()
     if dialect is Dialect.ANTHROPIC:
         reset = datetime.fromtimestamp(int(now_s) + MINUTE_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return (

@@ -20,12 +20,11 @@ from zoneinfo import ZoneInfo
 
 from dd0c.base.telemetry import sample
 from dd0c.kernel.guard.windows import window_of
-from dd0c.products.route.hotpath import admission, bounds, denials
+from dd0c.products.route.hotpath import denials
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.allowances import Account, Book, Entry
-from dd0c.products.route.hotpath.bounds import Bounds, Rates
-from dd0c.products.route.hotpath.cover import Cover
 from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.holds import STEP, Hold, Seat
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.rules import Rules, Traits
 from dd0c.products.route.hotpath.snapshot import (
@@ -43,15 +42,13 @@ from dd0c.products.route.hotpath.snapshot import (
     Unasked,
     Want,
 )
-from dd0c.products.route.models import FREE_ENDPOINTS, NO_USAGE, Endpoint, Usage
+from dd0c.products.route.models import FREE_ENDPOINTS, Usage
 
 WAIT_S = 5.0  # a parent that takes longer counts as away
 PRICE_WAIT_S = 1.0  # for the news of a price that was just asked for
 WAITING_MAX = 10_000
 TRIES_MAX = 4  # to find what a budget affords
-OUTPUT_MAX = 128_000  # tokens of one answer, where no bound of the model is known
-OUTPUT_MIN = 100  # tokens for which it is worth to begin an answer that nobody bounds
-STEP = 1_000  # tokens that a stream without a bound holds ahead of its text
+SEATS_MAX = 10_000
 
 FromParent = Granted | Short | Unasked | Recall | StoreAway
 PriceOf = Callable[[str, str, bytes], Price | None]
@@ -65,73 +62,6 @@ class Holder(Protocol):
 
     def refused(self, refusal: Refusal) -> None:
         """It will not be."""
-
-
-class Hold:
-    """What one request holds. `plan` is what to send, perhaps with a bound of ours; `reserved` the
-    pico-dollars that it may cost, None where no budget concerns it. While it `waits`, its holder
-    must do nothing but wait."""
-
-    __slots__ = (
-        "answers",
-        "cover",
-        "entries",
-        "input",
-        "least",
-        "most",
-        "plan",
-        "rates",
-        "request",
-        "request_id",
-        "reserved",
-        "rules",
-        "shown",
-        "tokens",
-        "tries",
-        "waits",
-    )
-
-    def __init__(self, request: Request, plan: Plan, request_id: bytes, rules: Rules):
-        self.request = request
-        self.request_id = request_id
-        self.plan = plan
-        self.rules = rules
-        self.entries: Sequence[Entry] = ()
-        self.reserved: int | None = None
-        self.rates: Rates | None = None
-        self.answers = 1
-        self.input = 0  # tokens at most
-        self.tokens = 0  # of output, for which money is held
-        self.least = 0  # for less it is of no use
-        self.most: int | None = None  # that the model can make, where the caller sets no bound
-        self.cover: Cover | None = None
-        self.tries = 0
-        self.waits = False
-        self.shown = b""  # header lines about what is left
-
-    @property
-    def org(self) -> bytes:
-        """Whose it is."""
-        assert self.request.entry is not None
-        return self.request.entry.org
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """What is called."""
-        assert self.request.route is not None
-        return self.request.route.endpoint
-
-    def covers(self, run: bytes, *, whole: bool) -> bool:
-        """Whether money is held for what has come with this run of events, or piece of one."""
-        return self.cover is None or self.cover.take(run, whole=whole)
-
-    def lacking(self) -> list[Entry]:
-        """What has to be asked for."""
-        return [entry for entry in self.entries if entry.lack]
-
-    def money(self) -> list[Entry]:
-        """What it holds of budgets."""
-        return [entry for entry in self.entries if entry.account.rule.measure == "usd"]
 
 
 class _Waiting(NamedTuple):
@@ -158,6 +88,7 @@ class Purse:
         self._rules = Rules()
         self._terms: dict[bytes, Terms] = {}
         self._book = Book()
+        self._seats: dict[Traits, Seat] = {}
         self._waiting: dict[int, _Waiting] = {}  # in the order in which they may end
         self._late: dict[int, list[Account]] = {}  # what nobody waits for any more
         self._priceless: dict[Holder, _Waiting] = {}
@@ -174,6 +105,7 @@ class Purse:
         self._rules = Rules(rules)
         self._terms = {one.org: one for one in terms}
         self._book.replace_rules(self._rules.by_id)
+        self._seats.clear()
 
     def ask_again(self) -> None:
         """The parent may be a new one, which does not know who waits."""
@@ -222,11 +154,11 @@ class Purse:
         assert route is not None
         if not self._rules.concern(entry.org) or route.endpoint in FREE_ENDPOINTS:
             return None
-        matched = self._match(entry, request, plan)
-        if not matched:
+        seat = self._seat(entry, request, plan)
+        if not seat.rules:
             return None
-        hold = Hold(request, plan, request_id, self._rules)
-        return self._fill(_Waiting(holder, hold, time.monotonic() + WAIT_S), matched) or hold
+        hold = Hold(request, plan, request_id, seat)
+        return self._fill(holder, hold) or hold
 
     def extend(self, holder: Holder, hold: Hold) -> None:
         """Hold money for the text that has come and more; it may have to wait, as in `hold`."""
@@ -252,23 +184,14 @@ class Purse:
 
     def release(self, hold: Hold) -> None:
         """Nothing was sent, so nothing is used."""
-        self._settle(hold, [0] * len(hold.entries))
+        self._settle(hold, (0, 0, 0, 0))
 
     def settle(self, hold: Hold, cost_pico: int | None, usage: Usage) -> None:
         """The request is over and cost this; what is not known stays taken. Called before its close
         record is written: what was used beyond permission is told before anybody reads it there."""
-        tokens = sum(count or 0 for count in usage_tokens(usage))
-        told = cost_pico is not None or usage != NO_USAGE
-        actual = {
-            "usd": hold.reserved if cost_pico is None else cost_pico,
-            "tokens": tokens if told else None,
-            "requests": 1,
-            "concurrency": 0,
-        }
-        if hold.rules is not self._rules and cost_pico:
+        if hold.seat.table is not self._rules and cost_pico:
             self._charge_news(hold, cost_pico)
-        amounts = [(entry, actual[entry.account.rule.measure]) for entry in hold.entries]
-        self._settle(hold, [entry.amount if n is None else n for entry, n in amounts])
+        self._settle(hold, hold.used(cost_pico, usage))
 
     def sweep(self) -> None:
         """Return what rests, and let nobody wait for ever."""
@@ -295,29 +218,53 @@ class Purse:
 
     # -- how much
 
-    def _match(self, entry: KeyEntry, request: Request, plan: Plan) -> tuple[Rule, ...]:
+    def _seat(self, entry: KeyEntry, request: Request, plan: Plan) -> Seat:
         traits = Traits(
             entry.key_id, entry.team, plan.requested_model, plan.sent_model, request.tags
         )
-        return self._rules.match(entry.org, traits)
+        seat = self._seats.get(traits)
+        if seat is None:
+            if len(self._seats) >= SEATS_MAX:
+                self._seats.clear()
+            seat = Seat(self._rules.match(entry.org, traits), self._rules)
+            self._seats[traits] = seat
+        return seat
 
-    def _fill(self, waiting: _Waiting, matched: Sequence[Rule]) -> Refusal | None:
+    def _renew(self, seat: Seat, at_s: int) -> None:
+        """Find the accounts of the windows of a moment."""
+        seat.accounts = [self._open(rule, at_s) for rule in seat.rules]
+        seat.from_s = max(account.from_s for account in seat.accounts)
+        seat.until_s = min(account.until_s for account in seat.accounts)
+        seat.version = self._book.version
+
+    def _open(self, rule: Rule, at_s: int) -> Account:
+        if rule.measure != "usd":
+            return self._book.open(rule, 0, None)
+        window = window_of(rule.window, at_s, ZoneInfo(rule.time_zone))
+        return self._book.open(rule, window.from_s, window.until_s)
+
+    def _fill(self, holder: Holder, hold: Hold) -> Refusal | None:
         """Hold what is there of what is needed, and ask for the rest."""
-        hold, at_s = waiting.hold, int.from_bytes(waiting.hold.request_id[:6], "big") // 1000
+        seat, at_s = hold.seat, hold.at_s
         if self.away and self._closed(hold.org):
             return denials.STORE_AWAY
-        need = {"requests": 1, "concurrency": 1}
-        needs = []
-        for rule in matched:
-            amount = need.get(rule.measure)
-            if amount is None:
-                found = self._find_need(hold, rule, need, at_s)
-                if isinstance(found, Refusal):
-                    return None if self._wait_for_price(waiting) else self._count(rule, found)
-                amount = found
-            account = self._book.find(rule, at_s) or self._open(rule, at_s)
-            needs.append((account, amount))
-        hold.entries = self._book.reserve(needs, time.monotonic())
+        tokens = pico = 0
+        if seat.counts:
+            limits = hold.measure()
+            tokens = limits.estimate
+            if seat.budget is not None:
+                target, model = hold.plan.target, hold.plan.sent_model
+                price = self._price_of(target.provider.price_provider, model, hold.org)
+                if not hold.price(limits, price):
+                    if self._wait_for_price(holder, hold):
+                        return None
+                    return self._count(seat.budget, denials.no_price(seat.budget, model))
+                pico = hold.cost(hold.tokens)
+        if seat.version != self._book.version or not seat.from_s <= at_s < seat.until_s:
+            self._renew(seat, at_s)
+        need = (1, 1, tokens, pico)
+        amounts = [need[kind] for kind in seat.kinds]
+        hold.entries = self._book.reserve(seat.accounts, amounts, time.monotonic())
         if not hold.lacking():
             self._secure(hold)
         elif self.away:
@@ -327,66 +274,22 @@ class Purse:
             return denials.STORE_AWAY
         else:
             hold.waits = True
-            self._ask(waiting)
+            self._ask(_Waiting(holder, hold, time.monotonic() + WAIT_S))
         return None
-
-    def _find_need(self, hold: Hold, rule: Rule, need: dict[str, int], at_s: int) -> int | Refusal:
-        """How much of a rule of tokens or money is needed; what is found out is noted in `need`."""
-        plan = hold.plan
-        limits = bounds.of(plan.body, plan.found, hold.endpoint, plan.sent_model)
-        need["tokens"] = limits.estimate
-        if rule.measure == "usd":
-            provider = plan.target.provider.price_provider
-            price = self._price_of(provider, plan.sent_model, hold.org)
-            rates = None
-            if price is not None:
-                rates = bounds.worst(price, limits, plan.body, plan.found, at_s * 1_000_000)
-            if price is None or rates is None:
-                return denials.no_price(rule, plan.sent_model)
-            hold.rates, hold.input = rates, limits.input
-            self._bound(hold, limits, price)
-            need["usd"] = rates.cost(hold.input, hold.tokens)
-        return need[rule.measure]
-
-    def _bound(self, hold: Hold, limits: Bounds, price: Price) -> None:
-        """Choose for how much output money is held."""
-        if limits.output is not None:
-            hold.tokens = hold.least = limits.output * limits.answers
-            return
-        hold.answers = limits.answers
-        hold.most = (price.max_output or OUTPUT_MAX) * limits.answers
-        hold.least = min(OUTPUT_MIN * limits.answers, hold.most)
-        hold.tokens = hold.most
-        if hold.plan.stream:
-            hold.tokens = min(STEP * limits.answers, hold.most)
-            hold.cover = Cover(hold.endpoint)
-
-    def _open(self, rule: Rule, at_s: int) -> Account:
-        if rule.measure != "usd":
-            return self._book.open(rule, 0, None)
-        window = window_of(rule.window, at_s, ZoneInfo(rule.time_zone))
-        return self._book.open(rule, window.from_s, window.until_s)
 
     def _aim(self, hold: Hold, tokens: int) -> None:
         """Hold money for this much output, as far as it is there."""
-        assert hold.rates is not None
         hold.tokens = tokens
-        amount = hold.rates.cost(hold.input, tokens)
+        amount = hold.cost(tokens)
         for entry in hold.money():
             self._book.adjust(entry, amount)
 
     def _secure(self, hold: Hold) -> None:
-        """All is held: keep the answer within what money is held for."""
-        hold.waits = False
-        if any(entry.account.rate for entry in hold.entries):
-            hold.shown = denials.headers(hold.request.dialect(), hold.entries, time.time())
-        if hold.rates is None:
-            return
-        hold.reserved = hold.rates.cost(hold.input, hold.tokens)
-        if hold.cover is not None:
-            hold.cover.paid = hold.tokens
-        elif hold.most is not None and hold.tokens < hold.most:
-            hold.plan = admission.limit(hold.plan, hold.endpoint, hold.tokens // hold.answers)
+        """All is held."""
+        if hold.seat.shows:
+            dialect = hold.request.dialect()
+            hold.shown = denials.headers(dialect, hold.seat.accounts, time.time())
+        hold.secure()
 
     # -- asking
 
@@ -435,7 +338,7 @@ class Purse:
                 return
         needed = entry.amount
         if hold.rates is not None and rule.measure == "usd":
-            needed = hold.rates.cost(hold.input, hold.least)
+            needed = hold.cost(hold.least)
         now_s = time.time()
         refusal = denials.refuse(rule, message.remaining, message.frees_in_s, needed, now_s)
         more = denials.refused_headers(hold.request.dialect(), rule, now_s)
@@ -471,21 +374,19 @@ class Purse:
         """Go on without what is lacking: it counts as used when it was."""
         for entry in hold.lacking():
             self._book.forgo(entry)
-        hold.waits = False
-        hold.cover = hold.most = None
+        hold.unbind()
         self._secure(hold)
 
     # -- prices that may be on their way
 
-    def _wait_for_price(self, waiting: _Waiting) -> bool:
+    def _wait_for_price(self, holder: Holder, hold: Hold) -> bool:
         """Whether a price may come yet: it is asked for when it is looked for."""
-        hold = waiting.hold
         model = hold.plan.target.provider.price_provider, hold.plan.sent_model
         if model in self._unpriced or len(self._priceless) >= WAITING_MAX:
             return False
         hold.waits = True
-        until = time.monotonic() + PRICE_WAIT_S
-        self._priceless.setdefault(waiting.holder, waiting._replace(until=until))
+        waiting = _Waiting(holder, hold, time.monotonic() + PRICE_WAIT_S)
+        self._priceless.setdefault(holder, waiting)
         return True
 
     def _try_again(self, waiting: _Waiting, *, last: bool) -> None:
@@ -494,11 +395,12 @@ class Purse:
             if len(self._unpriced) >= WAITING_MAX:
                 self._unpriced.clear()
             self._unpriced.add((hold.plan.target.provider.price_provider, hold.plan.sent_model))
-        del self._priceless[holder]
+            del self._priceless[holder]
         hold.waits = False
-        assert hold.request.entry is not None
-        matched = self._match(hold.request.entry, hold.request, hold.plan)
-        refusal = self._fill(waiting._replace(until=time.monotonic() + WAIT_S), matched)
+        refusal = self._fill(holder, hold)
+        if hold.waits and hold.entries == ():
+            return  # the price did not come
+        self._priceless.pop(holder, None)
         if refusal is not None:
             holder.refused(refusal)
         elif not hold.waits:
@@ -506,9 +408,12 @@ class Purse:
 
     # -- giving back
 
-    def _settle(self, hold: Hold, amounts: Sequence[int]) -> None:
+    def _settle(self, hold: Hold, used: Sequence[int | None]) -> None:
         now, over = time.monotonic(), False
-        for entry, amount in zip(hold.entries, amounts, strict=True):
+        for entry, kind in zip(hold.entries, hold.seat.kinds, strict=False):
+            amount = used[kind]
+            if amount is None:
+                amount = entry.amount
             over |= amount > entry.amount
             self._book.settle(entry, amount, now)
         hold.entries = ()
@@ -520,11 +425,11 @@ class Purse:
     def _charge_news(self, hold: Hold, cost_pico: int) -> None:
         """Charge a request to budgets that were not there when it began."""
         assert hold.request.entry is not None
-        at_s = int.from_bytes(hold.request_id[:6], "big") // 1000
-        known = {entry.account.rule.id for entry in hold.entries}
-        for rule in self._match(hold.request.entry, hold.request, hold.plan):
+        known = {rule.id for rule in hold.seat.rules}
+        for rule in self._seat(hold.request.entry, hold.request, hold.plan).rules:
             if rule.measure == "usd" and rule.id not in known:
-                self._book.settle(Entry(self._open(rule, at_s), 0), cost_pico, time.monotonic())
+                unheld = Entry(self._open(rule, hold.at_s), 0)
+                self._book.settle(unheld, cost_pico, time.monotonic())
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -539,18 +444,3 @@ class Purse:
         returned = self._book.leaving()
         if asks or returned or recalled:
             self._tell(Dealings(asks, returned, recalled))
-
-
-def usage_tokens(usage: Usage) -> tuple[int | None, ...]:
-    """The counts of all tokens used; calls of tools are none."""
-    return (
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_input,
-        usage.audio_output,
-        usage.image,
-    )

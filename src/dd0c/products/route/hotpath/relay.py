@@ -24,9 +24,9 @@ from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.delivery import NEVER, Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
+from dd0c.products.route.hotpath.holds import Hold
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.meter import Meter
-from dd0c.products.route.hotpath.purse import Hold
 from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, Price

@@ -21,12 +21,13 @@ from dd0c.products.route.hotpath import coding, dialects, exchange, heads, sse, 
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
 from dd0c.products.route.hotpath.bill import Bill
-from dd0c.products.route.hotpath.delivery import NEVER, Delivery
+from dd0c.products.route.hotpath.delivery import Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
 from dd0c.products.route.hotpath.holds import Hold
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.meter import Meter
+from dd0c.products.route.hotpath.outlet import Outlet
 from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, Price
@@ -80,10 +81,7 @@ class Relay:
         self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
         self._connection: Connection | None = None
         self._recorded = False
-        self.head_sent = False
-        self._chunked = False
-        self._bytes_out = 0
-        self._left = False  # the caller has
+        self._out = Outlet(caller)
         self._upstream = False  # the organisation pays for what the provider made
         self._drain_pico: int | None = None
         self._awaiting: Sequence[Effect] | None = None  # what follows a count that is asked for
@@ -112,7 +110,7 @@ class Relay:
 
     def caller_gone(self, acked: int) -> None:
         """The caller has left, with so many bytes of its connection."""
-        self._left = True
+        self._out.left = True
         if self._awaiting is not None:
             self._awaiting, self._later, self._state = (), [], State.ENDED
             self._drop(Event.CLIENT_GONE)
@@ -124,6 +122,11 @@ class Relay:
     def caller_caught_up(self) -> None:
         """The caller took what it was sent."""
         self._on(Event.CAUGHT_UP)
+
+    @property
+    def head_sent(self) -> bool:
+        """Whether the caller has got anything."""
+        return self._out.begun
 
     @property
     def lagging(self) -> bool:
@@ -147,11 +150,11 @@ class Relay:
     def probe(self) -> bytes:
         """Bytes that mean nothing to a caller, but make a closed socket say so; b"" if none can
         be sent now."""
-        if not self.head_sent:
+        if not self._out.begun:
             return b"" if self._request.old else b"HTTP/1.1 100 Continue\r\n\r\n"
         if self._got.stream is None or self._got.stream.in_event:
             return b""
-        return self._framed(b":\n\n")
+        return self._out.framed(b":\n\n")
 
     # -- the provider's side (`upstream.Attempt`)
 
@@ -194,7 +197,7 @@ class Relay:
             pass  # nothing follows the terminal event
         elif got.stream is not None:
             self._pass(got.stream.feed(chunk))
-            if self._left and self._is_too_dear():
+            if self._out.left and self._is_too_dear():
                 self._on(Event.TOO_DEAR)
         elif got.large:
             self._pass_large(chunk)
@@ -338,7 +341,7 @@ class Relay:
                 counts.learn(self._wanted(), got.text(), got.usage)
             return False
         asked = got.question(
-            self._wanted(), self._request.content(), left=left, head_sent=self.head_sent
+            self._wanted(), self._request.content(), left=left, head_sent=self._out.begun
         )
         if asked is None:
             return False
@@ -365,16 +368,14 @@ class Relay:
     def _book(self, event: Event, counted: Counted | None = None) -> None:
         assert self._end is not None
         got = self._got
-        told = self._denial or exchange.REFUSALS.get(
-            event
-        )  # as an answer, or as the last event of a stream
-        status = told.status if told is not None and not self.head_sent else got.status
-        if self._end is EndReason.CLIENT_GONE and not self.head_sent:
+        told = self._denial or exchange.REFUSALS.get(event)
+        status = told.status if told is not None and not self._out.begun else got.status
+        if self._end is EndReason.CLIENT_GONE and not self._out.begun:
             status = 0
         target = self._plan.target
         got.reading.mask(target.scrub)
         price = self._find_price()
-        whole = self._end is EndReason.COMPLETE or (self._end not in CUT_SHORT and self.head_sent)
+        whole = self._end is EndReason.COMPLETE or (self._end not in CUT_SHORT and self._out.begun)
         rate = partial(self._rate, price)
         self._bill = got.bill(rate, counted, whole=whole, upstream=self._upstream)
         if self._hold is not None and self._state is not State.CONNECTING:
@@ -388,9 +389,9 @@ class Relay:
             status=status or None,
             upstream_status=got.status or None,
             upstream_request_id=target.scrub(own_id)[:200].decode("latin-1") if own_id else None,
-            error_code=told.code if told is not None and not self._left else got.reading.flaw,
+            error_code=told.code if told is not None else got.reading.flaw,
             bytes_in=self._request.body_bytes,
-            bytes_out=self._bytes_out or len(got.body),
+            bytes_out=self._out.size or len(got.body),
         )
         if got.delivery is not None:
             got.delivery.forget()
@@ -431,13 +432,12 @@ class Relay:
         framing = b"transfer-encoding: chunked\r\n"
         if self._request.old:  # knows no chunks: the end of the connection is the end
             framing, self._request.keep_alive = b"", False
-        self._caller.write(self._head(framing))
+        self._out.begin(self._head(framing), chunked=bool(framing))
 
     def _answer(self, _: Event) -> None:
-        self._caller.write(
-            self._head(b"content-length: %d\r\n" % len(self._got.body)) + self._got.body
-        )
-        self._bytes_out = len(self._got.body)
+        body = self._got.body
+        self._out.begin(self._head(b"content-length: %d\r\n" % len(body)) + body, chunked=False)
+        self._out.size = len(body)
         crash_point("after_last_byte")
 
     def _tail(self, _: Event) -> None:
@@ -465,8 +465,7 @@ class Relay:
         self._finish(event)
 
     def _finish(self, _: Event) -> None:
-        if self._chunked:
-            self._caller.write(b"0\r\n\r\n")
+        self._out.end()
         self._caller.done(self._got.status)
 
     def _deny(self, _: Event) -> None:
@@ -503,9 +502,9 @@ class Relay:
         """The spool takes no more records: nothing is given that could not be booked."""
         self._state = State.ENDED
         self._drop(Event.CUT)
-        if self._hold is not None and not self.head_sent:
+        if self._hold is not None and not self._out.begun:
             self._plane.purse.release(self._hold)
-        if self.head_sent:
+        if self._out.begun:
             self._caller.abort()
         else:
             self._caller.refuse(UNBOOKABLE, self._request, self.request_id)
@@ -519,7 +518,7 @@ class Relay:
             self._unpaid.append(passage)
         elif hold is None or hold.covers(passage.forward, whole=whole):
             return self._give(passage)
-        elif self._left:
+        elif self._out.left:
             self._on(Event.TOO_DEAR)
         else:
             self._unpaid.append(passage)
@@ -531,7 +530,7 @@ class Relay:
         return passage.ended
 
     def _give(self, passage: Passage) -> bool:
-        ahead = passage.ended and not self._left and self._caller.lags()
+        ahead = passage.ended and not self._out.left and self._caller.lags()
         if passage.forward:
             self._write(self._got.scrub_run(passage.forward, self._plan.target))
         if passage.ended:
@@ -551,26 +550,9 @@ class Relay:
         self._got.last = joined[-TAIL_BYTES:]
 
     def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        note = self._got.delivery
-        if self._left:
-            if note is not None and note.add(data, NEVER):
-                note.condense()
-            return
-        self._bytes_out += len(data)
-        taken = self._caller.write(self._framed(data))
-        if note is not None:
-            end = self._caller.written - 2 * self._chunked if taken else NEVER
-            if note.add(data, end):
-                note.condense(self._caller.acked())
-
-    def _framed(self, data: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+        self._out.write(data, self._got.delivery)
 
     def _head(self, framing: bytes) -> bytes:
-        self.head_sent = True
-        self._chunked = framing.startswith(b"transfer-encoding")
         plan, got, hold, cost_pico = self._plan, self._got, self._hold, None
         if self._bill is not None:
             cost_pico = self._bill.rating.cost_pico

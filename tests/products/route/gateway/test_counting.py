@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,8 @@ from psycopg.errors import InsufficientPrivilege
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.products.route.gateway.counting import Counting
-from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, FromWorker, ToWorker
+from dd0c.products.route.gateway.member import Member
+from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, FromWorker
 from dd0c.products.route.models import Learned, Usage
 from dd0c.products.route.store import token_factors
 from tests.products.route.gateway.test_fleet import DEADLINE_S, child, running, until
@@ -188,9 +188,9 @@ async def test_a_worker_is_answered_over_its_socketpair() -> None:
     """Five megabytes of text go over and the numbers come back, to the worker that asked."""
     parent = Counting()
 
-    def hear(message: FromWorker, reply: Callable[[ToWorker], None]) -> None:
+    def hear(worker: Member, message: FromWorker) -> None:
         assert isinstance(message, CountWanted)
-        parent.ask(message, reply)
+        parent.ask(message, worker.tell)
 
     command = [sys.executable, "-c", ASKING_WORKER, "--control-fd", "{control}"]
     async with running(child(command), hear=hear):

@@ -159,9 +159,21 @@ def test_a_cut_changes_no_count(before: int) -> None:
     assert vocabulary.count("o200k_base", text) == whole
 
 
-def test_a_fine_tuned_model_is_its_base() -> None:
-    """Nobody else learns the name that an organisation gave its model."""
-    assert base_model("ft:gpt-4o-mini-2024-07-18:acme::x1") == "gpt-4o-mini-2024-07-18"
+@pytest.mark.parametrize(
+    ("model", "base"),
+    [
+        ("ft:gpt-4o-mini-2024-07-18:acme::x1", "gpt-4o-mini"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("openai/gpt-5-mini", "gpt-5-mini"),
+        ("deepseek-r1-0528", "deepseek-r1-0528"),
+    ],
+)
+def test_a_model_learns_as_its_base(model: str, base: str) -> None:
+    """All names of a model learn together; nobody else learns the name that an organisation gave
+    its own."""
+    assert base_model(model) == base
 
 
 def test_text_that_was_not_counted_exactly_says_so() -> None:

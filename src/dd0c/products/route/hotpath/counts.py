@@ -11,7 +11,12 @@ from collections.abc import Callable
 import msgspec
 
 from dd0c.products.route.hotpath.delivery import Text
-from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, FromWorker
+from dd0c.products.route.hotpath.snapshot import (
+    COUNT_BYTES_MAX,
+    Counted,
+    CountWanted,
+    FromWorker,
+)
 from dd0c.products.route.models import Usage
 
 WAIT_S = 2.0
@@ -44,6 +49,8 @@ class Counts:
     def ask(self, wanted: CountWanted, then: Then) -> bool:
         """Have it counted; `then` gets the answer, or None. False: too much is waiting already."""
         size = len(wanted.received) + len(wanted.body or b"")
+        if size > COUNT_BYTES_MAX:  # the parent would take us for broken
+            return False
         if len(self._waiting) >= WAITING_MAX or self._bytes + size > WAITING_BYTES_MAX:
             return False
         self._bytes += size
@@ -78,8 +85,8 @@ class Counts:
 
     def learn(self, wanted: CountWanted, text: Text | None, used: Usage) -> None:
         """Show such an answer to who counts for us; nothing comes back."""
-        if text:
-            shown = text.received.encode()
+        shown = text.received.encode() if text else b""
+        if 0 < len(shown) <= COUNT_BYTES_MAX:
             self._tell(msgspec.structs.replace(wanted, received=shown, actual=used))
 
     def _end(self, number: int, counted: Counted | None) -> None:

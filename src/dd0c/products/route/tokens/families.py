@@ -59,15 +59,18 @@ FAMILIES: Final = (
 
 # Before the model's own name, as Bedrock, OpenRouter, Fireworks and Azure's deployments write it.
 _BEFORE = re.compile(r"^(.*/)?((us|eu|apac|global)\.)?((anthropic|meta|mistral|deepseek|qwen)\.)?")
+# Behind it: the day of a release, a version of Bedrock.
+_BEHIND = re.compile(r"[-@](\d{8}|\d{4}-\d\d-\d\d)|-v\d+(:\d+)?$")
 _NAME_CHARS_MAX: Final = 128
 
 
 def base_model(model: str) -> str:
-    """The name that the tokens depend on: a fine-tuned model has the vocabulary of its base."""
+    """The name that the tokens depend on: a model that was fine-tuned, or released on another day,
+    has the vocabulary of its base."""
     name = model[:_NAME_CHARS_MAX].lower()
     if name.startswith("ft:"):
         name = name.split(":")[1]
-    return _BEFORE.sub("", name)
+    return _BEHIND.sub("", _BEFORE.sub("", name))
 
 
 def family_of(model: str) -> Family:

@@ -26,7 +26,7 @@ from tests.products.route.ledger import spools
 from tests.products.route.ledger.test_clock import Watch
 from tests.support.database import Database, cut_off
 
-ROWS, SHIPPERS, COST = BATCH_ROWS + 500, 4, 145_500_000
+ROWS, ROUNDS, SHIPPERS, COST = BATCH_ROWS - 1, 4, 4, 145_500_000
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -56,16 +56,8 @@ async def test_four_shippers_with_the_same_rows(
     """Four shippers bring the same rows, each in an order of its own, with merges beside them: no
     deadlock, no row twice, every sum exact, and no row new to two of them (R-15)."""
     shipping, jobs = pools
-    opens = [
-        records.opened(two_orgs.acme, at_us=records.START_US + n, tags=("t",)) for n in range(ROWS)
-    ]
     ears = [Ears() for _ in range(SHIPPERS)]
-    shippers = []
-    for n in range(SHIPPERS):
-        folder = tmp_path / f"home{n}" / "gwy"
-        mine = random.Random(n).sample(opens, ROWS)
-        spools.write(folder, [r for o in mine for r in (o, records.closed(o))])
-        shippers.append(Shipper(folder, shipping, PriceTable(), SystemClock(), listener=ears[n]))
+    added = 0
 
     async def merge(done: asyncio.Event) -> None:
         while not done.is_set():
@@ -75,16 +67,29 @@ async def test_four_shippers_with_the_same_rows(
 
     done = asyncio.Event()
     merging = asyncio.create_task(merge(done))
-    assert await asyncio.gather(*(one.ship_once() for one in shippers)) == [ROWS] * SHIPPERS
+    for round in range(ROUNDS):
+        at_us = records.START_US + round * ROWS
+        opens = [records.opened(two_orgs.acme, at_us=at_us + n, tags=("t",)) for n in range(ROWS)]
+        shippers = []
+        for n in range(SHIPPERS):
+            folder = tmp_path / f"home{round}-{n}" / "gwy"
+            mine = random.Random(n).sample(opens, ROWS)
+            spools.write(folder, [r for o in mine for r in (o, records.closed(o))])
+            shippers.append(
+                Shipper(folder, shipping, PriceTable(), SystemClock(), listener=ears[n])
+            )
+        took = await asyncio.gather(*(one.ship_once() for one in shippers))
+        assert took == [ROWS] * SHIPPERS
+        added += sum(one.counts.rows for one in shippers)
     done.set()
     await merging
-    assert sum(one.counts.rows for one in shippers) == ROWS
+    assert added == ROUNDS * ROWS
     fresh = [request_id for one in ears for request_id in one.fresh]
     assert len(fresh) == len(set(fresh))
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         for by in ("model", "tag"):
             (row,) = (await usage.usage_by(tx, by, Filter())).rows
-            assert (row.attempts, row.cost_pico) == (ROWS, ROWS * COST)
+            assert (row.attempts, row.cost_pico) == (added, added * COST)
 
 
 async def test_an_hour_without_a_database(

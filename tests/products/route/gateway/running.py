@@ -42,7 +42,9 @@ class Running:
 
     def readiness(self) -> dict[str, Any]:
         """The answer of the admin port's `/readyz`, whose status must say the same."""
-        connection = http.client.HTTPConnection(urlsplit(self.facts["admin_url"]).netloc, timeout=10)
+        connection = http.client.HTTPConnection(
+            urlsplit(self.facts["admin_url"]).netloc, timeout=10
+        )
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
         found: dict[str, Any] = json.load(answer)
@@ -51,8 +53,8 @@ class Running:
         return found
 
     def metric(self, name: str) -> float:
-        """A number of the admin port's `/metrics`; labels belong to the name. Not a number, which is
-        equal to nothing, while no worker has told it."""
+        """A number of the admin port's `/metrics`; labels belong to the name. Not a number, which
+        is equal to nothing, while no worker has told it."""
         with urllib.request.urlopen(f"{self.facts['admin_url']}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         told = (line for line in lines if line.startswith(f"{name} "))

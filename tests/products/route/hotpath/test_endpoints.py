@@ -177,7 +177,8 @@ def test_counting_tokens_is_free(worker: Worker, upstream: Upstream) -> None:
 
 
 def test_a_wrong_count_is_not_half_believed(worker: Worker, upstream: Upstream) -> None:
-    """Of numbers that contradict each other none is booked as the provider's (R-10)."""
+    """Of numbers that contradict each other none is booked as the provider's; the record names the
+    field and keeps what was said (R-10)."""
     odd = {
         "prompt_tokens": 5,
         "completion_tokens": 1,
@@ -187,7 +188,10 @@ def test_a_wrong_count_is_not_half_believed(worker: Worker, upstream: Upstream) 
     with Caller(worker.port) as caller:
         assert caller.chat().status == 200
     (closed,) = worker.closed(1)
-    assert closed.usage_source != "provider"
+    assert (closed.usage_source != "provider", closed.error_code) == (
+        True,
+        "bad_usage_cached_tokens",
+    )
     assert closed.usage_raw is not None
     assert json.loads(closed.usage_raw) == odd
 

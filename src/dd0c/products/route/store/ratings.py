@@ -104,7 +104,8 @@ async def list_rated(tx: Transaction, wanted: Filter, *, limit: int) -> list[Rat
         " a.unbilled_reason AS reason, r.price_id, r.cost_delivered_pico, r.cost_upstream_pico"
         " FROM (SELECT * FROM route.attempts a WHERE {wanted} ORDER BY request_id"
         " FETCH FIRST {limit} ROWS WITH TIES) AS a LEFT JOIN route.ratings r"
-        " ON r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = a.billed_revision"
+        " ON r.request_id = a.request_id AND r.attempt = a.attempt"
+        " AND r.revision = a.billed_revision"
         " ORDER BY a.request_id, a.attempt"
     ).format(
         usage=SQL(", ".join(f"a.{name}" for name in staging.USAGE)),

@@ -75,7 +75,7 @@ async def test_any_window_of_any_scope_is_exact(
     await make_partitions(shipper_pool)
     chance = random.Random(5)
     orgs = (two_orgs.acme, two_orgs.globex)
-    rows = [drawn(chance, chance.choice(orgs)) for _ in range(400)]
+    rows = [drawn(chance, chance.choice(orgs)) for _ in range(900)]
     await ship(shipper_pool, rows)
     for merges in (0, 3, 1_000):
         async with tenancy.system(jobs_pool) as tx:
@@ -84,7 +84,8 @@ async def test_any_window_of_any_scope_is_exact(
             for scope, subject in SUBJECTS:
                 bounds = sorted(chance.sample(range(SPAN_S), 2))
                 since, until = (START + timedelta(seconds=second) for second in bounds)
-                for begin, end in ((since, until), (since, None), (None, None)):
+                soon = since + timedelta(minutes=50)
+                for begin, end in ((since, until), (since, soon), (since, None), (None, None)):
                     pico, snapshot = await charges.charged(
                         tx, two_orgs.acme, scope, subject, Span(begin, end)
                     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +61,8 @@ def filters(chance: random.Random) -> Iterator[Filter]:
     yield Filter()
     for _ in range(12):
         bounds = sorted(chance.sample(range(-3600, SPAN_S + 3600), 2))
+        if chance.random() < 0.3:
+            bounds[1] = bounds[0] + 4_000  # without a whole hour, or with one
         since, until = (START + timedelta(seconds=second, milliseconds=7) for second in bounds)
         yield Filter(
             since=chance.choice((since, None)),
@@ -88,8 +91,7 @@ async def compare(app_pool: Pool, orgs: TwoOrgs, rows: Sequence[staging.Rated], 
                 assert sum(slot.requests for slot in slots) == totals_of(expected).requests
                 known = [slot.cost_pico for slot in slots if slot.cost_pico is not None]
                 assert sum(known) == (totals_of(expected).cost_pico or 0)
-            for by in CUTS:
-                wanted = chance.choice(spans)
+            for by, wanted in itertools.product(CUTS, chance.sample(spans, 3)):
                 sums: dict[object, tuple[int, int]] = {}
                 for row in inside(rows, org, wanted):
                     for group in groups_of(row, by, wanted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -22,6 +23,7 @@ from dd0c.products.route.store import (
     latencies,
     overview,
     reading,
+    reconciliations,
     selection,
     spans,
     usage,
@@ -137,6 +139,14 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
         yield f"latencies of {name}", 10_000, took
     everything = partial(usage.usage_by, by="model", wanted=Filter())
     yield "usage of everything", 2_000, everything
+    days = Filter(since=spans.floor(whole, spans.DAY), until=spans.floor(end, spans.DAY))
+    of = [uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=9), uuid.UUID(int=10)]
+    yield "booked", 2_000, partial(reconciliations.list_booked, span=days, credentials=of)
+    yield "odd", 12_000, partial(reconciliations.list_odd, span=days, credentials=of)
+    midnights = [spans.floor(end, spans.DAY)]
+    crossing = partial(reconciliations.list_crossing, midnights=midnights, credentials=of)
+    yield "over midnight", 3_000, crossing
+    yield "waiting", 12_000, reconciliations.list_waiting
     hour = Filter(since=end - timedelta(hours=1))
     yield "failing of an hour", 2_000, partial(overview.list_failing, wanted=hour)
     fine = partial(overview.spend, wanted=hour, step_s=300, names_max=4)

@@ -35,6 +35,10 @@ GRANT SELECT, INSERT ON route.reconciliations TO dd0c_app;
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX attempts_estimated ON route.attempts (org, request_id)
 WHERE usage_source = 'estimated';
+-- So are those whose provider told neither usage nor cost.
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX attempts_waiting ON route.attempts (org, request_id)
+WHERE billed_pico IS NULL AND usage_source <> 'provider';
 -- An export that names requests names the provider's: that is how its lines find their attempts.
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX attempts_by_upstream_id ON route.attempts (org, upstream_request_id, request_id)

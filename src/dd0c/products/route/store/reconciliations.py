@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
@@ -18,7 +18,7 @@ from dd0c.products.route.store import rollups, selection, staging
 from dd0c.products.route.store.selection import Filter
 
 LISTED_MAX = 200
-CROSSING_WITHIN = "1 hour"  # longer calls are rare enough to look at by hand
+CROSSING_WITHIN = timedelta(hours=1)  # longer calls are rare enough to look at by hand
 
 _COLUMNS = (
     *("id", "source", "kind", "credential_id", "price_provider", "since", "until", "by_model"),
@@ -185,20 +185,23 @@ async def list_crossing(
     tx: Transaction, midnights: Sequence[datetime], credentials: Sequence[uuid.UUID]
 ) -> list[Booked]:
     """Attempts that began on a day and ended on the next, by the day they began on."""
+    begins = [selection.first_id(at - CROSSING_WITHIN) for at in midnights]
+    ends = [selection.first_id(at) for at in midnights]
     query = SQL(
         "SELECT m.at - interval '1 day' AS moment, coalesce(served_model, sent_model) AS model,"
         " false AS simulated, count(*) AS attempts, {sums},"
         " coalesce(sum(billed_pico), 0) AS cost_pico"
-        " FROM unnest({midnights}::timestamptz[]) AS m (at) JOIN route.attempts a"
-        " ON a.request_id >= route.first_id(m.at - {within}::interval)"
-        " AND a.request_id < route.first_id(m.at)"
+        " FROM unnest({midnights}::timestamptz[], {begins}::uuid[], {ends}::uuid[])"
+        " AS m (at, begins, ends) JOIN route.attempts a"
+        " ON a.request_id >= m.begins AND a.request_id < m.ends"
         " AND a.started_at + a.total_us * interval '1 microsecond' >= m.at"
         " WHERE {of} AND credential_id NOT IN (SELECT id FROM route.providers WHERE simulated)"
         " GROUP BY 1, 2"
     ).format(
         sums=_sums("a.{}"),
         midnights=Literal(list(midnights)),
-        within=Literal(CROSSING_WITHIN),
+        begins=Literal(begins),
+        ends=Literal(ends),
         of=_of(credentials),
     )
     async with tx.cursor(row_factory=dict_row) as cursor:
@@ -256,7 +259,7 @@ async def list_waiting(
         " usage_source, price_provider, provider, coalesce(served_model, sent_model) AS model,"
         " service_tier, upstream_request_id, billed_pico AS cost_pico, reserved_pico, {usage}"
         " FROM route.attempts a WHERE usage_source <> 'provider' AND {wanted} AND {charging}"
-        " ORDER BY request_id DESC, attempt {limit}"
+        " ORDER BY request_id DESC {limit}"
     ).format(
         usage=SQL(", ").join(map(Identifier, names)),
         wanted=wanted,

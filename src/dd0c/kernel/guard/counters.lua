@@ -18,7 +18,7 @@
 -- A dead one: lost if it is money, void if it is concurrency. Void fields go with the next grant.
 
 local EPOCH, HOLDER, GENERATION = ARGV[2], ARGV[3], ARGV[4]
-local LEASE_MS, COUNT_MS, WANTED_MS = 2000, 10000, 1500
+local LEASE_MS, COUNT_MS, WANTED_MS = 3000, 10000, 1500
 local MINUTE = 61 -- a minute that begins within a second touches 61 of them
 local PLENTY = 8 -- chunks
 local DAY = 86400

@@ -9,7 +9,7 @@ time. Three numbers keep late and lost words harmless:
   started again, for it may have lost its last second; then every money counter is counted anew.
 - The *generation* of a holder rises with every `post`, in which it says all that it holds. Calls
   of an older one are refused, whenever they arrive; answers to them are too.
-- The *lease* of a holder runs for two seconds from each `tick`. When it has run out the holder is
+- The *lease* of a holder runs for three seconds from each `tick`. When it has run out the holder is
   dead until it posts: its concurrency is free, its money stays charged as lost.
 
 A call that fails is in doubt: it may have been done, or may be done later. `post` ends the doubt,

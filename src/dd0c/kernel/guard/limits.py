@@ -8,13 +8,13 @@ import msgspec
 
 from dd0c.base.errors import Unavailable
 
-LEASE_S = 2.0
+LEASE_S = 3.0
 """A holder that has not renewed for this long is dead: its concurrency is free, its money lost."""
 TICK_S = 0.5
 """How often a holder renews its lease."""
 COUNT_S = 10.0
 """How long the count of a counter from the ledger may take."""
-CALL_WITHIN_S = 0.25
+CALL_WITHIN_S = 0.5
 """The deadline of every call."""
 AMOUNT_MAX = 2**53 - 1
 """Of a cap and of one amount: the script's numbers are doubles."""

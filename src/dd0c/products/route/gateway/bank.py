@@ -45,7 +45,7 @@ from dd0c.products.route.shipper.listener import Charge, Shipment
 ASKS_MAX = 20_000
 ASKS_AT_ONCE = 16  # between two looks at what comes back
 ASK_MAX_S = 4.0  # with counts and recalls in between
-FAILURES_MAX = 2  # calls in a row without an answer: then the store is away
+FAILURES_MAX = 3  # calls in a row without an answer: then the store is away
 RECALL_S = 0.1  # for our workers to answer
 RECALL_OTHERS_S = TICK_S + 0.1  # for other gateways
 RECALL_AGAIN_S = 1.0

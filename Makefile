@@ -14,7 +14,7 @@ help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
 	@echo 'make check   style, types, imports, house rules, the commands of all documents'
-	@echo 'make bench   dd0c beside nginx, LiteLLM and Portkey; about eight minutes (ARGS=--quick: less)'
+	@echo 'make bench   dd0c beside nginx, LiteLLM and Portkey; about a quarter of an hour (ARGS=--quick: less)'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
 	@echo 'make lock    pin the requirements again'

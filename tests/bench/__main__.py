@@ -13,8 +13,9 @@ import click
 from rich.console import Console
 
 from tests.bench import machine, report, rounds
-from tests.bench.peers import PEERS, Place
+from tests.bench.peers import PEERS
 from tests.bench.rounds import Plan
+from tests.bench.subject import Place
 from tests.bench.upstream import Missing
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
@@ -67,6 +68,8 @@ def main(
     Console().print(report.table(found))
     for name, reason_text in found["missing"].items():
         click.echo(f"missing: {name}: {reason_text}")
+    for left in report.limits(found):
+        click.echo(left)
     for doubt in doubts:
         click.echo(f"inconclusive: {doubt}")
     click.echo(f"written to {out}/results.json, results.md and results.svg")

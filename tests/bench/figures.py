@@ -47,6 +47,21 @@ def added(subject: Sequence[float], base: Sequence[float]) -> Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of all rounds, and the least and the most of them."""
+
+    median: float
+    low: float
+    high: float
+
+
+def share(mine: Sequence[float], base: Sequence[float]) -> Spread:
+    """How much of `base` it is, each round beside its own: what drifts is in both."""
+    shares = [one / other for one, other in zip(mine, base, strict=True)]
+    return Spread(statistics.median(shares), min(shares), max(shares))
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """One rate that was tried: what came of it, and how late the generator itself was."""
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+LOOK_S = 0.3
+QUIET = 0.1  # of a processor
+QUIET_WITHIN_S = 15.0
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -74,6 +79,17 @@ def cpu_s(pids: Iterable[int]) -> float:
             continue
         total += int(fields[11]) + int(fields[12])
     return total / _TICK
+
+
+def wait_until_quiet(pids: Sequence[int], within_s: float = QUIET_WITHIN_S) -> None:
+    """Return when processes have finished what they do after an answer, or when time is up."""
+    deadline = time.monotonic() + within_s
+    before = cpu_s(pids)
+    while time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+        used, before = cpu_s(pids) - before, cpu_s(pids)
+        if used < LOOK_S * QUIET:
+            return
 
 
 def memory_bytes(pids: Iterable[int], kind: str = "Pss") -> int:

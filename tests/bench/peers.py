@@ -11,15 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dd0c as dd0c_package
-from tests.bench import machine, upstream
-from tests.bench.machine import Processors
+from tests.bench import machine, ours, upstream
+from tests.bench.subject import Place, Start, Subject
 from tests.bench.upstream import Missing, free_port
 
 LITELLM = "1.106.2"
@@ -27,32 +25,6 @@ LITELLM_KEY = "sk-" + "0123456789abcdef" * 4  # it refuses to start without a lo
 PORTKEY = "1.15.2"
 INSTALL_WITHIN_S = 600.0
 START_WITHIN_S = 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a round happens: scratch, what is kept between runs, and the processors."""
-
-    scratch: Path
-    cache: Path
-    where: Processors
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A gateway that runs. `pids` carry the requests; `all_pids` are everything that it needs."""
-
-    name: str
-    version: str
-    host: str
-    port: int
-    headers: dict[str, str]
-    features: str
-    pids: list[int] = field(default_factory=list)
-    all_pids: list[int] = field(default_factory=list)
-
-
-Start = Callable[[Place, str], AbstractContextManager[Subject]]
 
 
 @contextmanager
@@ -77,39 +49,6 @@ def nginx(place: Place, behind: str) -> Iterator[Subject]:
         pids = machine.family(child.pid)
         yield Subject(
             "nginx", version.rpartition("/")[2], "127.0.0.1", port, {}, "proxy_pass", pids, pids
-        )
-
-
-@contextmanager
-def dd0c(place: Place, behind: str) -> Iterator[Subject]:
-    """The whole product with one gateway worker; ledger, keys, metrics and prices on."""
-    port, console = free_port(), free_port()
-    home = place.scratch / f"home-{port}"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("DD0C_")}
-    env |= {
-        "DD0C_HOME": str(home),
-        "OPENAI_API_KEY": "sk-bench",
-        "OPENAI_BASE_URL": f"{behind}/v1",
-    }
-    argv = [sys.executable, "-m", "dd0c.cli.main", "up", "--workers", "1"]
-    argv += ["--gateway-port", str(port), "--console-port", str(console)]
-    with upstream.running(argv, place.where.rest, place.scratch / f"up-{port}.log", env) as child:
-        child.wait_until_it_says("dd0c is ready", START_WITHIN_S)
-        everything = machine.family(child.pid)
-        workers = [pid for pid in everything if "gateway_worker" in machine.command(pid)]
-        if len(workers) != 1:
-            raise Missing(f"{len(workers)} gateway workers run, not 1")
-        machine.pin(workers[0], place.where.subject)
-        key = (home / "owner.key").read_text().strip()
-        yield Subject(
-            "dd0c",
-            dd0c_package.__version__,
-            "127.0.0.1",
-            port,
-            {"Authorization": f"Bearer {key}"},
-            "key check, ledger row per request, price and cost, metrics",
-            workers,
-            everything,
         )
 
 
@@ -199,7 +138,9 @@ def install(argv: list[str], home: Path) -> None:
 PEERS: dict[str, Start] = {
     "direct": direct,
     "nginx": nginx,
-    "dd0c": dd0c,
+    "dd0c": ours.dd0c,
+    ours.LIMITS: ours.dd0c_limits,
+    ours.BARE: ours.dd0c_bare,
     "litellm": litellm,
     "portkey": portkey,
 }

@@ -79,7 +79,7 @@ def _panel(panel: Panel, top: int) -> list[str]:
         if row.interval:
             x1, x2 = (across(bound) for bound in row.interval)
             parts.append(f'<line class="range" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y}" y2="{y}"/>')
-        ours = "ours" if row.name == "dd0c" else "dot"
+        ours = "ours" if row.name.startswith("dd0c") else "dot"
         shown = [value for value in row.numbers if value > 0]
         parts += [
             f'<circle class="{ours}" cx="{across(value):.1f}" cy="{y}" r="5">'

@@ -15,6 +15,7 @@ Cell = Callable[[str], str]
 
 CLEARLY_FASTER = 1.2
 STREAMS_DIRECT_MS = 5.0  # what a gateway may add at most (R-42)
+LIMITS_LEAVE = 0.7  # of the bare relay
 NONE = "–"
 
 
@@ -29,6 +30,9 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
 
     def throughput(scenario: str) -> Cell:
         return lambda name: _rate(found["throughput"][scenario][name])
+
+    def busy(scenario: str) -> Cell:
+        return lambda name: _busy(found["throughput"][scenario][name])
 
     def added(scenario: str) -> Cell:
         return lambda name: _added(found["latency"][scenario].get(name))
@@ -55,6 +59,8 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
         (f"{calls.STREAM.name}, streams a second", throughput(calls.STREAM.name)),
         ("chat 1 kB, added at 1 connection, median µs (95 %)", added(calls.CHAT.name)),
         ("chat 400 kB, added at 1 connection, median µs (95 %)", added(calls.LONG.name)),
+        ("chat 1 kB, processor time of an answer, µs", busy(calls.CHAT.name)),
+        (f"{calls.STREAM.name}, processor time of a stream, µs", busy(calls.STREAM.name)),
         *((f"requests a second with p99 ≤ {ms} ms", reached(ms)) for ms in rounds.BOUNDS_MS),
         (f"{count}: p99 of an event, ms", stream(_delay)),
         (f"{count}: events lost", stream(lambda row: f"{row['lost']:,}")),
@@ -75,6 +81,11 @@ def _delay(row: dict[str, Any]) -> str:
 def _rate(row: dict[str, Any]) -> str:
     failed = f" ({row['failed']:,} failed)" if row["failed"] else ""
     return f"{'' if row['saturated'] else '≥ '}{row['per_s']:,.0f}{failed}"
+
+
+def _busy(row: dict[str, Any]) -> str:
+    busy = row["subject_cpu"] and row["per_s"]
+    return f"{row['subject_cpu'] / row['per_s'] * 1e6:,.0f}" if busy else NONE
 
 
 def _added(row: dict[str, Any] | None) -> str:
@@ -121,6 +132,25 @@ def doubts(found: dict[str, Any]) -> list[str]:
     return doubtful
 
 
+def limits(found: dict[str, Any]) -> list[str]:
+    """What limits, budgets and meter cost together, beside the bound that they have to keep."""
+    told = []
+    for scenario, left in found.get("limits", {}).items():
+        if left is None:
+            continue
+        per_cpu, per_s = _spread(left["per_cpu"]), _spread(left["per_s"])
+        held = "holds" if left["per_cpu"]["median"] >= LIMITS_LEAVE else "does not hold"
+        told.append(
+            f"{scenario}: limits, budgets and meter leave {per_cpu} of what a processor answers as "
+            f"a bare relay, {per_s} of the answers a second; the bound of {LIMITS_LEAVE} {held}"
+        )
+    return told
+
+
+def _spread(one: dict[str, float]) -> str:
+    return f"{one['median']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+
+
 def table(found: dict[str, Any]) -> Table:
     """For the terminal."""
     shown = Table(title=_title(found), title_justify="left")
@@ -138,6 +168,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = [f"{_title(found)}.", "", _line(heads), "|---" + "|---:" * (len(heads) - 1) + "|"]
     lines += [_line(row) for row in rows(found)]
     lines += [""] + [f"- {name}: {one['features']}." for name, one in found["subjects"].items()]
+    lines += [f"- {one}." for one in limits(found)]
     lines += [f"- {name} is missing: {reason}" for name, reason in found["missing"].items()]
     lines += [f"- Inconclusive: {doubt}." for doubt in found["doubts"]]
     return "\n".join([*lines, "", "![The same as a plot](results.svg)", ""])

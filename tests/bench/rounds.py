@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.bench import calls, figures, machine, paced, upstream, wrk
+from tests.bench import calls, figures, machine, ours, paced, upstream, wrk
 from tests.bench.calls import Call
 from tests.bench.figures import Probe
-from tests.bench.peers import PEERS, Place, Subject
+from tests.bench.peers import PEERS
+from tests.bench.subject import Place, Subject
 from tests.bench.upstream import Missing
 from tests.bench.wrk import Throughput
 
@@ -28,7 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. `make bench` takes the defaults, about eight minutes."""
+    """How much is measured. `make bench` takes the defaults, about a quarter of an hour."""
 
     peers: Sequence[str] = tuple(PEERS)
     rounds: int = 5
@@ -50,6 +51,7 @@ def run(plan: Plan, place: Place, say: Say) -> dict[str, Any]:
             call.name: _throughput(plan, place, subjects, call, say)
             for call in (calls.CHAT, calls.LONG, calls.STREAM)
         }
+        result["limits"] = {name: share_left(taken) for name, taken in result["throughput"].items()}
         result["latency"] = {
             call.name: _latency(plan, place, subjects, call, say)
             for call in (calls.CHAT, calls.LONG)
@@ -92,9 +94,12 @@ def _throughput(
     plan: Plan, place: Place, subjects: Sequence[Subject], call: Call, say: Say
 ) -> dict[str, Any]:
     taken: dict[str, list[Throughput]] = {one.name: [] for one in subjects}
+    everything = [pid for one in subjects for pid in one.all_pids]
     for number in range(plan.rounds):
         say(f"throughput, {call.name}: round {number + 1} of {plan.rounds}")
-        for one in subjects:
+        first = number % len(subjects) if subjects else 0
+        for one in (*subjects[first:], *subjects[:first]):  # nobody always comes after the same
+            machine.wait_until_quiet(everything)
             round_ = wrk.measure(one, call, plan.seconds, place.scratch, place.where)
             taken[one.name].append(round_)
     return {name: summary(rounds) for name, rounds in taken.items()}
@@ -105,11 +110,24 @@ def summary(rounds: Sequence[Throughput]) -> dict[str, Any]:
     return {
         "per_s": statistics.median(one.per_s for one in rounds),
         "rounds_per_s": [round(one.per_s, 1) for one in rounds],
+        "rounds_cpu_us": [round(one.cpu_us, 2) for one in rounds],
         "failed": sum(one.failed for one in rounds),
         "p99_ms": statistics.median(one.p99_us for one in rounds) / 1000,
         "subject_cpu": statistics.median(one.subject_cpu for one in rounds),
         "generator_cpu": statistics.median(one.generator_cpu for one in rounds),
         "saturated": sum(one.is_saturated for one in rounds) * 2 > len(rounds),
+    }
+
+
+def share_left(taken: dict[str, Any]) -> dict[str, Any] | None:
+    """What limits, budgets and meter leave of the bare relay: of the answers a second, and of what
+    a processor could answer if it did nothing else; None where either was not measured."""
+    held, bare = taken.get(ours.LIMITS), taken.get(ours.BARE)
+    if held is None or bare is None or not (held["per_s"] and bare["per_s"]):
+        return None
+    return {
+        "per_s": asdict(figures.share(held["rounds_per_s"], bare["rounds_per_s"])),
+        "per_cpu": asdict(figures.share(bare["rounds_cpu_us"], held["rounds_cpu_us"])),
     }
 
 

@@ -146,6 +146,26 @@ def test_an_idle_subject_puts_its_figure_in_doubt() -> None:
     assert report.doubts(found) == ["streams: events called for directly took 20.0 ms themselves"]
 
 
+def test_what_limits_leave_is_told_beside_their_bound() -> None:
+    """R-44: by hand: 50, 60 and 72 of 80 answers a second are 0.75 in the middle; 100 of 80 µs of
+    processor time are 0.8, of 125 0.64, which is too little."""
+    held, bare = (
+        rounds.summary(
+            [Throughput(per_s, 0, 900, cpu_us * per_s / 1e6, 0.5) for per_s, cpu_us in t]
+        )
+        for t in (((50, 100), (60, 125), (72, 125)), ((80, 80), (80, 80), (80, 80)))
+    )
+    left = rounds.share_left({"dd0c-limits": held, "dd0c-bare": bare})
+    assert left == {
+        "per_s": {"median": 0.75, "low": 0.625, "high": 0.9},
+        "per_cpu": {"median": 0.64, "low": 0.64, "high": 0.8},
+    }
+    (told,) = report.limits({"limits": {"chat": left, "stream": None}})
+    assert "leave 0.64 (0.64 to 0.80) of" in told
+    assert "0.75 (0.62 to 0.90) of the answers a second; the bound of 0.7 does not hold" in told
+    assert rounds.share_left({"dd0c-limits": held}) is None
+
+
 def test_a_peer_that_cannot_be_installed_is_missing_and_leaves_nothing(tmp_path: Path) -> None:
     """R-44: a missing peer is reported as missing, with the installer's words."""
     home = tmp_path / "peer"

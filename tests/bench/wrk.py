@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from tests.bench import calls, machine
 from tests.bench.calls import Call
 from tests.bench.machine import Processors
-from tests.bench.peers import Subject
+from tests.bench.subject import Subject
 from tests.bench.upstream import Missing
 
 CONNECTIONS = 32
@@ -42,6 +43,11 @@ class Throughput:
     p99_us: int
     subject_cpu: float
     generator_cpu: float
+
+    @property
+    def cpu_us(self) -> float:
+        """Processor time of the subject for an answer: what a busy machine changes least."""
+        return self.subject_cpu / self.per_s * 1e6 if self.per_s else math.inf
 
     @property
     def is_saturated(self) -> bool:

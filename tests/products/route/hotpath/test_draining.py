@@ -7,7 +7,10 @@ prompt that is counted has 100 tokens as well, so input costs $0.000025 and outp
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +18,7 @@ from dd0c.products.route.hotpath.snapshot import CountWanted, RulesChanged, Term
 from dd0c.products.route.models import AttemptClosed, Usage
 from tests.support.upstream import Peer, Received, Upstream
 from tests.support.wire import CHAT_BODY, Caller
-from tests.support.worker import ORG, Worker, wait_for
+from tests.support.worker import ORG, Worker, running_worker, snapshot, wait_for
 
 STREAM_BODY = {**CHAT_BODY, "stream": True}
 WORD = b'data: {"model":"gpt-5-mini","choices":[{"delta":{"content":"word "}}]}\n\n'
@@ -136,20 +139,20 @@ def test_a_worker_that_ends_drains_nothing_on(worker: Worker, upstream: Upstream
     assert row.cost_pico == INPUT_PICO + 3 * TOKEN_PICO
 
 
-@pytest.mark.parametrize("then", ["reads", "leaves"])
+async def flood(peer: Peer, _: Received) -> None:
+    """Twenty words in 60 kB, and the end."""
+    await peer.send_stream_head()
+    for _number in range(20):
+        await peer.send_chunk(WORD.replace(b'"word "', b'"word ","padding":"%b"' % (b"x" * 3000)))
+        await asyncio.sleep(0.001)
+    await peer.send_chunk(USAGE + DONE)
+    await peer.reader.read()
+
+
+@pytest.mark.parametrize("then", ["reads", "leaves", "half-closes and leaves"])
 def test_a_caller_that_lags_is_waited_for(worker: Worker, upstream: Upstream, then: str) -> None:
     """The provider has said all, but the caller reads nothing: it has not got the answer yet, and
     pays all of it only when it has (R-13)."""
-    padded = WORD.replace(b'"word "', b'"word ","padding":"%b"' % (b"x" * 3000))
-
-    async def flood(peer: Peer, _: Received) -> None:
-        await peer.send_stream_head()
-        for _number in range(20):
-            await peer.send_chunk(padded)
-            await asyncio.sleep(0.001)
-        await peer.send_chunk(USAGE + DONE)
-        await peer.reader.read()
-
     upstream.script = flood
     with Caller(worker.port, receive_bytes=4096) as caller:
         caller.post("/v1/chat/completions", STREAM_BODY)
@@ -158,6 +161,9 @@ def test_a_caller_that_lags_is_waited_for(worker: Worker, upstream: Upstream, th
         if then == "reads":
             assert caller.answer().body.endswith(DONE)
         else:
+            if then != "leaves":
+                caller.socket.shutdown(socket.SHUT_WR)
+                time.sleep(0.5)  # until it is looked after, which nothing shows
             caller.reset()
     (row,) = worker.closed(1)
     if then == "reads":
@@ -169,6 +175,23 @@ def test_a_caller_that_lags_is_waited_for(worker: Worker, upstream: Upstream, th
         assert 0 < row.delivered_output_tokens < 21
         assert row.cost_pico == INPUT_PICO + row.delivered_output_tokens * TOKEN_PICO
         assert row.cost_upstream_pico == INPUT_PICO + 40 * TOKEN_PICO
+
+
+def test_a_caller_that_takes_nothing_is_cut(tmp_path: Path, upstream: Upstream) -> None:
+    """One that is stopped is only slow, and slow it may be; but not at all for `stall_timeout_s`
+    is gone (R-13)."""
+    upstream.script = flood
+    with (
+        running_worker(tmp_path, [snapshot(upstream.port)], {"stall_timeout_s": 0.5}) as worker,
+        Caller(worker.port, receive_bytes=4096) as caller,
+    ):
+        caller.post("/v1/chat/completions", STREAM_BODY)
+        (row,) = worker.closed(1, 10.0)
+        assert row.end_reason == "client_gone"
+        assert row.delivered_output_tokens is not None
+        assert row.delivered_output_tokens < 21
+        with pytest.raises(ConnectionError):
+            caller.rest()
 
 
 @pytest.mark.parametrize("stream", [True, False])

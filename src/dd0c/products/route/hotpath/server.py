@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
+import struct
 import sys
 from collections import deque
 from typing import cast
@@ -43,6 +45,7 @@ PROBES_MAX = 4  # interim responses; a client need not take any number of them
 
 LOCAL = (b"/livez", b"/readyz")
 
+_NOT_AT_ALL = struct.pack("ii", 1, 0)  # what the kernel still has would be delivered, unbooked
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GET_ONLY = Refusal(405, "method_not_allowed", "Use GET here.", ((b"allow", b"GET, HEAD"),))
 _NO_UPGRADE = Refusal(400, "no_upgrade", "This gateway upgrades and tunnels nothing.", close=True)
@@ -498,7 +501,9 @@ class Caller(asyncio.Protocol):
         if found.acked > self._acked:
             self._acked, self._patience = found.acked, now + self._plane.limits.stall_timeout_s
         if found.state == TCP_CLOSE or now >= self._patience:
-            self._transport.abort()  # nothing is read from it that would tell
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOT_AT_ALL)
+            self._transport.abort()
         else:
             self.deadline = now
 

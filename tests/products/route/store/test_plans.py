@@ -139,18 +139,25 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
         yield f"latencies of {name}", 10_000, took
     everything = partial(usage.usage_by, by="model", wanted=Filter())
     yield "usage of everything", 2_000, everything
-    days = Filter(since=spans.floor(whole, spans.DAY), until=spans.floor(end, spans.DAY))
-    of = [uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=9), uuid.UUID(int=10)]
-    yield "booked", 2_000, partial(reconciliations.list_booked, span=days, credentials=of)
-    yield "odd", 12_000, partial(reconciliations.list_odd, span=days, credentials=of)
-    midnights = [spans.floor(end, spans.DAY)]
-    crossing = partial(reconciliations.list_crossing, midnights=midnights, credentials=of)
-    yield "over midnight", 3_000, crossing
-    yield "waiting", 12_000, reconciliations.list_waiting
+    yield from reconciling(Filter(whole, end))
     hour = Filter(since=end - timedelta(hours=1))
     yield "failing of an hour", 2_000, partial(overview.list_failing, wanted=hour)
     fine = partial(overview.spend, wanted=hour, step_s=300, names_max=4)
     yield "spend of an hour", 2_000, fine
+
+
+def reconciling(span: Filter) -> Iterator[tuple[str, int, Ask]]:
+    """What is asked of the ledger to compare it with an export of whole days."""
+    assert span.since is not None
+    assert span.until is not None
+    midnight = spans.floor(span.until, spans.DAY)
+    days = Filter(since=spans.floor(span.since, spans.DAY), until=midnight)
+    of = [uuid.UUID(int=number) for number in (1, 2, 9, 10)]
+    yield "booked", 2_000, partial(reconciliations.list_booked, span=days, credentials=of)
+    yield "odd", 12_000, partial(reconciliations.list_odd, span=days, credentials=of)
+    crossing = partial(reconciliations.list_crossing, midnights=[midnight], credentials=of)
+    yield "over midnight", 3_000, crossing
+    yield "waiting", 12_000, reconciliations.list_waiting
 
 
 async def test_no_query_reads_the_whole_ledger(crowded: Crowd) -> None:

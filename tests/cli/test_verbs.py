@@ -61,7 +61,8 @@ ARGUMENTS = {
     "profile use": ["p"],
     "profile remove": ["p"],
 }
-ELSEWHERE = SERVING | SCRIPTS | {"migrate", "reload", "requests tail", "parts forget"}
+ELSEWHERE = SERVING | SCRIPTS
+ELSEWHERE |= {"migrate", "reload", "requests tail", "parts forget", "spool ship"}
 """Verbs that answer nothing, need a home of their own, or never end: tested for themselves."""
 
 

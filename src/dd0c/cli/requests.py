@@ -38,6 +38,8 @@ def _filters(function: F) -> F:
             type=click.Choice([reason.value for reason in EndReason]),
             help="Only those that ended so.",
         ),
+        click.option("--tag", metavar="TAG", help="Only those with this tag."),
+        click.option("--team", metavar="TEAM", help="Only of this team: its name or id."),
         click.option(
             "--key", metavar="ID", shell_complete=completing.key_ids, help="Only of this key."
         ),
@@ -104,6 +106,7 @@ def show(request_id: str, how: How) -> None:
         ("organisation", found["org"]),
         ("key", f"{found['key']['name'] or '(none)'}  ({found['key']['id']})"),
         ("called", f"{found['endpoint']}, {found['dialect']}{', stream' * found['stream']}"),
+        ("team", found["team"] and found["team"]["name"]),
         ("end user", found["end_user"]),
         ("conversation", found["conversation"]),
         ("cost USD", found["cost_usd"] or output.UNKNOWN),
@@ -214,6 +217,12 @@ def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "counted by", attempt["usage_source"]
     yield "service tier", attempt["service_tier"]
     yield "cost USD", attempt["cost_usd"] or f"{output.UNKNOWN} ({attempt['cost_reason']})"
+    if attempt["cost_delivered_usd"] != attempt["cost_upstream_usd"]:
+        yield "  delivered USD", attempt["cost_delivered_usd"] or output.UNKNOWN
+        yield "  made USD", attempt["cost_upstream_usd"] or output.UNKNOWN
+    if attempt["reserved_usd"] is not None:
+        yield "reserved USD", attempt["reserved_usd"]
+        yield "charged USD", attempt["charged_usd"]
     for rating in attempt["ratings"][1:]:
         yield "rated again", f"{rating['rated_at']}: {rating['reason'] or 'settled'}"
     if first := attempt["ratings"][:1]:

@@ -61,9 +61,9 @@ def terms(worker: Worker) -> Iterator[None]:
     worker.tell(RulesChanged((), ()))
 
 
-def leave_after_two_words(worker: Worker, upstream: Upstream, *policy: object) -> None:
+def leave_after_two_words(worker: Worker, policy: str, amount: int | None = None) -> None:
     """Tell a policy, ask for a stream, and leave it."""
-    worker.tell(RulesChanged((), (Terms(ORG, *policy),)))  # type: ignore[arg-type]
+    worker.tell(RulesChanged((), (Terms(ORG, policy, amount),)))
     with Caller(worker.port) as caller:
         caller.post("/v1/chat/completions", STREAM_BODY)
         caller.until(WORD * 2)
@@ -80,7 +80,7 @@ def test_what_is_drained_costs_what_the_provider_says(worker: Worker, upstream: 
     """Read on to its usage, an answer costs its organisation all of it; what reached the caller is
     kept beside: 3 tokens of "word word " (R-13)."""
     talk = Talk(upstream, WORD * 6 + USAGE + DONE)
-    leave_after_two_words(worker, upstream, "drain")
+    leave_after_two_words(worker, "drain")
     wait_for(lambda: worker.gauge("dd0c_route_connections") == 0)
     assert not worker.closed()
     talk.go_on()
@@ -97,7 +97,7 @@ def test_what_is_drained_costs_what_the_provider_says(worker: Worker, upstream: 
 def test_what_breaks_off_while_drained_is_counted(worker: Worker, upstream: Upstream) -> None:
     """No usage came, so all text that did is counted: 9 tokens of 8 words (R-13, R-14)."""
     talk = Talk(upstream, WORD * 6)
-    leave_after_two_words(worker, upstream, "drain")
+    leave_after_two_words(worker, "drain")
     talk.go_on()
     wait_for(lambda: upstream.peers[-1].sent > 8 * len(WORD))
     upstream.loop.call_soon_threadsafe(upstream.peers[-1].reset)
@@ -115,7 +115,7 @@ def test_reading_on_may_have_a_price(worker: Worker, upstream: Upstream, enough:
     counted, which may be estimated: 1,000 words are 5,000 characters (R-13)."""
     talk = Talk(upstream, WORD * 1000 + (USAGE + DONE if enough else b""))
     amount = 25_000_000_000 if enough else INPUT_PICO + 1000 * TOKEN_PICO
-    leave_after_two_words(worker, upstream, "drain_up_to_usd", amount)
+    leave_after_two_words(worker, "drain_up_to_usd", amount)
     talk.go_on()
     (row,) = worker.closed(1)
     wait_for(upstream.peers[-1].gone)
@@ -133,7 +133,7 @@ def test_reading_on_may_have_a_price(worker: Worker, upstream: Upstream, enough:
 def test_a_worker_that_ends_drains_nothing_on(worker: Worker, upstream: Upstream) -> None:
     """Too little for the prompt alone, and the provider is dropped at once, as with abort."""
     Talk(upstream, b"")
-    leave_after_two_words(worker, upstream, "drain_up_to_usd", 1)
+    leave_after_two_words(worker, "drain_up_to_usd", 1)
     wait_for(upstream.peers[-1].gone)
     (row,) = worker.closed(1)
     assert row.cost_pico == INPUT_PICO + 3 * TOKEN_PICO

@@ -84,17 +84,22 @@ def fill(served: Served, key: str) -> Day:
     )
     _ordinary(day)
     _every_kind(day)
-    asyncio.run(_ship(served, day))
+    put(served, day)
     return day
 
 
 def arrive(served: Served, day: Day, name: str) -> None:
-    """One more ordinary request, shipped now. In a thread: a browser's loop may run in this one."""
+    """One more ordinary request, shipped now."""
     late = Day(day.org, day.key, int(datetime.now(UTC).timestamp() * 1_000_000))
     late.close(late.open(name, 0), cost_pico=145_500_000, price_id=None, cost_reason=None)
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _ship(served, late)).result()
+    put(served, late)
     day.named |= late.named
+
+
+def put(served: Served, day: Day) -> None:
+    """Ship its rows. In a thread: a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _ship(served, day)).result()
 
 
 def _every_kind(day: Day) -> None:
@@ -173,7 +178,7 @@ def _ordinary(day: Day) -> None:
         ("openai", "text-embedding-3-small", 8),
     )
     for provider, model, weight in models:
-        for _ in range(weight):
+        for number in range(weight):
             opened = day.open(
                 "",
                 chance.randrange(60_000_000, 23 * HOUR_US),
@@ -181,6 +186,7 @@ def _ordinary(day: Day) -> None:
                 sent_model=model,
                 provider=provider,
                 price_provider=provider,
+                tags=("eu", "night")[: number % 3],
             )
             output = None if "embedding" in model else chance.randrange(10, 900)
             usage = Usage(input=chance.randrange(80, 20_000), output=output)

@@ -197,8 +197,8 @@ def test_the_csv_is_what_the_list_shows(owner: Visit, served: Served) -> None:
     text = owner.page.request.get(f"{served.url}{link}").text()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == int(headline(owner).split()[0])
-    assert {row["asked"] for row in rows} == {"gpt-5-mini"}
-    assert [row["cost_usd"] for row in rows if row["end"] == "lost"] == [""]
+    assert {row["requested_model"] for row in rows} == {"gpt-5-mini"}
+    assert [row["cost_usd"] for row in rows if row["end_reason"] == "lost"] == [""]
 
 
 def test_every_page_has_its_twin(owner: Visit, served: Served, day: Day) -> None:

@@ -50,6 +50,8 @@ PAGES = {
     "requests-chips": "/console/route/requests?model=gpt-5-mini&end_reason=complete",
     "requests-filtered-out": "/console/route/requests?model=nothing",
     "requests-simulated": "/console/route/requests?simulated=yes",
+    "spend": "/console/spend",
+    "spend-tag": "/console/spend?by=tag&range=24h",
     "providers": "/console/route/providers",
     "request": "/console/route/requests/{plain}",
     "request-gone": "/console/route/requests/{gone}",

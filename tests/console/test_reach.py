@@ -21,6 +21,8 @@ PAGES = (
     f"{LIST}/{{retried}}",
     f"{LIST}/{{hostile}}",
     f"{LIST}/nonsense",
+    "/console/spend",
+    "/console/spend?by=tag&range=24h",
     "/console/route/providers",
     "/console/keys",
     "/console/keys/new",

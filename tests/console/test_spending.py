@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dd0c.products.route.pages import money, spending, today
+from dd0c.products.route.pages import comparison, money, spending, today
 from dd0c.products.route.pages.span import SPANS, Range
 from dd0c.products.route.store.overview import Slot, Totals
 
@@ -39,7 +39,7 @@ def test_only_whole_sums_of_what_is_charged_are_compared(
     now: Totals, then: Totals, words: str
 ) -> None:
     """A sum with something missing is compared with nothing; made-up money is in no comparison."""
-    assert today.comparison(now, then, NOW) == words
+    assert today.words(now, then, NOW) == words
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_only_whole_sums_of_what_is_charged_are_compared(
 def test_simulated_money_stands_apart(simulated: int | None, number: int, words: str) -> None:
     """The headline's number is what is charged; what nobody charges is said beside it."""
     sums = totals(55 * 10**10, simulated=simulated)
-    assert today.number(sums) == number
-    assert today.comparison(sums, totals(55 * 10**10), NOW) == words
+    assert comparison.number(sums) == number
+    assert today.words(sums, totals(55 * 10**10), NOW) == words
 
 
 def test_a_few_failed_calls_end_no_comparison() -> None:
     """One call of twenty without a cost is compared, and said to be missing (R-11)."""
     sums = Totals(20, 1, 1, 82, None)
     told = ", 18 % under last Friday at this time, as far as costs are known"
-    assert today.comparison(sums, totals(100), NOW) == told
+    assert today.words(sums, totals(100), NOW) == told
 
 
 def test_a_cost_in_a_sentence_says_what_it_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from fastapi import Response
@@ -12,6 +13,7 @@ from dd0c.base.errors import NotFound
 ROOT = "/console/static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _TYPES[".svg"] = "image/svg+xml"
+_LOOSE = re.compile(rb"/\*.*?\*/|\s*([{};])\s*", re.DOTALL)  # in a style sheet: a tenth of it
 
 
 class Assets:
@@ -22,6 +24,8 @@ class Assets:
         self._hashed: dict[str, str] = {}
         for file in sorted(folder.iterdir()):
             content = file.read_bytes()
+            if file.suffix == ".css":
+                content = _LOOSE.sub(rb"\1", content)
             digest = hashlib.blake2b(content, digest_size=6).hexdigest()
             name = f"{file.stem}-{digest}{file.suffix}"
             self._files[name] = (content, _TYPES[file.suffix])

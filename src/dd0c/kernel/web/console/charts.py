@@ -143,7 +143,7 @@ def labels(bins: Sequence[Bin]) -> Iterator[Markup]:
 def hit(index: int, count: int, each: Bin, drawn: Markup) -> Markup:
     """One bin: the whole of its width answers the pointer with its numbers."""
     step = 100 / max(1, count)
-    area = RECT.format("hit", index * step, step, TOP, FLOOR - TOP)
+    area = _HIT.format(index * step, step)
     return _BIN.format(each.tooltip, area + drawn)
 
 
@@ -156,6 +156,7 @@ _LINE = Markup('<line class="{}" x1="0" x2="100%" y1="{}" y2="{}"/>')
 _AMOUNT = Markup('<text x="-8" y="{}" text-anchor="end">{}</text>')
 _LABEL = Markup('<text class="{}" data-time="{}" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>')
 RECT = Markup('<rect class="{}" x="{:.4g}%" width="{:.4g}%" y="{:.4g}" height="{:.4g}"/>')
+_HIT = Markup('<rect class="hit" x="{:.4g}%" width="{:.4g}%"/>')  # its height is in the style
 _BIN = Markup('<g class="bin"><title>{}</title>{}</g>')
 
 

@@ -49,7 +49,7 @@ def lines(
 ) -> Markup:
     """Lines over time, named at their ends. `step` holds each value until the next one."""
     paths = (
-        _PATH.format(_colour(k), _path(thin(one.values, PIXELS), axis, step=step))
+        _PATH.format(colour(k), _path(thin(one.values, PIXELS), axis, step=step))
         for k, one in enumerate(curves)
     )
     width = 100 / max(1, len(bins))
@@ -113,14 +113,15 @@ def _names(curves: Sequence[Curve], axis: Axis) -> Iterator[Markup]:
     for k, one in enumerate(curves):
         last = next((value for value in reversed(one.values) if value is not None), None)
         if last is not None:
-            ends.append((charts.height(last, axis) - 6, _colour(k), one.name))
+            ends.append((charts.height(last, axis) - 6, colour(k), one.name))
     above = 0.0
-    for y, colour, name in sorted(ends):
+    for y, tone, name in sorted(ends):
         above = max(y, above + LABEL_GAP)
-        yield _NAME.format(above, colour, name)
+        yield _NAME.format(above, tone, name)
 
 
-def _colour(index: int) -> str:
+def colour(index: int) -> str:
+    """The CSS class of a curve."""
     return f"s{index % charts.COLOURS + 1}"
 
 

@@ -16,7 +16,7 @@ from fastapi import APIRouter
 from dd0c.base.ids import Kind
 from dd0c.kernel.web.console.frame import Entry, Finder, Related, Section
 from dd0c.kernel.web.console.live import Topic
-from dd0c.products.route.pages import detail, download, home, listing, offer, rows
+from dd0c.products.route.pages import detail, download, home, listing, offer, rows, spend
 from dd0c.products.route.store import reading
 
 SECTION = Section(
@@ -24,7 +24,8 @@ SECTION = Section(
     nav=(
         Entry("Home", home.PATH, "h", "overview"),
         Entry("Requests", rows.PATH, "r", "list"),
-        Entry("Providers", offer.PATH, "v", "provider"),
+        Entry("Spend", spend.PATH, "e", "money"),
+        Entry("Providers", offer.PATH, "v", "provider", first=False),
     ),
     jumps={Kind.REQUEST: f"{rows.PATH}/{{}}"},
     related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
@@ -34,5 +35,5 @@ SECTION = Section(
 )
 
 router = APIRouter()
-for part in (home, download, listing, detail, offer):
+for part in (home, download, listing, detail, spend, offer):
     router.include_router(part.router)

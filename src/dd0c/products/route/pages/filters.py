@@ -20,6 +20,8 @@ from dd0c.products.route.store.selection import Filter
 _TITLES = {
     "model": "model",
     "key": "key",
+    "team": "team",
+    "tag": "tag",
     "provider": "provider",
     "end_reason": "end",
     "cost": "cost",
@@ -47,6 +49,8 @@ class Filters:
     end_reason: str = ""
     cost: str = ""
     simulated: str = ""
+    team: str = ""
+    tag: str = ""
 
     @property
     def span(self) -> Span:
@@ -69,25 +73,27 @@ class Filters:
     def wanted(self, now: datetime) -> Filter:
         """As the store takes them."""
         return Filter(
-            since=now - self.span.length,
+            since=self.span.since(now),
             model=self.model or None,
             key_id=ids.parse(ids.Kind.KEY, self.key) if self.key else None,
             provider=self.provider or None,
             end_reason=self.end_reason or None,
             unpriced=bool(self.cost),
             simulated=self.simulated == "yes" if self.simulated else None,
+            team=ids.parse(ids.Kind.TEAM, self.team) if self.team else None,
+            tag=self.tag or None,
             answers_only=True,
         )
 
-    def chips(self, key_names: Mapping[str, str]) -> list[Chip]:
-        """The filters that are on."""
-        words_of = {"key": key_names.get(self.key, self.key)}
+    def chips(self, names: Mapping[str, str]) -> list[Chip]:
+        """The filters that are on; `names` of keys and teams by their ids."""
+        words_of = {name: names.get(value, value) for name, value in self.narrowing().items()}
         if self.end_reason:
             words_of["end_reason"] = words.end(self.end_reason).word
         return [
             Chip(
                 _TITLES[name],
-                words_of.get(name, value),
+                words_of[name],
                 links.to(rows.PATH, self.query() | {name: ""}),
             )
             for name, value in self.narrowing().items()
@@ -104,13 +110,19 @@ def read(
     end_reason: Annotated[str, Query(max_length=64)] = "",
     cost: Literal["", "unknown"] = "",
     simulated: Literal["", "yes", "no"] = "",
+    team: Annotated[str, Query(max_length=64)] = "",
+    tag: Annotated[str, Query(max_length=64)] = "",
 ) -> Filters:
     """The filters of an address; InvalidInput says which is wrong."""
-    for name, text in (("model", model), ("provider", provider)):
+    for name, text in (("model", model), ("provider", provider), ("tag", tag)):
         if not text.isprintable():
             raise InvalidInput(f"{name}: has characters that cannot be in a name")
     if end_reason and end_reason not in set(EndReason):
         raise InvalidInput(f"end_reason: is one of {', '.join(EndReason)}")
     if key:
         ids.parse(ids.Kind.KEY, key)
-    return Filters(range, model.strip(), key, provider, end_reason, cost, simulated)
+    if team:
+        ids.parse(ids.Kind.TEAM, team)
+    return Filters(
+        range, model.strip(), key, provider, end_reason, cost, simulated, team, tag.strip()
+    )

@@ -27,6 +27,7 @@ from dd0c.kernel.web.resources import Resources
 from dd0c.products.route import prices
 from dd0c.products.route.pages import (
     commands,
+    comparison,
     decisions,
     listing,
     money,
@@ -94,9 +95,9 @@ async def show(
         page,
         live=stream,
         headline={
-            "number": figures.short(today.number(page.today)),
-            "exact": figures.exact(today.number(page.today)),
-            "words": today.comparison(page.today, page.week_ago, now),
+            "number": figures.short(comparison.number(page.today)),
+            "exact": figures.exact(comparison.number(page.today)),
+            "words": today.words(page.today, page.week_ago, now),
             "lead": today.lead(page.today, page.week_ago, now),
         },
         ranges=span.options(PATH, range, {}),
@@ -154,7 +155,7 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
         range=range,
         step_s=over.step_s,
         spend=await overview.spend(
-            tx, Filter(since=now - over.length), over.step_s, spending.MODELS_MAX
+            tx, Filter(since=over.since(now)), over.step_s, spending.MODELS_MAX
         ),
         movers=[*movers.of_models(ours, theirs), *movers.of_keys(ours, theirs, names)],
         latest=[rows.of(each, simulated) for each in latest.requests],

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from dd0c.base import ids
-from dd0c.kernel.auth import keys
+from dd0c.kernel.auth import keys, teams
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
@@ -39,11 +39,14 @@ Chosen = Annotated[Filters, Depends(filters.read)]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What there is to filter by: what was used in the span, most used first. Keys by their ids."""
+    """What there is to filter by: what was used in the span, most used first. Keys and teams are
+    named by their ids."""
 
     models: tuple[str, ...]
     keys: Mapping[str, str]
     providers: tuple[str, ...]
+    teams: Mapping[str, str]
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,9 @@ async def show(
         headline=_headline(sums, chosen),
         ranges=span.options(rows.PATH, chosen.range, chosen.narrowing()),
         providers=[(name, name) for name in choices.providers],
+        tags=[(tag, tag) for tag in choices.tags],
         ends=[(reason.value, end.word) for reason, end in words.ENDS.items()],
-        chips=chosen.chips(choices.keys),
+        chips=chosen.chips({**choices.keys, **choices.teams}),
         decimals=rows.decimals(page.items),
         empty=empty,
         first_use=None if page.items or empty else commands.first_steps(use.settings),
@@ -129,13 +133,16 @@ def _headline(sums: Totals, chosen: Filters) -> dict[str, str]:
 
 async def _choices(tx: Transaction, chosen: Filters, now: datetime) -> Choices:
     """What was used in the span, and what is chosen already."""
-    values = await overview.list_values(tx, Filter(since=now - chosen.span.length))
-    used = list(values.keys[:CHOICES_MAX])
+    values = await overview.list_values(tx, Filter(since=chosen.span.since(now)))
+    used, member = list(values.keys[:CHOICES_MAX]), list(values.teams[:CHOICES_MAX])
     used += [ids.parse(ids.Kind.KEY, chosen.key)] if chosen.key else []
+    member += [ids.parse(ids.Kind.TEAM, chosen.team)] if chosen.team else []
     return Choices(
         tuple(_with(chosen.model, values.models)),
-        dict(_named(used, await keys.list_names(tx, used))),
+        dict(_named(ids.Kind.KEY, used, await keys.list_names(tx, used))),
         tuple(_with(chosen.provider, values.providers)),
+        dict(_named(ids.Kind.TEAM, member, await teams.list_names(tx, member))),
+        tuple(_with(chosen.tag, values.tags)),
     )
 
 
@@ -145,11 +152,13 @@ def _with(chosen: str, values: tuple[str, ...]) -> Iterator[str]:
         yield chosen
 
 
-def _named(used: list[uuid.UUID], names: Mapping[uuid.UUID, str]) -> Iterator[tuple[str, str]]:
-    """Keys by name; one that has none here by its id."""
-    for key in used:
-        text = ids.text(ids.Kind.KEY, key)
-        yield text, names.get(key, text)
+def _named(
+    kind: ids.Kind, used: list[uuid.UUID], names: Mapping[uuid.UUID, str]
+) -> Iterator[tuple[str, str]]:
+    """Keys or teams by name; one that has none here by its id."""
+    for each in used:
+        text = ids.text(kind, each)
+        yield text, names.get(each, text)
 
 
 async def _empty(tx: Transaction, chosen: Filters, now: datetime) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What moved the sum: the models and keys whose cost differs most from a week ago. Pure."""
+"""What moved the sum: models, keys and such whose cost differs most from before. Pure."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ Id = TypeVar("Id")
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A model or key, what it cost today and at the same time a week ago, without simulated."""
+    """A model, key, team or tag, what it cost now and before, without what was simulated."""
 
     by: str
     name: str
-    today_pico: int
-    week_ago_pico: int
+    now_pico: int
+    before_pico: int
     href: str
 
     @property
     def change(self) -> str:
         """The difference with its sign."""
-        change = self.today_pico - self.week_ago_pico
+        change = self.now_pico - self.before_pico
         return f"{'+' if change > 0 else '−'}{figures.short(abs(change))}"
 
 
 def of_models(today: Groups, week_ago: Groups) -> list[Mover]:
-    """The models that moved most, the largest first; what did not move is left out."""
+    """The models that moved most."""
     found = [
         Mover("model", name, now, then, links.to(rows.PATH, {"range": Range.WEEK, "model": name}))
         for name, now, then in _both(today.models, week_ago.models)
     ]
-    return _largest(found)
+    return largest(found, EACH_MAX)
 
 
 def of_keys(today: Groups, week_ago: Groups, names: Mapping[uuid.UUID, str]) -> list[Mover]:
@@ -52,7 +52,7 @@ def of_keys(today: Groups, week_ago: Groups, names: Mapping[uuid.UUID, str]) -> 
         text = ids.text(ids.Kind.KEY, key)
         href = links.to(rows.PATH, {"range": Range.WEEK, "key": text})
         found.append(Mover("key", names.get(key, text), now, then, href))
-    return _largest(found)
+    return largest(found, EACH_MAX)
 
 
 def _both(
@@ -66,6 +66,7 @@ def _cost(sums: Totals | None) -> int:
     return 0 if sums is None else money.charged(sums) or 0
 
 
-def _largest(found: Iterable[Mover]) -> list[Mover]:
-    moved = [mover for mover in found if mover.today_pico != mover.week_ago_pico]
-    return sorted(moved, key=lambda m: (-abs(m.today_pico - m.week_ago_pico), m.name))[:EACH_MAX]
+def largest(found: Iterable[Mover], limit: int) -> list[Mover]:
+    """Those that moved most, the largest first; what did not move is left out."""
+    moved = [mover for mover in found if mover.now_pico != mover.before_pico]
+    return sorted(moved, key=lambda m: (-abs(m.now_pico - m.before_pico), m.name))[:limit]

@@ -1,17 +1,21 @@
 """Spend and requests over time as charts with their tables: pure, from sums of the ledger.
 
+What has several tags is in the sum of each, so tags are lines beside each other and never a stack,
+whose height would be more than was spent.
+
 What the simulator made up is a colour of its own and in no total, unless nothing else is there:
 then the whole chart is of it, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dd0c.kernel.web.console import charts, figures
+from dd0c.kernel.web.console import charts, curves, figures
 from dd0c.kernel.web.console.charts import Drawn, Series
+from dd0c.kernel.web.console.curves import Curve
 from dd0c.products.route.pages import money, span
 from dd0c.products.route.pages.span import Span
 from dd0c.products.route.store.overview import Slot
@@ -19,6 +23,15 @@ from dd0c.products.route.store.overview import Slot
 MODELS_MAX = 3
 REST = "everything else"
 SIMULATED = "simulated"
+CROSS = "spend"  # charts of a page share a crosshair
+
+Named = Callable[[str | None], str]
+"""What a slot's name is called; None is everything else."""
+
+
+def plainly(name: str | None) -> str:
+    """Names that people gave need no other."""
+    return name or REST
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +57,17 @@ def title(found: Sequence[Slot], over: Span) -> str:
     return f"{what} per {over.step_words}"
 
 
-def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
-    """Spend by time and model."""
+def spend(
+    found: Sequence[Slot],
+    now: datetime,
+    over: Span,
+    *,
+    by: str = "model",
+    named: Named = plainly,
+) -> Drawn:
+    """Spend by time and model, or whatever the slots are by."""
     slots = span.slots(now, over)
-    costs = _Costs(all_made_up=money.is_made_up(total(found)))
+    costs = _Costs(named, all_made_up=money.is_made_up(total(found)))
     requests, failed, unpriced = (dict.fromkeys(slots, 0) for _ in range(3))
     for each in found:
         slot = min(max(each.slot, slots[0]), slots[-1])  # clocks of gateways differ a little
@@ -69,7 +89,7 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
     name, hidden = title(found, over), sum(unpriced.values())
     return Drawn(
         title=name,
-        svg=charts.stacked_bars(f"{name} by model", bins, series, charts.money_axis(max(sums))),
+        svg=charts.stacked_bars(f"{name} by {by}", bins, series, charts.money_axis(max(sums))),
         head=("From, UTC", *names, "Requests", "Failed", "Not priced", "USD"),
         rows=[
             (
@@ -87,7 +107,37 @@ def spend(found: Sequence[Slot], now: datetime, over: Span) -> Drawn:
             for i, one in enumerate(series)
         ],
         unknown=f"{figures.plural(hidden, 'attempt')} without a cost" if hidden else "",
-        cross="home",
+        cross=CROSS,
+    )
+
+
+def by_tag(found: Sequence[Slot], now: datetime, over: Span, named: Named) -> Drawn:
+    """Spend by time and tag: a line for each, without what nobody charges; it stops where nothing
+    is known of the cost."""
+    slots = span.slots(now, over)
+    costs = _Costs(named, all_made_up=money.is_made_up(total(found)))
+    for each in found:
+        costs.add(min(max(each.slot, slots[0]), slots[-1]), each)
+    names = [name for name in costs.ranked() if name != SIMULATED]
+    lines = [Curve(name, [costs.of(slot, name) for slot in slots]) for name in names]
+    gaps = [any(line.values[i] is None for line in lines) for i in range(len(slots))]
+    top = max([value or 0 for line in lines for value in line.values], default=0)
+    bins = [
+        charts.Bin(_label(s, over), _values(_label(s, over), lines, i), int(gaps[i]), _at(s, over))
+        for i, s in enumerate(slots)
+    ]
+    name = title(found, over)
+    return Drawn(
+        title=name,
+        svg=curves.lines(f"{name} by tag", bins, lines, charts.money_axis(top)),
+        head=("From, UTC", *names),
+        rows=[(_moment(s, over), *(figures.exact(costs.of(s, n)) for n in names)) for s in slots],
+        legend=[
+            (charts.swatch(curves.colour(i)), name, costs.words(name))
+            for i, name in enumerate(names)
+        ],
+        unknown="no cost is known" if any(gaps) else "",
+        cross=CROSS,
     )
 
 
@@ -122,21 +172,22 @@ def requests(found: Iterable[Slot], now: datetime, over: Span) -> Drawn:
             (charts.swatch(charts.colour(i, one)), one.name, figures.count(sum(one.values)))
             for i, one in enumerate(series)
         ],
-        cross="home",
+        cross=CROSS,
     )
 
 
 class _Costs:
     """Sums by slot and name. Nothing spent is 0; spent but not known is None."""
 
-    def __init__(self, *, all_made_up: bool) -> None:
+    def __init__(self, named: Named, *, all_made_up: bool) -> None:
+        self._named = named
         self._all_made_up = all_made_up
         self._known: dict[tuple[int, str], int] = {}
         self._hidden: set[tuple[int, str]] = set()
 
     def add(self, slot: int, each: Slot) -> None:
         """What one name cost in one slot; what was made up goes apart."""
-        name = each.name or REST
+        name = self._named(each.name)
         made_up = 0 if self._all_made_up else each.simulated_pico or 0
         if made_up:
             self._add(slot, SIMULATED, made_up)
@@ -193,3 +244,8 @@ def _tooltip(moment: str, series: Sequence[Series], index: int) -> str:
     paid = sum(cost for name, cost in costs if name != SIMULATED)
     head = f"{moment}: {figures.short(paid)}"
     return "\n".join([head, *(f"{name} {figures.short(cost)}" for name, cost in costs)])
+
+
+def _values(moment: str, lines: Sequence[Curve], index: int) -> str:
+    costs = [f"{one.name} {figures.short(one.values[index])}" for one in lines if one.values[index]]
+    return "\n".join([moment, *costs])

@@ -34,6 +34,10 @@ SIMULATED_PICO = SQL(
     "sum(cost_pico) FILTER"
     " (WHERE credential_id IN (SELECT id FROM route.providers WHERE simulated))"
 )
+ESTIMATED_PICO = SQL(
+    "sum(cost_pico) FILTER (WHERE usage_source = 'estimated'"
+    " AND credential_id IN (SELECT id FROM route.providers WHERE simulated) IS NOT TRUE)"
+)
 
 
 def measured(

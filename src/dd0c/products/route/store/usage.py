@@ -29,7 +29,8 @@ class UsageRow:
 
     `requests` counts requests once, where their final attempt is; `unpriced` counts the attempts
     whose cost is unknown and therefore not in `cost_pico`. `simulated_pico` is the part of
-    `cost_pico` that a simulated provider made up; None: nothing was simulated.
+    `cost_pico` that a simulated provider made up; None: nothing was simulated. `estimated_pico` is
+    the part of the rest that rests on tokens counted here, as the provider told none.
     """
 
     group: str | uuid.UUID | datetime | date | None
@@ -44,6 +45,7 @@ class UsageRow:
     reasoning: int | None
     cost_pico: int | None
     simulated_pico: int | None
+    estimated_pico: int | None
     unpriced: int
 
 
@@ -73,13 +75,14 @@ async def _rows(tx: Transaction, by: By, wanted: Filter) -> tuple[UsageRow, ...]
         " sum(cache_read_tokens) AS cache_read, sum(cache_write_5m_tokens) AS cache_write_5m,"
         " sum(cache_write_1h_tokens) AS cache_write_1h, sum(output_tokens) AS output,"
         " sum(reasoning_tokens) AS reasoning, sum(cost_pico) AS cost_pico,"
-        " {simulated} AS simulated_pico, {unpriced} AS unpriced"
+        " {simulated} AS simulated_pico, {estimated} AS estimated_pico, {unpriced} AS unpriced"
         " FROM {measured} GROUP BY 1 ORDER BY {order}"
     ).format(
         group=group,
         name=name,
         order=order,
         simulated=rollups.SIMULATED_PICO,
+        estimated=rollups.ESTIMATED_PICO,
         unpriced=rollups.UNPRICED,
         measured=rollups.measured(wanted, _STEPS_S.get(by), by_tag=by == "tag"),
     )
@@ -109,7 +112,7 @@ _GROUPS: Mapping[By, tuple[SQL, SQL, SQL]] = {
 }
 _SUMS = (
     *("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning"),
-    *("cost_pico", "simulated_pico"),
+    *("cost_pico", "simulated_pico", "estimated_pico"),
 )
 
 

@@ -158,7 +158,7 @@ class Delivery:
         """Sort the text of whole events into strands; what is left is the beginning of one."""
         events = sse.split(data)
         found: Strands = {}
-        texts.gather(self._endpoint, [data for raw in events if (data := _data(raw))], found)
+        texts.gather(self._endpoint, [one for raw in events if (one := _data(raw))], found)
         size = 0
         for strand, parts in found.items():
             joined = "".join(parts)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 EVENT_BYTES_MAX = 1024 * 1024
 
-_BORDER = re.compile(rb"(?:\r\n|\n|\r)(?:\r\n|\n|\r)")
+_BORDER = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")  # atomic: CR LF is one end, not two
 _LINE = re.compile(rb"\r\n|\n|\r")
 _ID = re.compile(rb"(?:^|[\r\n])id:")
 

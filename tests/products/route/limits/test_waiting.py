@@ -36,7 +36,7 @@ from tests.support.upstream import (
     running_upstream,
 )
 from tests.support.wire import CHAT_BODY, Caller
-from tests.support.worker import Worker, price, running_worker, snapshot, wait_for
+from tests.support.worker import PRICE, Worker, price, running_worker, snapshot, wait_for
 
 BOUNDED = CHAT_BODY | {"max_tokens": 100}
 NEED = (94 + 64) * 250_000 + 100 * 2_000_000
@@ -51,9 +51,12 @@ class Parent:
     def __init__(self, worker: Worker):
         self.worker = worker
         self.seen = 0
+        self.begun = len(worker.said)
+        self.rules: set[bytes] = set()
 
     def limit(self, *rules: Rule, terms: Terms | None = None) -> None:
         """These rules hold from now on."""
+        self.rules |= {one.id for one in rules}
         self.worker.tell(RulesChanged(rules, (terms,) if terms is not None else ()))
 
     def ask(self) -> Ask:
@@ -66,7 +69,8 @@ class Parent:
         return [ask for one in self._dealings() for ask in one.asks]
 
     def returned(self) -> list[Returned]:
-        return [back for one in self._dealings() for back in one.returned]
+        returned = [back for one in self._dealings() for back in one.returned]
+        return [back for back in returned if back.rule in self.rules]  # not of earlier tests
 
     def recalled(self) -> list[int]:
         return [number for one in self._dealings() for number in one.recalled]
@@ -81,7 +85,8 @@ class Parent:
         self.worker.tell(Granted(ask.id, tuple(grants)))
 
     def _dealings(self) -> list[Dealings]:
-        return [message for message in self.worker.said if isinstance(message, Dealings)]
+        since = self.worker.said[self.begun :]
+        return [message for message in since if isinstance(message, Dealings)]
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +95,22 @@ def upstream() -> Iterator[Upstream]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def worker(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for all tests here."""
+    with running_worker(tmp_path_factory.mktemp("spool"), [snapshot(upstream.port)]) as running:
+        yield running
+
+
 @pytest.fixture
-def parent(upstream: Upstream, tmp_path: Path) -> Iterator[Parent]:
-    """The parent of a worker of the test's own."""
+def parent(worker: Worker, upstream: Upstream) -> Parent:
+    """The parent of the shared worker, which holds nothing and has forgotten what was."""
     upstream.script = answer_chat
     upstream.received.clear()
-    with running_worker(tmp_path, [snapshot(upstream.port)]) as worker:
-        yield Parent(worker)
+    worker.forget()
+    worker.tell(StoreAway(away=False))
+    worker.tell(PricesChanged((PRICE,)))
+    return Parent(worker)
 
 
 def test_nothing_is_sent_before_all_that_it_may_cost_is_held(
@@ -124,11 +138,12 @@ def test_a_caller_that_leaves_while_it_waits_costs_nothing(
 ) -> None:
     """What is granted too late goes back, and the provider never hears of the request (R-16)."""
     parent.limit(rule())
+    before = parent.worker.counter('requests_total{endpoint="chat",status="0"}')
     with Caller(parent.worker.port) as caller:
         caller.post("/v1/chat/completions", BOUNDED)
         ask = parent.ask()
     gone = 'requests_total{endpoint="chat",status="0"}'
-    wait_for(lambda: parent.worker.counter(gone) == 1, 10)
+    wait_for(lambda: parent.worker.counter(gone) > before, 10)
     parent.grant(ask)
     wait_for(lambda: parent.returned() != [], 10)
     assert [back.amount for back in parent.returned()] == [NEED]
@@ -279,16 +294,16 @@ def test_a_new_parent_hears_of_those_who_wait(parent: Parent, upstream: Upstream
     assert [back.amount for back in parent.returned()] == [2 * NEED - COST]
 
 
-def test_a_worker_that_ends_lets_nobody_wait(parent: Parent) -> None:
+def test_a_worker_that_ends_lets_nobody_wait(upstream: Upstream, tmp_path: Path) -> None:
     """Whoever still waits when the time to drain is over gets an error of its own (R-30)."""
-    parent.limit(rule())
-    with Caller(parent.worker.port) as caller:
-        caller.post("/v1/chat/completions", BOUNDED)
-        parent.ask()
-        parent.worker.tell(Drain(0.0))
-        refused = caller.answer()
-    assert (refused.status, refused.error["code"]) == (503, "gateway_stopping")
-    assert parent.worker.records() == []
+    with running_worker(tmp_path, [snapshot(upstream.port, rules=(rule(),))]) as worker:
+        with Caller(worker.port) as caller:
+            caller.post("/v1/chat/completions", BOUNDED)
+            wait_for(lambda: any(isinstance(one, Dealings) for one in worker.said), 10)
+            worker.tell(Drain(0.0))
+            refused = caller.answer()
+        assert (refused.status, refused.error["code"]) == (503, "gateway_stopping")
+        assert worker.records() == []
 
 
 def test_a_stream_without_a_bound_asks_for_more_as_it_comes(

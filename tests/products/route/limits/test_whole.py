@@ -161,7 +161,7 @@ def test_five_a_minute_are_five(shop: Shop) -> None:
 def test_three_at_a_time_are_three(shop: Shop) -> None:
     """Of ten requests at once three pass; when they are done others do (K-60)."""
     shop.limit(concurrency=3)
-    assert together(shop, 10, "latency=2500") == {200: 3, 429: 7}
+    assert together(shop, 10, "latency=1500") == {200: 3, 429: 7}
     assert together(shop, 3) == {200: 3}
 
 

@@ -1,0 +1,159 @@
+"""The most that a request can cost: literals, worked out by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from dd0c.products.route.hotpath import bounds, jsonspan
+from dd0c.products.route.hotpath.bounds import Bounds, Rates
+from dd0c.products.route.hotpath.snapshot import Tier, Variant
+from dd0c.products.route.models import Endpoint
+from tests.support.worker import CLAUDE_PRICE, PRICE
+
+QUESTION = [{"role": "user", "content": "Hello"}]
+PICTURE = base64.b64encode(bytes(30_000)).decode()  # 40,000 letters
+TEMPLATE, TOOLS = 64, 1_000
+
+
+def of(endpoint: Endpoint, **body: Any) -> tuple[Bounds, int]:
+    """The bounds of a body, and how long it is."""
+    data = json.dumps(body).encode()
+    return bounds.of(data, jsonspan.spans(data), endpoint, str(body["model"])), len(data)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "output", "answers"),
+    [
+        (Endpoint.CHAT, {"max_tokens": 100}, 100, 1),
+        (Endpoint.CHAT, {"max_completion_tokens": 70, "max_tokens": 100}, 100, 1),
+        (Endpoint.CHAT, {"max_completion_tokens": 70, "n": 3}, 70, 3),
+        (Endpoint.CHAT, {"max_tokens": None}, None, 1),
+        (Endpoint.CHAT, {"max_tokens": -5, "n": 0}, None, 1),
+        (Endpoint.CHAT, {"max_tokens": 1.5}, None, 1),
+        (Endpoint.CHAT, {"max_tokens": "100"}, None, 1),
+        (Endpoint.CHAT, {"max_tokens": 10**15}, 10**9, 1),
+        (Endpoint.CHAT, {"max_tokens": 10**40}, None, 1),
+        (Endpoint.CHAT, {"max_output_tokens": 5}, None, 1),  # of another endpoint
+        (Endpoint.COMPLETIONS, {"max_tokens": 9, "n": 2, "best_of": 5}, 9, 5),
+        (Endpoint.COMPLETIONS, {"max_tokens": 9, "prompt": ["a", "b", "c"], "n": 2}, 9, 6),
+        (Endpoint.COMPLETIONS, {"max_tokens": 9, "prompt": [1, 2, 3]}, 9, 1),  # one, of tokens
+        (Endpoint.RESPONSES, {"max_output_tokens": 40}, 40, 1),
+        (Endpoint.MESSAGES, {"max_tokens": 40}, 40, 1),
+        (Endpoint.EMBEDDINGS, {"input": "x"}, 0, 1),
+    ],
+)
+def test_the_answer_is_bounded_by_what_the_caller_says(
+    endpoint: Endpoint, given: dict[str, Any], output: int | None, answers: int
+) -> None:
+    """What is no count is no bound: the provider says best what is wrong with it (R-16)."""
+    found, size = of(endpoint, model="gpt-5-mini", **given)
+    assert (found.output, found.answers) == (output, answers)
+    assert found.input == size + TEMPLATE
+
+
+def test_tools_and_templates_add_what_no_byte_of_the_body_shows() -> None:
+    """Anthropic's prompt for tools has up to 804 tokens (R-16)."""
+    found, size = of(Endpoint.CHAT, model="gpt-5-mini", messages=QUESTION, tools=[])
+    assert found.input == size + TEMPLATE + TOOLS
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "part", "tokens"),
+    [
+        (  # 2,048 x 768 is 8 tiles: 85 + 8 x 170
+            *(Endpoint.CHAT, "gpt-4o"),
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+            1_445,
+        ),
+        (  # 1,536 patches of 1.62 tokens
+            *(Endpoint.RESPONSES, "gpt-5-mini"),
+            {"type": "input_image", "image_url": f"data:image/jpeg;base64,{PICTURE}"},
+            2_488,
+        ),
+        (
+            *(Endpoint.MESSAGES, "claude-sonnet-4-5"),
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
+            },
+            1_600,
+        ),
+    ],
+)
+def test_an_image_counts_as_the_largest_and_not_by_its_base64(
+    endpoint: Endpoint, model: str, part: dict[str, Any], tokens: int
+) -> None:
+    """40,000 letters of base64 are one image (R-14, R-16)."""
+    content = [{"role": "user", "content": [part]}]
+    found, size = of(endpoint, model=model, messages=content)
+    assert found.input == size - len(PICTURE) + tokens + TEMPLATE
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64,Not base64, but a long story!",
+        "data:application/pdf;base64,JVBERi0=",
+        "a text with base64, and image/png before it, quoted",
+    ],
+)
+def test_nothing_but_an_image_is_taken_out(url: str) -> None:
+    """Text that calls itself an image counts byte by byte (R-16)."""
+    part = {"type": "image_url", "image_url": {"url": url}}
+    found, size = of(Endpoint.CHAT, model="gpt-4o", messages=[{"role": "user", "content": [part]}])
+    assert found.input == size + 1_445 + TEMPLATE
+
+
+def test_the_estimate_is_of_another_kind() -> None:
+    """A limit of tokens a minute is not quartered by bounds: four bytes a token, and of the answer
+    what is asked for, at most 1,000 (K-60)."""
+    found, size = of(Endpoint.CHAT, model="m", messages=QUESTION, max_tokens=50)
+    assert found.estimate == size // 4 + 50
+    found, size = of(Endpoint.CHAT, model="m", messages=QUESTION, max_tokens=50_000, n=2)
+    assert found.estimate == size // 4 + 2_000
+
+
+LIMITS = Bounds(10_000, 100, 1, 0)
+
+
+def test_the_dearest_rate_that_may_apply_is_taken() -> None:
+    """Cache writes where they are asked for, the tier that a long prompt may reach, and any service
+    tier where the caller names one (R-11, R-16)."""
+    assert bounds.worst(PRICE, LIMITS, b"{}", {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    cached = b'{"cache_control":{}}'
+    dear = Rates(6_000_000, 15_000_000, 0, 1)
+    assert bounds.worst(CLAUDE_PRICE, LIMITS, cached, {}, 0) == dear
+    assert bounds.worst(CLAUDE_PRICE, LIMITS, b"{}", {}, 0) == Rates(3_000_000, 15_000_000, 0, 1)
+    longer = Tier(9_999, 400_000, None, None, None, 1_000_000)
+    tiers = msgspec.structs.replace(PRICE, tiers=(*PRICE.tiers, longer))
+    assert bounds.worst(tiers, LIMITS, b"{}", {}, 0) == Rates(400_000, 2_000_000, 0, 1)
+    short = LIMITS._replace(input=9_999)
+    assert bounds.worst(tiers, short, b"{}", {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    fast = msgspec.structs.replace(
+        PRICE, tiers=(Tier(0, 500_000, None, None, None, 4_000_000),), scale=1
+    )
+    both = msgspec.structs.replace(PRICE, variants=(Variant("priority", fast),))
+    assert bounds.worst(both, LIMITS, b"{}", {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    named = bounds.worst(both, LIMITS, b"{}", {"service_tier": (0, 0)}, 0)
+    assert named == Rates(2_500_000, 20_000_000, 0, 10)
+
+
+def test_a_price_without_a_rate_bounds_nothing() -> None:
+    """No rate for output: the cost of an answer is unknown, that of an embedding is not (R-11)."""
+    half = msgspec.structs.replace(PRICE, tiers=(Tier(0, 250_000, None, None, None, None),))
+    assert bounds.worst(half, LIMITS, b"{}", {}, 0) is None
+    assert bounds.worst(half, LIMITS._replace(output=0), b"{}", {}, 0) == Rates(250_000, 0, 0, 1)
+
+
+def test_costs_are_rounded_up_and_what_is_affordable_down() -> None:
+    """7 tokens at 0.3 p$ and one at 0.5: 2.6 p$ are 3; of 3 p$ two more would be one too many
+    (R-16)."""
+    rates = Rates(3, 5, 0, 10)
+    assert rates.cost(7, 1) == 3
+    assert rates.affords(3, 7) == 1
+    assert rates.affords(2, 7) == -1

@@ -7,6 +7,7 @@ with the reason: nobody can tell what is reserved, and nothing unknown is shown 
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import Counter, Kind, State
 from dd0c.kernel.guard.windows import Window, window_of
-from dd0c.products.route.store import budgets, charges
+from dd0c.products.route.store import budgets, charges, rules
 from dd0c.products.route.store.budgets import Budget
 from dd0c.products.route.store.spans import Span
 
@@ -98,6 +99,27 @@ async def count_anew(tx: Transaction, counters: Counters, now: datetime) -> None
     zone = ZoneInfo((await organisations.get_own(tx)).time_zone)
     at_s = int(now.timestamp())
     await counters.recount([counter_of(b, window_of(b.span, at_s, zone)) for b in hard])
+
+
+async def list_in_use(
+    tx: Transaction, counters: Counters
+) -> dict[tuple[str, str, str], int | None]:
+    """How much of each limit of the organisation is used, by scope, subject and measure: of the
+    last minute, or at the moment. None: the counters do not answer."""
+    found = [rule for rule in await rules.list_rules(tx) if rule.measure in _KINDS]
+    asked = [Counter(r.org.bytes, r.counter, _KINDS[r.measure], r.amount) for r in found]
+    used: Sequence[int | None] = [None] * len(asked)
+    with contextlib.suppress(Unavailable):
+        used = [_used(*pair) for pair in zip(asked, await counters.read(asked), strict=True)]
+    names = ((rule.scope, rule.subject, rule.measure) for rule in found)
+    return dict(zip(names, used, strict=True))
+
+
+def _used(counter: Counter, state: State) -> int:
+    return state.window if counter.kind is Kind.RATE else state.outstanding
+
+
+_KINDS = {"requests": Kind.RATE, "tokens": Kind.RATE, "concurrency": Kind.CONCURRENCY}
 
 
 def _standing(

@@ -13,41 +13,21 @@ from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.guard.windows import Span
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Cursor, Limit, Page
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route import standings, subjects
-from dd0c.products.route.api.amounts import Usd, pico_of
+from dd0c.products.route import wanted as wishes
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.standings import Standing
 from dd0c.products.route.store import budgets as store
-from dd0c.products.route.store.budgets import Budget, NewBudget
-from dd0c.products.route.subjects import Scope
+from dd0c.products.route.store.budgets import Budget
+from dd0c.products.route.wanted import BudgetWanted
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
 Writer = Annotated[Principal, Depends(Requires("route:write"))]
-
-SUBJECT = (
-    "Which one: a key by name, beginning or id, a team by name or id, else the text of a tag, "
-    "route or model. None for `organisation`."
-)
-
-
-class BudgetWanted(Body):
-    """How much may be spent."""
-
-    scope: Scope = Field(description="What is spent together.")
-    subject: Text | None = Field(None, description=SUBJECT)
-    window: Span = Field(
-        description="In which time, by the organisation's clock; weeks from Monday."
-    )
-    usd: Usd
-    hard: bool = Field(
-        True, strict=True, description="Whether requests that do not fit are refused."
-    )
 
 
 class BudgetShown(BaseModel):
@@ -87,15 +67,7 @@ async def set_budget(wanted: BudgetWanted, request: Request, who: Writer) -> Bud
     use = resources.of(request)
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        subjects.check_room("budgets", await store.count(tx))
-        new = NewBudget(
-            scope=wanted.scope,
-            subject=await subjects.resolve(tx, wanted.scope, wanted.subject),
-            span=wanted.window,
-            amount_pico=pico_of(wanted.usd),
-            hard=wanted.hard,
-        )
-        made = await store.save(tx, who.org, new, now)
+        made = await wishes.set_budget(tx, who.org, wanted, now)
         (shown,) = await show(tx, await standings.stand(tx, use.counters, [made], now))
     return shown
 

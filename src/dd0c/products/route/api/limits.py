@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
@@ -14,40 +14,19 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Cursor, Page
 from dd0c.kernel.web.fields import Limit as PageLimit
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route import subjects
-from dd0c.products.route.api.amounts import Count
-from dd0c.products.route.api.budgets import SUBJECT
+from dd0c.products.route import wanted as wishes
 from dd0c.products.route.store import limits as store
-from dd0c.products.route.store.limits import Limit, NewLimit
-from dd0c.products.route.subjects import Scope
+from dd0c.products.route.store.limits import Limit
+from dd0c.products.route.wanted import MEASURES, LimitWanted
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
 Writer = Annotated[Principal, Depends(Requires("route:write"))]
-
-MEASURES = ("requests_per_minute", "tokens_per_minute", "concurrency")
-
-
-class LimitWanted(Body):
-    """How much at once and in a minute; at least one of the three."""
-
-    scope: Scope = Field(description="What is counted together.")
-    subject: Text | None = Field(None, description=SUBJECT)
-    requests_per_minute: Count | None = Field(None, description="In any sixty seconds.")
-    tokens_per_minute: Count | None = Field(
-        None, description="Input and output together, in any sixty seconds."
-    )
-    concurrency: Count | None = Field(None, description="Requests that are being answered.")
-
-    @model_validator(mode="after")
-    def _limits_something(self) -> LimitWanted:
-        if all(getattr(self, name) is None for name in MEASURES):
-            raise ValueError(f"give at least one of {', '.join(MEASURES)}")
-        return self
 
 
 class LimitShown(BaseModel):
@@ -75,15 +54,8 @@ async def set_limit(wanted: LimitWanted, request: Request, who: Writer) -> Limit
     """In place of the one of the same scope and subject; on every gateway within a second."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        subjects.check_room("limits", await store.count(tx))
-        new = NewLimit(
-            scope=wanted.scope,
-            subject=await subjects.resolve(tx, wanted.scope, wanted.subject),
-            requests_per_minute=wanted.requests_per_minute,
-            tokens_per_minute=wanted.tokens_per_minute,
-            concurrency=wanted.concurrency,
-        )
-        (shown,) = await _show(tx, [await store.save(tx, who.org, new, use.clock.now())])
+        made = await wishes.set_limit(tx, who.org, wanted, use.clock.now())
+        (shown,) = await _show(tx, [made])
     return shown
 
 

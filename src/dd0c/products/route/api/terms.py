@@ -13,7 +13,7 @@ from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.route.api.amounts import Usd, pico_of
+from dd0c.products.route.amounts import Usd, pico_of
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import terms as store
 from dd0c.products.route.store.terms import Terms

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -27,6 +28,19 @@ _COLUMNS = {
     "model": "sent_model",
 }
 _IDS = ("team", "key")
+_ATTEMPT = {  # columns of the roll-ups that attempts have in other words
+    "at": SQL("route.time_of(a.request_id)"),
+    "attempts": SQL("1::bigint"),
+    "cost_reason": SQL("a.unbilled_reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What was charged in one slot of time, and for how many attempts nobody knows the cost."""
+
+    pico: int
+    unknown: int
 
 
 async def charged(
@@ -61,11 +75,40 @@ async def charged_each(
     return dict.fromkeys(subjects, 0) | {_subject(scope, found): int(pico) for found, pico in rows}
 
 
-def _charges(org: uuid.UUID, scope: str, subjects: Collection[str], span: Span) -> Composed:
-    """What was charged to these subjects, in rows of `subject` and `charged_pico`."""
+async def charged_over(
+    connection: AsyncConnection[Any],
+    org: uuid.UUID,
+    scope: str,
+    subjects: Collection[str],
+    span: Span,
+    step_s: int,
+) -> dict[str, dict[int, Charged]]:
+    """The same by slot of `step_s` seconds since 1970; a slot in which there was nothing is not
+    there."""
+    query = SQL(
+        "SELECT subject, {slot}, sum(charged_pico),"
+        " coalesce(sum(attempts) FILTER (WHERE cost_reason IS NOT NULL), 0)"
+        " FROM {charges} AS charged GROUP BY 1, 2"
+    ).format(slot=rollups.slot_of(step_s), charges=_charges(org, scope, subjects, span, step_s))
+    found: dict[str, dict[int, Charged]] = {subject: {} for subject in subjects}
+    for subject, slot, pico, unknown in await (await connection.execute(query)).fetchall():
+        found[_subject(scope, subject)][slot] = Charged(int(pico), int(unknown))
+    return found
+
+
+def _charges(
+    org: uuid.UUID,
+    scope: str,
+    subjects: Collection[str],
+    span: Span,
+    step_s: int | None = None,
+) -> Composed:
+    """What was charged to these subjects, in rows of `subject` and `charged_pico`; with a step also
+    when (`at`), and of how many `attempts`."""
     by_tag, column = scope == "tag", _COLUMNS[scope]
-    columns = ("org", "charged_pico", *((column,) if column else ()))
-    parts = spans.cut(span)
+    more = () if step_s is None else tuple(_ATTEMPT)
+    columns = ("org", "charged_pico", *((column,) if column else ()), *more)
+    parts = spans.cut(span, step_s)
     relations = [
         *rollups.rolled("tag_rollups" if by_tag else "rollups", columns, parts),
         *(_ledger(columns, edge, by_tag=by_tag) for edge in parts.edges),
@@ -75,8 +118,9 @@ def _charges(org: uuid.UUID, scope: str, subjects: Collection[str], span: Span) 
     if column is not None:
         wanted = [uuid.UUID(hex=text) for text in subjects] if scope in _IDS else list(subjects)
         conditions.append(SQL("{} = ANY({})").format(subject, Literal(wanted)))
-    return SQL("(SELECT {} AS subject, charged_pico FROM ({}) AS parts WHERE {})").format(
-        subject, SQL(" UNION ALL ").join(relations), selection.every(*conditions)
+    shown = SQL(", ").join(map(Identifier, ("charged_pico", *more)))
+    return SQL("(SELECT {} AS subject, {} FROM ({}) AS parts WHERE {})").format(
+        subject, shown, SQL(" UNION ALL ").join(relations), selection.every(*conditions)
     )
 
 
@@ -87,7 +131,7 @@ def _subject(scope: str, found: Any) -> str:
 def _ledger(columns: tuple[str, ...], edge: Span, *, by_tag: bool) -> Composed:
     """Attempts in the shape of roll-ups."""
     return SQL("SELECT {} FROM route.attempts a{} WHERE {}").format(
-        SQL(", ").join(map(Identifier, columns)),
+        SQL(", ").join(_ATTEMPT.get(name, Identifier(name)) for name in columns),
         SQL(", unnest(a.tags) AS tag" if by_tag else ""),
         selection.every(*selection.spanned(Filter(since=edge.since, until=edge.until), "a")),
     )

@@ -1,0 +1,84 @@
+"""Budgets and limits as people ask for them: what is accepted is decided once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from pydantic import Field, model_validator
+
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.guard.windows import Span
+from dd0c.kernel.web.fields import Body, Text
+from dd0c.products.route import subjects
+from dd0c.products.route.amounts import Count, Usd, pico_of
+from dd0c.products.route.store import budgets, limits
+from dd0c.products.route.store.budgets import Budget, NewBudget
+from dd0c.products.route.store.limits import Limit, NewLimit
+from dd0c.products.route.subjects import Scope
+
+MEASURES = ("requests_per_minute", "tokens_per_minute", "concurrency")
+SUBJECT = (
+    "Which one: a key by name, beginning or id, a team by name or id, else the text of a tag, "
+    "route or model. None for `organisation`."
+)
+
+
+class BudgetWanted(Body):
+    """How much may be spent."""
+
+    scope: Scope = Field(description="What is spent together.")
+    subject: Text | None = Field(None, description=SUBJECT)
+    window: Span = Field(
+        description="In which time, by the organisation's clock; weeks from Monday."
+    )
+    usd: Usd
+    hard: bool = Field(
+        True, strict=True, description="Whether requests that do not fit are refused."
+    )
+
+
+class LimitWanted(Body):
+    """How much at once and in a minute; at least one of the three."""
+
+    scope: Scope = Field(description="What is counted together.")
+    subject: Text | None = Field(None, description=SUBJECT)
+    requests_per_minute: Count | None = Field(None, description="In any sixty seconds.")
+    tokens_per_minute: Count | None = Field(
+        None, description="Input and output together, in any sixty seconds."
+    )
+    concurrency: Count | None = Field(None, description="Requests that are being answered.")
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> LimitWanted:
+        if all(getattr(self, name) is None for name in MEASURES):
+            raise ValueError(f"give at least one of {', '.join(MEASURES)}")
+        return self
+
+
+async def set_budget(
+    tx: Transaction, org: uuid.UUID, wanted: BudgetWanted, now: datetime
+) -> Budget:
+    """The budget, in place of the one of the same scope, subject and window."""
+    subjects.check_room("budgets", await budgets.count(tx))
+    new = NewBudget(
+        scope=wanted.scope,
+        subject=await subjects.resolve(tx, wanted.scope, wanted.subject),
+        span=wanted.window,
+        amount_pico=pico_of(wanted.usd),
+        hard=wanted.hard,
+    )
+    return await budgets.save(tx, org, new, now)
+
+
+async def set_limit(tx: Transaction, org: uuid.UUID, wanted: LimitWanted, now: datetime) -> Limit:
+    """The limit, in place of the one of the same scope and subject."""
+    subjects.check_room("limits", await limits.count(tx))
+    new = NewLimit(
+        scope=wanted.scope,
+        subject=await subjects.resolve(tx, wanted.scope, wanted.subject),
+        requests_per_minute=wanted.requests_per_minute,
+        tokens_per_minute=wanted.tokens_per_minute,
+        concurrency=wanted.concurrency,
+    )
+    return await limits.save(tx, org, new, now)

@@ -242,6 +242,25 @@ async def test_what_a_row_cost_is_spent_and_the_rest_is_free(settings: Settings)
         assert short.frees_in_s is None  # there will never be room: nothing is on its way
 
 
+async def test_more_than_was_reserved_counts_once_whoever_tells_it_first(
+    settings: Settings,
+) -> None:
+    """An attempt cost 500,000 of 300,000: the ledger may show it before the worker's word of it is
+    here, and nothing of either stays outstanding (R-16: never leak)."""
+    budget = rule(amount=2_000_000)
+    async with world(settings) as all_:
+        desk = all_.gateway("gwy_k", budget)
+        for told_first in (True, False):
+            assert await desk.gets(1, budget, 300_000)
+            if told_first:
+                desk.give_back(1, budget, -200_000)
+            await desk.ship(budget, 1, 500_000)
+            if not told_first:
+                desk.give_back(1, budget, -200_000)
+        await desk.until(budget, spent=1000, outstanding=0)
+        assert await desk.gets(1, budget, 1_000_000)
+
+
 async def test_what_a_dead_worker_had_comes_back_when_its_spool_is_in(settings: Settings) -> None:
     """Not before: attempts that it left open are charged out of it (R-16)."""
     budget, many = rule(amount=1_000_000), rule(measure="concurrency", window="", amount=1)

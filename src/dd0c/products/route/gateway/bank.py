@@ -298,6 +298,8 @@ class Bank:
         self._drop(with_leases - living, {Kind.CONCURRENCY})
         for worker in self._workers.keys() - living:
             del self._workers[worker]
+        for lease in self._leases:
+            lease.forgive()
         tick = await counters.tick()
         self._failures = 0
         if tick.superseded:

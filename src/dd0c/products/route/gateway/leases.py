@@ -76,7 +76,8 @@ class Lease:
     @property
     def owed(self) -> int:
         """What has to be outstanding, in Valkey's units."""
-        return -(-(sum(self.out.values()) + self.pending + self.doubtful) // self.unit)
+        out = sum(amount for amount in self.out.values() if amount > 0)
+        return -(-(out + self.pending + self.doubtful) // self.unit)
 
     def give(self, worker: int, amount: int) -> int:
         """A worker has this much of Valkey's units now; what that is to the worker."""
@@ -86,16 +87,22 @@ class Lease:
 
     def take(self, worker: int, amount: int) -> None:
         """A worker has less now, or with a negative amount more."""
-        self.out[worker] = max(0, self.out.get(worker, 0) - amount)
+        self.out[worker] = self.out.get(worker, 0) - amount
 
     def drop(self, workers: Collection[int]) -> bool:
         """Nothing is with these workers any more; whether something was."""
         dropped = [self.out.pop(worker, 0) for worker in workers]
         return any(dropped)
 
+    def forgive(self) -> None:
+        """What workers have less than nothing of, they have nothing of: no word came."""
+        for worker, amount in self.out.items():
+            if amount < 0:
+                self.out[worker] = 0
+
     def others_than(self, worker: int) -> set[int]:
         """Who else has something out."""
-        return {other for other, amount in self.out.items() if amount and other != worker}
+        return {other for other, amount in self.out.items() if amount > 0 and other != worker}
 
     def ask(self, need: int, want: int) -> Ask:
         """What to take for a worker that lacks `need`."""
@@ -109,7 +116,9 @@ class Lease:
         self.pending -= doubtful
 
     def spend(self, worker: int, amount: int) -> None:
-        """A row is in the ledger: what it cost is no longer with the worker, but pending."""
+        """A row is in the ledger: what it cost is no longer with the worker, but pending. Where it
+        cost more than was granted the worker's word of that may come later, so this may leave it
+        with less than nothing for a moment."""
         self.take(worker, amount)
         self.pending += amount
 
@@ -215,7 +224,7 @@ class Leases:
         return tuple(
             Kept(lease.rule, lease.counter.window_from_s, out, lease.pending + lease.doubtful)
             for lease in self
-            if (out := {worker: n for worker, n in lease.out.items() if n}) or lease.pending
+            if (out := {worker: n for worker, n in lease.out.items() if n > 0}) or lease.pending
         )
 
     def restore(self, kept: Iterable[Kept]) -> None:

@@ -188,7 +188,7 @@ class Purse:
 
     def settle(self, hold: Hold, cost_pico: int | None, usage: Usage) -> None:
         """The request is over and cost this; what is not known stays taken. Called before its close
-        record is written: what was used beyond permission is told before anybody reads it there."""
+        record is written, so that the parent mostly hears first of what was used beyond it."""
         if hold.seat.table is not self._rules and cost_pico:
             self._charge_news(hold, cost_pico)
         self._settle(hold, hold.used(cost_pico, usage))

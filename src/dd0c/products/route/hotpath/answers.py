@@ -36,7 +36,8 @@ _MARKS = {
         *(b'"error"', b"event: error", b"[DONE]"),
     ),
 }
-_CHUNK_MARKS = (b'"usage"', b"[DONE]", b'"error"')
+_USAGE, _NO_USAGE = b'"usage"', b'"usage":null'  # OpenAI writes the latter into all but one chunk
+_CHUNK_MARKS = (_USAGE, b"[DONE]", b'"error"')
 
 
 class Reading(msgspec.Struct):
@@ -179,9 +180,7 @@ class Stream:
         run = self._events.feed(chunk)
         if self._events.overlong or self._large is not None:
             return self._pass_large(run)
-        if not self._alert and not any(mark in run for mark in self._marks):
-            return Passage(run)
-        return self._examine(run)
+        return self._examine(run) if self._alert or self._tells(run) else Passage(run)
 
     def end(self) -> Passage:
         """What is left when the provider's message is over: an event that was not closed."""
@@ -191,19 +190,27 @@ class Stream:
     def _examine(self, run: bytes) -> Passage:
         passed: list[bytes] = []
         events = sse.split(run) or [run]
+        reading, chunks = self._reading, self._marks is _CHUNK_MARKS
         for index, raw in enumerate(events):
+            if not (self._alert or self._tells(raw)):
+                passed.append(raw)
+                continue
             verdict = self._judge(sse.read(raw))
             if verdict in ("terminal", "failed"):
                 held = b"".join(events[index:])
                 return Passage(b"".join(passed), held, True, verdict == "failed")
             if verdict == "pass":
                 passed.append(raw)
-        # A count is the last word until more is produced, which any event may tell.
-        chunks = self._marks is _CHUNK_MARKS
-        self._alert = self._reading.model is None or (
-            chunks and self._reading.usage_raw is not None
-        )
+            # A count is the last word until more is produced, which any event may tell.
+            self._alert = reading.model is None or (chunks and reading.usage_raw is not None)
         return Passage(b"".join(passed))
+
+    def _tells(self, run: bytes) -> bool:
+        """Whether events may have more to say than text."""
+        for mark in self._marks:
+            if mark in run and (mark != _USAGE or run.count(mark) > run.count(_NO_USAGE)):
+                return True
+        return False
 
     def _pass_large(self, run: bytes) -> Passage:
         """An event too large to hold passes in pieces; the last one waits if it ends the stream."""

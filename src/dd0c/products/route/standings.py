@@ -92,13 +92,17 @@ async def stand(
     return [_standing(b, windows[b.span], now, live, charged) for b in found]
 
 
-async def count_anew(tx: Transaction, counters: Counters, now: datetime) -> None:
+async def count_anew(tx: Transaction, counters: Counters, now: datetime) -> bool:
     """Have every hard budget of the organisation counted anew in the window that runs, because the
-    ledger has other costs now; Unavailable."""
+    ledger has other costs now (committed before). False: the counters do not answer."""
     hard = [budget for budget in await budgets.list_budgets(tx, None) if budget.hard]
     zone = ZoneInfo((await organisations.get_own(tx)).time_zone)
     at_s = int(now.timestamp())
-    await counters.recount([counter_of(b, window_of(b.span, at_s, zone)) for b in hard])
+    try:
+        await counters.recount([counter_of(b, window_of(b.span, at_s, zone)) for b in hard])
+    except Unavailable:
+        return False
+    return True
 
 
 async def list_in_use(

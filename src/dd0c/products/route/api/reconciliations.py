@@ -23,6 +23,7 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body, Moment, Text
 from dd0c.kernel.web.requires import Requires
+from dd0c.products.route import standings
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.reconcile import books, comparison, exports
 from dd0c.products.route.reconcile.comparison import Difference
@@ -143,6 +144,7 @@ async def reconcile(
         credential = await _credential(tx, name)
         content = _content(given, text, credential, since, until)
         kept = await store.find_by_content(tx, content)
+        settled = 0
         if kept is None:
             settled = await books.settle(tx, lines, use.clock.now())
             kept = Reconciliation(
@@ -163,7 +165,11 @@ async def reconcile(
                 imported_at=use.clock.now(),
             )
             await store.save(tx, who.org, kept)
-        return await _shown(tx, kept, given.tolerance)
+        shown = await _shown(tx, kept, given.tolerance)
+    if settled:
+        async with tenancy.tenant(use.pool, who.org) as tx:
+            await standings.count_anew(tx, use.counters, use.clock.now())
+    return shown
 
 
 @router.get("/reconciliations", operation_id="list_reconciliations", summary="List imports")

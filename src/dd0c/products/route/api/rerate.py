@@ -18,11 +18,10 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.base.errors import InvalidInput, Unavailable
+from dd0c.base.errors import InvalidInput
 from dd0c.kernel.auth import keys
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body, Moment, Text
 from dd0c.kernel.web.requires import Requires
@@ -119,7 +118,9 @@ async def rerate(
     billed = wanted.apply and bool(total.changed + total.priced)
     async with tenancy.tenant(use.pool, who.org) as tx:
         names = await keys.list_names(tx, [uuid.UUID(bytes=key) for _, key in sums])
-        budgets_follow = await _count_anew(tx, use) if billed else None
+        budgets_follow = (
+            await standings.count_anew(tx, use.counters, use.clock.now()) if billed else None
+        )
     return RerateShown(
         applied=wanted.apply,
         budgets_follow=budgets_follow,
@@ -158,15 +159,6 @@ async def _run(
         last = found[-1].request_id
         limit -= len(found)
     return sums, last
-
-
-async def _count_anew(tx: Transaction, use: Resources) -> bool:
-    """Whether the counters of budgets heard of it. What was billed stays billed if not."""
-    try:
-        await standings.count_anew(tx, use.counters, use.clock.now())
-    except Unavailable:
-        return False
-    return True
 
 
 def _key(key_id: uuid.UUID, names: dict[uuid.UUID, str]) -> KeyRef:

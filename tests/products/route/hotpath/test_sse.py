@@ -14,7 +14,17 @@ from dd0c.products.route.hotpath.sse import EVENT_BYTES_MAX, Events
 
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 LINES = st.sampled_from(
-    ["data: {}", "data:x", "event: ping", ": comment", "data: [DONE]", "id: 7", "data", "data:é€"]
+    [
+        "data: {}",
+        'data: {"a":1}',
+        "data:x",
+        "event: ping",
+        ": comment",
+        "data: [DONE]",
+        "id: 7",
+        "data",
+        "data:é€",
+    ]
 )
 EVENT = st.tuples(st.lists(LINES, min_size=1, max_size=3), ENDS).map(
     lambda e: "".join(line + e[1] for line in e[0]) + e[1]
@@ -48,6 +58,14 @@ def test_no_event_waits_for_the_next(events: list[str], at: list[int]) -> None:
     found = Events()
     out = b"".join(found.feed(chunk) for chunk in cut(data, at))
     assert data.removeprefix(out) in (b"", b"\n")  # the second half of a CRLF may come late
+
+
+@given(st.lists(EVENT, max_size=6))
+def test_the_objects_of_a_run_are_those_of_its_events(events: list[str]) -> None:
+    """R-13: taken out all at once or one by one, the data that is counted is the same."""
+    run = "".join(events).encode()
+    one_by_one = [sse.read(raw).data for raw in sse.split(run)]
+    assert sse.documents(run) == [data for data in one_by_one if data.startswith(b"{")]
 
 
 def test_an_overlong_event_passes_in_pieces() -> None:

@@ -156,9 +156,9 @@ class Delivery:
 
     def _take(self, data: bytes) -> bytes:
         """Sort the text of whole events into strands; what is left is the beginning of one."""
-        events = sse.split(data)
+        whole = data[: sse.last_border(data)]
         found: Strands = {}
-        texts.gather(self._endpoint, [one for raw in events if (one := _data(raw))], found)
+        texts.gather(self._endpoint, sse.documents(whole), found)
         size = 0
         for strand, parts in found.items():
             joined = "".join(parts)
@@ -169,7 +169,7 @@ class Delivery:
         if self._room.left < 0:
             self._lost = True
             self.forget()
-        rest = data[sum(map(len, events)) :]
+        rest = data[len(whole) :]
         if len(rest) > sse.EVENT_BYTES_MAX:
             self._lost, rest = True, b""
         return rest
@@ -181,15 +181,6 @@ def of_whole(endpoint: str, body: bytes) -> Text:
     texts.gather(endpoint, [body], found)
     joined = _join(found)
     return Text(joined, len(joined))
-
-
-def _data(raw: bytes) -> bytes:
-    """The data of an event, b"" for one that is no JSON object."""
-    at = raw.find(b"data: {")
-    data = raw[at + 6 : -2]
-    if at < 0 or b"\n" in data or b"\r" in data or (at and raw[at - 1] not in b"\r\n"):
-        data = sse.read(raw).data  # written in another way
-    return data if data.startswith(b"{") else b""
 
 
 def _join(strands: Strands) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 EVENT_BYTES_MAX = 1024 * 1024
 
+_DATA, _BETWEEN = b"data: ", b"\n\ndata: "
 _BORDER = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")  # atomic: CR LF is one end, not two
 _LINE = re.compile(rb"\r\n|\n|\r")
 _ID = re.compile(rb"(?:^|[\r\n])id:")
@@ -47,7 +48,7 @@ class Events:
         if self.overlong:
             return self._feed_overlong(chunk)
         data = self._pending + chunk if self._pending else chunk
-        end = _last_border(data)
+        end = last_border(data)
         if end == len(data):
             self._pending = b""
             return data
@@ -73,7 +74,7 @@ class Events:
         return chunk[:end] + self.feed(chunk[end:])
 
 
-def _last_border(data: bytes) -> int:
+def last_border(data: bytes) -> int:
     """The index after the last blank line, 0 when there is none."""
     if data.endswith(b"\n\n"):
         return len(data)
@@ -107,6 +108,24 @@ def read(raw: bytes) -> Event:
         elif field == b"event":
             name = value
     return Event(raw, name, b"\n".join(data))
+
+
+def documents(run: bytes) -> list[bytes]:
+    """The data of those of whole events that carry a JSON object."""
+    if run.startswith(_DATA) and b"\r" not in run:
+        found = run[len(_DATA) : -2].split(_BETWEEN)
+        if run.count(b"\n") == 2 * len(found):  # as nearly all are written: nothing else in them
+            return [data for data in found if data.startswith(b"{")]
+    return [data for raw in split(run) if (data := _document(raw))]
+
+
+def _document(raw: bytes) -> bytes:
+    at = raw.find(b"data")
+    data = raw[at + 6 : -2]
+    plain = raw.startswith(b"data: {", at) and (at == 0 or raw[at - 1] in b"\r\n")
+    if not plain or b"\n" in data or b"\r" in data:
+        data = read(raw).data
+    return data if data.startswith(b"{") else b""
 
 
 def comment(text: bytes, event: bytes) -> bytes:

@@ -119,24 +119,30 @@ def _put(into: Strands, strand: Strand, text: str | None) -> None:
 
 def _of_chat(into: Strands, found: _Chat) -> None:
     for choice in found.choices or ():
-        _put(into, (choice.index, "text", 0), choice.text)
+        if choice.text:
+            _put(into, (choice.index, "text", 0), choice.text)
         message = choice.delta or choice.message
         if message is not None:
             _of_message(into, choice.index, message)
 
 
 def _of_message(into: Strands, at: int, message: _Message) -> None:
+    content = message.content
     # Some hosts say the same reasoning under both names.
-    _put(into, (at, "reasoning", 0), message.reasoning_content or message.reasoning)
-    if isinstance(message.content, list):
-        for part in message.content:
+    if reasoning := message.reasoning_content or message.reasoning:
+        _put(into, (at, "reasoning", 0), reasoning)
+    if isinstance(content, str):
+        _put(into, (at, "text", 0), content)
+    elif content is not None:
+        for part in content:
             _of_part(into, at, part)
-    else:
-        _put(into, (at, "text", 0), message.content)
-    _put(into, (at, "refusal", 0), message.refusal)
-    for call in message.tool_calls or ():
-        _of_function(into, (at, "call", call.index), call.function)
-    _of_function(into, (at, "call", 0), message.function_call)
+    if message.refusal:
+        _put(into, (at, "refusal", 0), message.refusal)
+    if message.tool_calls:
+        for call in message.tool_calls:
+            _of_function(into, (at, "call", call.index), call.function)
+    if message.function_call:
+        _of_function(into, (at, "call", 0), message.function_call)
 
 
 def _of_function(into: Strands, strand: Strand, function: _Function | None) -> None:

@@ -12,23 +12,36 @@ from dd0c.products.route.hotpath.texts import Strands
 
 
 class Cover:
-    """`paid` output tokens are; text of `came` bytes has come."""
+    """Text of `came` bytes has passed, `paid` output tokens are; `wanted` with the next event."""
 
-    __slots__ = ("_endpoint", "came", "paid")
+    __slots__ = ("_endpoint", "came", "paid", "wanted")
 
     def __init__(self, endpoint: str):
         self._endpoint = endpoint
         self.paid = 0
         self.came = 0
+        self.wanted = 0
 
-    def take(self, run: bytes, *, whole: bool) -> bool:
-        """A run of events has come; whether it is paid for. A piece of one counts as it is."""
-        if not whole:
-            self.came += len(run)
-        elif run:
-            found: Strands = {}
-            events = map(sse.read, sse.split(run))
-            documents = [event.data for event in events if event.data.startswith(b"{")]
-            texts.gather(self._endpoint, documents, found)
-            self.came += sum(len(text.encode()) for parts in found.values() for text in parts)
-        return self.came <= self.paid
+    def take(self, run: bytes, *, whole: bool) -> int:
+        """How many bytes of a run of events are paid for and pass. A piece of one passes, or not;
+        its text counts as it is."""
+        size = self._size(run) if whole else len(run)
+        if self.came + size <= self.paid:
+            self.came += size
+            return len(run)
+        passed = 0
+        for event in sse.split(run) if whole else ():
+            size = self._size(event)
+            if self.came + size > self.paid:
+                break
+            self.came += size
+            passed += len(event)
+        self.wanted = self.came + size
+        return passed
+
+    def _size(self, run: bytes) -> int:
+        found: Strands = {}
+        events = map(sse.read, sse.split(run))
+        documents = [event.data for event in events if event.data.startswith(b"{")]
+        texts.gather(self._endpoint, documents, found)
+        return sum(len(text.encode()) for parts in found.values() for text in parts)

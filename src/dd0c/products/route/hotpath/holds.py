@@ -158,9 +158,9 @@ class Hold:
         """Nobody can be asked what is affordable: set no bound."""
         self.cover = self.most = None
 
-    def covers(self, run: bytes, *, whole: bool) -> bool:
-        """Whether money is held for what has come with this run of events, or piece of one."""
-        return self.cover is None or self.cover.take(run, whole=whole)
+    def covers(self, run: bytes, *, whole: bool) -> int:
+        """How many bytes of a run of events, or of a piece of one, money is held for."""
+        return len(run) if self.cover is None else self.cover.take(run, whole=whole)
 
     def lacking(self) -> list[Entry]:
         """What has to be asked for."""

@@ -163,9 +163,8 @@ class Purse:
     def extend(self, holder: Holder, hold: Hold) -> None:
         """Hold money for the text that has come and more; it may have to wait, as in `hold`."""
         assert hold.cover is not None
-        came = hold.cover.came
-        hold.least, hold.tries = came, 0
-        self._aim(hold, came + max(STEP, came))
+        hold.least, hold.tries = hold.cover.wanted, 0
+        self._aim(hold, hold.least + max(STEP, hold.cover.came))
         if not hold.lacking():
             self._secure(hold)
         elif self.away:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dd0c.base import ids
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import crash_point
@@ -489,9 +491,8 @@ class Relay:
     def _go_on(self, _: Event) -> None:
         """What was kept back is paid for now; what came behind it may not be."""
         self._open()
-        (first, *more), self._unpaid = self._unpaid, []
-        self._give(first)
-        for passage in more:
+        unpaid, self._unpaid = self._unpaid, []
+        for passage in unpaid:
             self._pass(passage)
         if self._state is State.RELAYING and not self._caller.slow:
             self.resume()
@@ -513,20 +514,24 @@ class Relay:
 
     def _pass(self, passage: Passage) -> bool:
         """Give on what passes, as far as money is held for it; whether the stream is over."""
-        hold, whole = self._hold, self._got.stream is None or not self._got.stream.in_event
+        hold, run = self._hold, passage.forward
         if self._unpaid:
             self._unpaid.append(passage)
-        elif hold is None or hold.covers(passage.forward, whole=whole):
+            return passage.ended
+        whole = self._got.stream is None or not self._got.stream.in_event
+        paid = len(run) if hold is None else hold.covers(run, whole=whole)
+        if hold is None or paid == len(run):
             return self._give(passage)
-        elif self._out.left:
+        if self._out.left:
             self._on(Event.TOO_DEAR)
-        else:
-            self._unpaid.append(passage)
-            self.pause()
-            self._on(Event.UNPAID)
-            self._plane.purse.extend(self, hold)
-            if not hold.waits:
-                self.permitted()
+            return passage.ended
+        self._give(Passage(run[:paid]))
+        self._unpaid.append(msgspec.structs.replace(passage, forward=run[paid:]))
+        self.pause()
+        self._on(Event.UNPAID)
+        self._plane.purse.extend(self, hold)
+        if not hold.waits:
+            self.permitted()
         return passage.ended
 
     def _give(self, passage: Passage) -> bool:

@@ -41,7 +41,5 @@ class Cover:
 
     def _size(self, run: bytes) -> int:
         found: Strands = {}
-        events = map(sse.read, sse.split(run))
-        documents = [event.data for event in events if event.data.startswith(b"{")]
-        texts.gather(self._endpoint, documents, found)
+        texts.gather(self._endpoint, sse.documents(run), found)
         return sum(len(text.encode()) for parts in found.values() for text in parts)

@@ -126,6 +126,19 @@ def worst(price: Price, bounds: Bounds, body: bytes, found: Spans, at_us: int) -
     )
 
 
+def is_plain(price: Price, body: bytes, found: Spans) -> bool:
+    """Whether `worst` of a price is the same for all requests like this one."""
+    return (
+        len(price.tiers) == 1
+        and not price.variants
+        and "service_tier" not in found
+        and "modalities" not in found
+        and "audio" not in found
+        and b'"cache_control"' not in body
+        and b'"input_audio"' not in body
+    )
+
+
 def _tier_rates(tier: Tier, unit: int, bounds: Bounds, body: bytes, found: Spans) -> Rates | None:
     if tier.input is None or (tier.output is None and bounds.output != 0):
         return None

@@ -10,6 +10,7 @@ import math
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from dd0c.base import ids
@@ -75,15 +76,17 @@ def no_price(rule: Rule, model: str) -> Refusal:
 
 
 def headers(dialect: Dialect, accounts: Iterable[Account], now_s: float) -> bytes:
-    """Header lines about requests and tokens a minute, for an organisation that limits them: of
-    several limits the one of which least is left."""
+    """Header lines about requests and tokens a minute, from accounts of these: of several limits
+    the one of which least is left."""
     least: dict[str, tuple[int, int]] = {}
     for account in accounts:
-        if account.rate:
-            left = (account.remaining or 0) + account.free
-            if account.measure not in least or left < least[account.measure][0]:
-                least[account.measure] = left, account.rule.amount
-    return b"".join(_lines(dialect, what, *one, now_s) for what, one in least.items())
+        left = (account.remaining or 0) + account.free
+        if account.measure not in least or left < least[account.measure][0]:
+            least[account.measure] = left, account.rule.amount
+    lines = b""
+    for what, (left, limit) in least.items():
+        lines += _lines(dialect, what, left, limit, now_s)
+    return lines
 
 
 def refused_headers(dialect: Dialect, rule: Rule, now_s: float) -> tuple[tuple[bytes, bytes], ...]:
@@ -95,17 +98,28 @@ def refused_headers(dialect: Dialect, rule: Rule, now_s: float) -> tuple[tuple[b
 
 
 def _lines(dialect: Dialect, measure: str, left: int, limit: int, now_s: float) -> bytes:
+    anthropic = dialect is Dialect.ANTHROPIC
+    before, after = _frame(measure, limit, anthropic)
+    if anthropic:
+        return before + b"%d" % left + after + _reset(int(now_s) + MINUTE_S)
+    return before + b"%d" % left + after
+
+
+@lru_cache(1000)
+def _frame(measure: str, limit: int, anthropic: bool) -> tuple[bytes, bytes]:
+    """What stands before and behind the number that is left."""
     what = measure.encode()
-    if dialect is Dialect.ANTHROPIC:
-        reset = datetime.fromtimestamp(int(now_s) + MINUTE_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return (
-            b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
-            b"anthropic-ratelimit-%b-reset: %b\r\n"
-        ) % (what, limit, what, left, what, reset.encode())
-    return (
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
-        b"x-ratelimit-reset-%b: 1m0s\r\n"
-    ) % (what, limit, what, left, what)
+    if anthropic:
+        start = b"anthropic-ratelimit-%b-" % what
+        before = b"%blimit: %d\r\n%bremaining: " % (start, limit, start)
+        return before, b"\r\n%breset: " % start
+    before = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: " % (what, limit, what)
+    return before, b"\r\nx-ratelimit-reset-%b: 1m0s\r\n" % what
+
+
+@lru_cache(1)
+def _reset(at_s: int) -> bytes:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ\r\n").encode()
 
 
 def _window(rule: Rule) -> str:

@@ -36,8 +36,10 @@ class Seat:
         "counts",
         "from_s",
         "kinds",
+        "price",
+        "rated",
+        "rates",
         "rules",
-        "shows",
         "table",
         "until_s",
         "version",
@@ -49,8 +51,10 @@ class Seat:
         self.kinds = [KINDS[rule.measure] for rule in rules]
         self.counts = TOKENS in self.kinds or USD in self.kinds  # the body has to be measured
         self.budget = rules[self.kinds.index(USD)] if USD in self.kinds else None
-        self.shows = REQUESTS in self.kinds or TOKENS in self.kinds  # in headers
+        self.price: Price | None = None  # and its dearest rates, of a plain request
+        self.rates: Rates | None = None
         self.accounts: list[Account] = []
+        self.rated: list[Account] = []  # those that headers tell of
         self.from_s, self.until_s = 0, 0
         self.version = -1
 
@@ -120,12 +124,18 @@ class Hold:
 
     def price(self, limits: Bounds, price: Price | None) -> bool:
         """Choose for how much output money is held; False: nobody can say what it costs."""
-        plan = self.plan
+        plan, seat = self.plan, self.seat
         if price is None:
             return False
-        self.rates = bounds.worst(price, limits, plan.body, plan.found, self.at_s * 1_000_000)
-        if self.rates is None:
-            return False
+        plain = bounds.is_plain(price, plan.body, plan.found)
+        if plain and seat.price is price:
+            self.rates = seat.rates
+        else:
+            self.rates = bounds.worst(price, limits, plan.body, plan.found, self.at_s * 1_000_000)
+            if self.rates is None:
+                return False
+            if plain:
+                seat.price, seat.rates = price, self.rates
         self.input, self.answers = limits.input, limits.answers
         if limits.output is not None:
             self.tokens = self.least = limits.output * limits.answers

@@ -232,6 +232,7 @@ class Purse:
     def _renew(self, seat: Seat, at_s: int) -> None:
         """Find the accounts of the windows of a moment."""
         seat.accounts = [self._open(rule, at_s) for rule in seat.rules]
+        seat.rated = [account for account in seat.accounts if account.rate]
         seat.from_s = max(account.from_s for account in seat.accounts)
         seat.until_s = min(account.until_s for account in seat.accounts)
         seat.version = self._book.version
@@ -285,9 +286,8 @@ class Purse:
 
     def _secure(self, hold: Hold) -> None:
         """All is held."""
-        if hold.seat.shows:
-            dialect = hold.request.dialect()
-            hold.shown = denials.headers(dialect, hold.seat.accounts, time.time())
+        if rated := hold.seat.rated:
+            hold.shown = denials.headers(hold.request.dialect(), rated, time.time())
         hold.secure()
 
     # -- asking

@@ -33,12 +33,11 @@ from dd0c.kernel.vault import keyfile, local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route import providers
 from tests.app import test_control as control
-from tests.app.test_health import cut_off
 from tests.conftest import TwoOrgs
 from tests.house import tree
 from tests.products.route.gateway.running import Running, running_gateway
 from tests.products.route.gateway.tenant import Tenant, as_owner
-from tests.support.database import LOGIN_PASSWORD, Database
+from tests.support.database import LOGIN_PASSWORD, Database, cut_off
 from tests.support.product import free_port
 from tests.support.upstream import CHAT, Peer, Received, Upstream, running_upstream
 

@@ -100,8 +100,8 @@ async def test_a_cap_below_what_is_out(world: World) -> None:
 
 
 async def test_a_holder_dies(world: World) -> None:
-    """R-16: three seconds after its last word a holder's concurrency is free and its money lost, but
-    charged, until its spool is in the ledger; it is refused until it says what it has."""
+    """R-16: three seconds after its last word a holder's concurrency is free and its money lost,
+    but charged, until its spool is in the ledger; it is refused until it says what it has."""
     a, b = await world.holder("gw1.a"), await world.holder("gw2.b")
     budget, slots = world.money(100), world.concurrency(1)
     await counted(a, budget, 0)

@@ -201,7 +201,9 @@ async def show_reconciliation(
 
 @router.get("/waiting", operation_id="list_waiting", summary="Attempts without a known cost")
 async def list_waiting(
-    request: Request, who: Reader, since: Annotated[Moment | None, Query()] = None
+    request: Request,
+    who: Reader,
+    since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
 ) -> AllWaiting:
     """What an export that names requests can bring a cost, the newest first."""
     use = resources.of(request)

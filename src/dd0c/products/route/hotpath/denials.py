@@ -57,7 +57,7 @@ def refuse(
     headers: tuple[tuple[bytes, bytes], ...] = ((b"retry-after", b"%d" % after_s),)
     if after_s > WORTH_WAITING_S:
         zone = ZoneInfo(rule.time_zone)
-        frees_at = datetime.fromtimestamp(math.ceil(now_s + frees_in_s), UTC).astimezone(zone)
+        frees_at = datetime.fromtimestamp(round(now_s + frees_in_s), UTC).astimezone(zone)
         told += f" It begins anew at {frees_at.isoformat()}."
         headers += ((b"x-should-retry", b"false"),)
     else:

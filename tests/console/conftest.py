@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from dd0c.kernel.web.requires import COOKIE
+from tests.console.books import Books, kept
 from tests.console.ledger import Day, fill
 from tests.support import missing
 from tests.support.control import Served, serving
@@ -78,6 +79,13 @@ def served(cluster: Cluster) -> Iterator[Served]:
 def day(served: Served) -> Day:
     """A day of traffic of acme; globex has none."""
     return fill(served, served.acme)
+
+
+@pytest.fixture(scope="package")
+def books(served: Served) -> Iterator[Books]:
+    """The organisation initech, whose ledger was reckoned by hand."""
+    with kept(served) as books:
+        yield books
 
 
 @pytest.fixture(scope="package")

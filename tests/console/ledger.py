@@ -85,6 +85,12 @@ def fill(served: Served, key: str) -> Day:
     _ordinary(day)
     _every_kind(day)
     put(served, day)
+    with served.client(key) as client:
+        wanted = {"scope": "organisation", "window": "month", "usd": "1000", "hard": False}
+        day.named["budget"] = client.post("/api/v1/route/budgets", json=wanted).json()["id"]
+        client.post("/api/v1/route/budgets", json=wanted | {"window": "day", "hard": True})
+        limit = {"scope": "organisation", "requests_per_minute": 600}
+        client.post("/api/v1/route/limits", json=limit)
     return day
 
 

@@ -21,8 +21,10 @@ PAGES = (
     f"{LIST}/{{retried}}",
     f"{LIST}/{{hostile}}",
     f"{LIST}/nonsense",
-    "/console/spend",
     "/console/spend?by=tag&range=24h",
+    "/console/budgets",
+    "/console/budgets/{budget}",
+    "/console/budgets/new",
     "/console/route/providers",
     "/console/keys",
     "/console/keys/new",
@@ -88,7 +90,7 @@ def test_pages_are_light(owner: Visit, served: Served, day: Day) -> None:
         else:
             script = len(answer.body())
     assert 0 < script <= SCRIPT_MAX
-    for path in (*PAGES[:-1], LIST):
+    for path in (*PAGES[:-1], LIST, "/console/spend"):
         body = owner.page.request.get(served.url + path.format(**day.named)).body()
         assert len(body) + style <= WEIGHT_MAX, path
 

@@ -16,12 +16,13 @@ from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
-from dd0c.kernel.guard.limits import CALL_WITHIN_S, Ask, Granted
+from dd0c.kernel.guard.limits import CALL_WITHIN_S, Ask, Counter, Granted, Kind
 from dd0c.kernel.guard.windows import Window
 from dd0c.products.route import standings
 from dd0c.products.route.standings import Standing
-from dd0c.products.route.store import budgets
+from dd0c.products.route.store import budgets, limits, rules
 from dd0c.products.route.store.budgets import Budget, NewBudget
+from dd0c.products.route.store.limits import NewLimit
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.products.route.api.ledger import rated
@@ -124,6 +125,39 @@ async def test_a_day_of_a_soft_budget_is_the_organisations_day(
             found += await standings.stand(tx, reader, [soft], moment)
     assert [one.spent_pico for one in found] == [1, 320]
     assert [one.window.from_s for one in found] == [1_793_631_600, 1_793_718_000]
+
+
+async def test_what_is_used_of_limits_is_what_gateways_count(
+    app_pool: Pool, two_orgs: TwoOrgs, valkey: tuple[EmbeddedValkey, client.Client]
+) -> None:
+    """Requests and tokens of the last minute, requests at the moment; of nobody else's limits, and
+    unknown without an answer (K-60, K-11)."""
+    server, opened = valkey
+    both = NewLimit("tag", "eu", 60, None, 5)
+    for org, wanted in (
+        (two_orgs.acme, both),
+        (two_orgs.globex, NewLimit("organisation", "", 9, 9, 9)),
+    ):
+        async with tenancy.tenant(app_pool, org) as tx:
+            await limits.save(tx, org, wanted, NOW)
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        by_measure = {rule.measure: rule.counter for rule in await rules.list_rules(tx)}
+    gateway, reader = Counters(opened, "gateway"), Counters(opened, "reader")
+    await gateway.post([])
+    for measure, kind, cap, amount in (
+        ("requests", Kind.RATE, 60, 3),
+        ("concurrency", Kind.CONCURRENCY, 5, 2),
+    ):
+        counter = Counter(two_orgs.acme.bytes, by_measure[measure], kind, cap)
+        assert isinstance(await gateway.take([Ask(counter, amount, amount)]), Granted)
+
+    async def used() -> dict[tuple[str, str, str], int | None]:
+        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+            return await standings.list_in_use(tx, reader)
+
+    assert await used() == {("tag", "eu", "requests"): 3, ("tag", "eu", "concurrency"): 2}
+    server.stop()
+    assert await used() == {("tag", "eu", "requests"): None, ("tag", "eu", "concurrency"): None}
 
 
 BUDGET = Budget(ids.new(), ids.new(), "key", "0" * 32, "day", 30_000, True, NOW, None, b"c" * 16)

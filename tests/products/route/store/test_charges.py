@@ -51,8 +51,8 @@ def jobs_pool(pool_as: Callable[[str], Pool]) -> Pool:
     return pool_as(roles.JOBS)
 
 
-def charged_to(row: staging.Rated, scope: str, subject: str) -> int:
-    """What an attempt is charged to a budget: its cost, else its reservation, else nothing."""
+def concerns(row: staging.Rated, scope: str, subject: str) -> bool:
+    """Whether an attempt falls under a budget."""
     opened = row.opened
     theirs: dict[str, Collection[str | None]] = {
         "organisation": [""],
@@ -62,9 +62,14 @@ def charged_to(row: staging.Rated, scope: str, subject: str) -> int:
         "route": [opened.requested_model],
         "model": [opened.sent_model],
     }
-    if subject not in theirs[scope]:
+    return subject in theirs[scope]
+
+
+def charged_to(row: staging.Rated, scope: str, subject: str) -> int:
+    """What an attempt is charged to a budget: its cost, else its reservation, else nothing."""
+    if not concerns(row, scope, subject):
         return 0
-    return row.cost_pico if row.cost_pico is not None else opened.reserved_pico or 0
+    return row.cost_pico if row.cost_pico is not None else row.opened.reserved_pico or 0
 
 
 async def test_any_window_of_any_scope_is_exact(
@@ -193,3 +198,31 @@ async def test_a_pending_attempt_is_settled_once(
         shown = (await reading.get_request(tx, request_id)).final
     assert (shown.end_reason, shown.cost_pico, shown.usage.output) == ("complete", 31, 5)
     assert [rating.cost_pico for rating in shown.ratings] == [None, 31]
+
+
+@pytest.mark.parametrize("step_s", [60, 3_600, 86_400])
+async def test_what_was_charged_over_time_adds_up(
+    app_pool: Pool, shipper_pool: Pool, jobs_pool: Pool, two_orgs: TwoOrgs, step_s: int
+) -> None:
+    """Each attempt is in the slot of its own time, in steps finer and coarser than those of the
+    roll-ups, and those without a known cost are counted; nothing is another's (R-16, K-11)."""
+    await make_partitions(shipper_pool)
+    chance = random.Random(8)
+    rows = [drawn(chance, chance.choice((two_orgs.acme, two_orgs.globex))) for _ in range(300)]
+    await ship(shipper_pool, rows)
+    async with tenancy.system(jobs_pool) as tx:
+        await ledger.merge_rollups(tx, FAR, 1, 1_000)
+    since = START + timedelta(seconds=SPAN_S // 5)
+    for scope, subject in SUBJECTS:
+        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+            found = await charges.charged_over(
+                tx, two_orgs.acme, scope, [subject], Span(since, None), step_s=step_s
+            )
+        wanted: dict[int, list[int]] = {}
+        for row in rows:
+            ours = row.opened.org == two_orgs.acme.bytes and at(row) >= since
+            if ours and concerns(row, scope, subject):
+                slot = wanted.setdefault(int(at(row).timestamp()) // step_s, [0, 0])
+                slot[0] += charged_to(row, scope, subject)
+                slot[1] += row.cost_pico is None
+        assert {n: [one.pico, one.unknown] for n, one in found[subject].items()} == wanted

@@ -78,7 +78,7 @@ def rows_read(node: dict[str, Any]) -> int:
     return int((node["Actual Rows"] + dropped) * node["Actual Loops"])
 
 
-def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
+def questions(end: Any, org: uuid.UUID) -> Iterator[tuple[str, int, Ask]]:
     """Every read function with its filters: name, rows it may read, call."""
     day, whole = end - timedelta(days=1), end - timedelta(days=DAYS, minutes=7)
     key = crowd.key_id(3)
@@ -117,6 +117,10 @@ def questions(end: Any) -> Iterator[tuple[str, int, Ask]]:
     yield "arrived", 0, partial(reading.list_arrived, wanted=Filter(), mark=late, limit=PAGE)
     for name, since, step_s in (("a day", day, 3600), ("all", whole, 86_400)):
         span = Filter(since=since)
+        for scope, of in (("organisation", ""), ("team", crowd.TEAMS[0].hex), ("tag", "rare")):
+            whose = partial(charges.charged_over, org=org, scope=scope, subjects=[of])
+            charged = partial(whose, span=Span(since, None), step_s=step_s)
+            yield f"charged over {name} to a {scope}", 4_000, charged
         narrow = Filter(since=since, model="gpt-5", key_id=key)
         yield f"totals of {name}", 2_000, partial(overview.totals, wanted=span)
         yield f"totals of some of {name}", 2_000, partial(overview.totals, wanted=narrow)
@@ -167,7 +171,10 @@ async def test_no_query_reads_the_whole_ledger(crowded: Crowd) -> None:
     big, _, small = crowded.orgs
     wrong, silent = [], []
     try:
-        for org, (name, most, ask) in itertools.product((big, small), questions(crowded.end)):
+        every = [
+            (org, question) for org in (big, small) for question in questions(crowded.end, org)
+        ]
+        for org, (name, most, ask) in every:
             Explained.plans = []
             async with tenancy.tenant(pool, org) as tx:
                 tx.cursor_factory = Explained

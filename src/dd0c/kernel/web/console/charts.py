@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 HEIGHT = 180
 TOP, FLOOR = 10, HEIGHT - 22
-_CAP = 9
+CAP = 9
 _BAR_SHARE = 0.82
 _SHARE_MIN = 0.6
 _STRIP_HEIGHT = 10
@@ -171,7 +171,7 @@ def _bar(index: int, step: float, each: Bin, series: Sequence[Series], axis: Axi
         below += value
         parts.append(RECT.format(colour(k, one), x, width, high, max(low - high - 1, 0.6)))
     if each.unknown:
-        parts.append(RECT.format("unknown", x, width, height(below, axis) - _CAP, _CAP - 1))
+        parts.append(RECT.format("unknown", x, width, height(below, axis) - CAP, CAP - 1))
     return hit(index, round(100 / step), each, _join(parts))
 
 

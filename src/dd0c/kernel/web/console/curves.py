@@ -2,8 +2,9 @@
 
 A curve lives in an inner drawing of a thousand units that is stretched to the width of the panel,
 while its stroke and all text keep their size. None is a gap: the line stops and goes on behind it,
-it is never drawn through. More values than there are pixels are thinned to the smallest and the
-largest of each pixel, so that a spike of one second is still there on a page of a month.
+it is never drawn through. Unknown is hatched: all of a gap, a low strip where the line goes on.
+More values than there are pixels are thinned to the smallest and the largest of each pixel, so that
+a spike of one second is still there on a page of a month.
 """
 
 from __future__ import annotations
@@ -38,25 +39,32 @@ _CELL = Markup(
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line: a name, and for each bin a value or None for a gap."""
+    """One line: a name, and for each bin a value or None for a gap. What is `supposed`, and was
+    not measured, is dashed."""
 
     name: str
     values: Sequence[int | None]
+    supposed: bool = False
 
 
 def lines(
     title: str, bins: Sequence[Bin], curves: Sequence[Curve], axis: Axis, *, step: bool = False
 ) -> Markup:
-    """Lines over time, named at their ends. `step` holds each value until the next one."""
+    """Lines over time, named at their ends. `step` holds each measured value until the next one."""
     paths = (
-        _PATH.format(colour(k), _path(thin(one.values, PIXELS), axis, step=step))
+        _PATH.format(
+            colour(k) + " dashed" * one.supposed,
+            _path(thin(one.values, PIXELS), axis, step=step and not one.supposed),
+        )
         for k, one in enumerate(curves)
     )
     width = 100 / max(1, len(bins))
+    gaps = [all(one.values[i] is None for one in curves) for i in range(len(bins))]
     unknown = (
-        RECT.format("gap", i * width, width, TOP, FLOOR - TOP)
+        RECT.format("gap", i * width, width, FLOOR - tall, tall)
         for i, each in enumerate(bins)
         if each.unknown
+        for tall in (FLOOR - TOP if gaps[i] else charts.CAP,)
     )
     parts = (
         HATCH,
@@ -125,12 +133,14 @@ def colour(index: int) -> str:
     return f"s{index % charts.COLOURS + 1}"
 
 
-def sparkline(title: str, values: Sequence[int | None]) -> Markup:
-    """A line without axis for a cell of a table, from zero to its largest value."""
-    top = max([value for value in values if value is not None], default=0) or 1
+def sparkline(
+    title: str, values: Sequence[int | None], top: int = 0, *, step: bool = False
+) -> Markup:
+    """A line without axis for a cell of a table, from zero to `top` (its largest value)."""
+    top = top or max([value for value in values if value is not None], default=0) or 1
     points = thin(values, 48)
     scaled = Axis(top, ())
-    path = _path(points, scaled, step=False)
+    path = _path(points, scaled, step=step)
     return Markup(
         '<svg class="spark" role="img" viewBox="0 {0} 1000 {1}" preserveAspectRatio="none">'
         "<title>{2}</title>{3}</svg>"

@@ -12,7 +12,7 @@ SECTION = Section(
     templates=HERE / "templates",
     title="Installation",
     nav=(
-        Entry("Keys", keys.PATH, "k", "key"),
+        Entry("Keys", keys.PATH, "k", "key", first=False),
         Entry("Parts", parts.PATH, "p", "parts", first=False),
         Entry("Settings", settings.PATH, "s", "settings", first=False),
     ),

@@ -16,7 +16,18 @@ from fastapi import APIRouter
 from dd0c.base.ids import Kind
 from dd0c.kernel.web.console.frame import Entry, Finder, Related, Section
 from dd0c.kernel.web.console.live import Topic
-from dd0c.products.route.pages import detail, download, home, listing, offer, rows, spend
+from dd0c.products.route.pages import (
+    budgets,
+    caps,
+    detail,
+    download,
+    home,
+    listing,
+    offer,
+    rows,
+    rule_forms,
+    spend,
+)
 from dd0c.products.route.store import reading
 
 SECTION = Section(
@@ -25,9 +36,14 @@ SECTION = Section(
         Entry("Home", home.PATH, "h", "overview"),
         Entry("Requests", rows.PATH, "r", "list"),
         Entry("Spend", spend.PATH, "e", "money"),
+        Entry("Budgets", caps.PATH, "b", "budget"),
         Entry("Providers", offer.PATH, "v", "provider", first=False),
     ),
-    jumps={Kind.REQUEST: f"{rows.PATH}/{{}}"},
+    jumps={
+        Kind.REQUEST: f"{rows.PATH}/{{}}",
+        Kind.BUDGET: f"{caps.PATH}/{{}}",
+        Kind.LIMIT: f"{budgets.LIMITS}/{{}}",
+    },
     related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
     search=f"{rows.PATH}?range=30d&model={{}}",
     topics=(Topic(listing.TOPIC, "route:read", reading.get_mark),),
@@ -35,5 +51,5 @@ SECTION = Section(
 )
 
 router = APIRouter()
-for part in (home, download, listing, detail, spend, offer):
+for part in (home, download, listing, detail, spend, rule_forms, budgets, offer):
     router.include_router(part.router)

@@ -15,7 +15,8 @@ from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.parts.part import Seen, State
 from dd0c.kernel.web.console import figures, keys, links, parts
 from dd0c.kernel.web.probes import Finding
-from dd0c.products.route.pages import offer, rows, words
+from dd0c.products.route.pages import caps, offer, rows, words
+from dd0c.products.route.pages.caps import Budget
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.store.overview import Failing, Unpriced
 from dd0c.products.route.store.providers import Listed
@@ -51,6 +52,7 @@ class Known:
     parts: Sequence[Seen] = field(default_factory=tuple)
     checks: Sequence[Finding] = field(default_factory=tuple)
     prices_age_days: int | None = None  # where they are stale and no check says so
+    budgets: Sequence[Budget] = ()  # those that are nearly spent, the fullest first
 
 
 def all_of(known: Known) -> list[Decision]:
@@ -59,6 +61,7 @@ def all_of(known: Known) -> list[Decision]:
         _of_checks(known.checks),
         _of_parts(known.parts),
         _of_failing(known.failing),
+        _of_budgets(known.budgets),
         _of_unpriced(known.unpriced),
         _of_prices(known.prices_age_days),
         _of_keys(known.keys, known.now),
@@ -109,6 +112,20 @@ def _of_failing(failing: Iterable[Failing]) -> Iterator[Decision]:
                 {"range": Range.HOUR, "provider": each.provider, "end_reason": "upstream_error"},
             ),
         )
+
+
+def _of_budgets(full: Sequence[Budget]) -> Iterator[Decision]:
+    """Budgets that are spent, or nearly, the fullest first."""
+    for found in full[:NAMED_MAX]:
+        kind = "bad" if found.hard and found.state.kind == "bad" else "warn"
+        note = "Soft: nothing is refused."
+        if found.hard:
+            note = f"What does not fit is refused. It resets {caps.resets(found)}."
+        text = f"{found.percent} % of {caps.title(found)} is spent"
+        yield Decision(kind, text, note, "Budget", found.href)
+    if (rest := len(full) - NAMED_MAX) > 0:
+        text = f"{figures.plural(rest, 'more budget')} over {caps.NEAR:.0f} %"
+        yield Decision("warn", text, "The list has them, the fullest first.", "Budgets", caps.PATH)
 
 
 def _of_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[Decision]:

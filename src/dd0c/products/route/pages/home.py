@@ -24,8 +24,10 @@ from dd0c.kernel.web.console import figures, frame, keys, live, parts
 from dd0c.kernel.web.probes import Finding, Health
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
-from dd0c.products.route import prices
+from dd0c.products.route import prices, standings
 from dd0c.products.route.pages import (
+    budgets,
+    caps,
     commands,
     comparison,
     decisions,
@@ -41,6 +43,7 @@ from dd0c.products.route.pages.decisions import Decision
 from dd0c.products.route.pages.movers import Mover
 from dd0c.products.route.pages.rows import Row
 from dd0c.products.route.pages.span import SPANS, Range
+from dd0c.products.route.standings import Standing
 from dd0c.products.route.store import groups, overview, providers, reading
 from dd0c.products.route.store.overview import Slot, Totals
 from dd0c.products.route.store.selection import Filter
@@ -86,7 +89,8 @@ async def show(
     seen = await _parts(use, who)
     async with tenancy.tenant(use.pool, who.org) as tx:
         age_days = prices.stale_days(now, use.settings.prices_stale_days)
-        page = await _load(tx, now, range, _Seen(who, seen, checks, age_days))
+        full = await standings.list_over(tx, use.counters, caps.NEAR, now)
+        page = await _load(tx, now, range, _Seen(who, seen, checks, age_days, full))
     spent = spending.total(page.spend)
     return frame.of(request).page(
         request,
@@ -121,6 +125,7 @@ class _Seen:
     parts: Sequence[Seen]
     checks: Sequence[Finding] | None
     prices_age_days: int | None
+    full: Sequence[Standing]
 
 
 async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Home:
@@ -140,6 +145,7 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
         parts=seen.parts,
         checks=seen.checks or (),
         prices_age_days=seen.prices_age_days if seen.checks is None else None,
+        budgets=await budgets.named(tx, seen.full),
     )
     ours = await groups.load(tx, Filter(since=midnight))
     theirs = await groups.load(tx, Filter(since=before, until=until))

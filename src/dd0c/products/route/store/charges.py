@@ -29,9 +29,9 @@ _COLUMNS = {
 }
 _IDS = ("team", "key")
 _ATTEMPT = {  # columns of the roll-ups that attempts have in other words
-    "at": SQL("route.time_of(a.request_id)"),
-    "attempts": SQL("1::bigint"),
-    "cost_reason": SQL("a.unbilled_reason"),
+    "at": SQL("route.time_of(a.request_id) AS at"),
+    "attempts": SQL("1::bigint AS attempts"),
+    "cost_reason": SQL("a.unbilled_reason AS cost_reason"),
 }
 
 
@@ -81,6 +81,7 @@ async def charged_over(
     scope: str,
     subjects: Collection[str],
     span: Span,
+    *,
     step_s: int,
 ) -> dict[str, dict[int, Charged]]:
     """The same by slot of `step_s` seconds since 1970; a slot in which there was nothing is not

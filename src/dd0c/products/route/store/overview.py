@@ -123,7 +123,8 @@ async def spend(
     query = SQL(
         "WITH sums AS (SELECT {slot} AS slot, coalesce({column}::text, '') AS name,"
         " sum(requests) AS requests, sum(requests) FILTER ({failed}) AS failed,"
-        " {unpriced} AS unpriced, sum(cost_pico) AS cost_pico, {simulated} AS simulated_pico FROM {measured} GROUP BY 1, 2"
+        " {unpriced} AS unpriced, sum(cost_pico) AS cost_pico, {simulated} AS simulated_pico"
+        " FROM {measured} GROUP BY 1, 2"
         "), dearest AS ("
         "SELECT name AS kept FROM sums GROUP BY 1"
         " ORDER BY sum(cost_pico) DESC NULLS LAST, 1 LIMIT {names_max})"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from dd0c.products.route.store import staging
 from tests.products.route import records
-from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
+from tests.products.route.api.ledger import rated, register, request_id, ship, tenant_of
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
 
 PUBLIC = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 MODEL = "acmes-model"
 CURSORS = {"cursor", "budgets", "limits"}
+DAY = datetime.now(UTC).replace(hour=12) - timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,12 @@ def budget(scope: str, subject: str) -> dict[str, Any]:
 def price(model: str) -> dict[str, Any]:
     """A price of one's own."""
     return {"provider": "openai", "model": model, "tiers": [{"input": "1"}]}
+
+
+def export(request: str) -> dict[str, Any]:
+    """What a provider charged for a request."""
+    text = f"date,model,request_id,cost_usd\n{DAY:%Y-%m-%d},theirs,{request},0.25"
+    return {"provider": "csv", "export": text}
 
 
 RERATE = {"since": "2020-01-01T00:00:00Z"}
@@ -73,6 +82,10 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
     ),
     ("get", "/api/v1/route/requests/{request_id}"): (
         Row("/api/v1/route/requests/{request}", 200, 404),
+    ),
+    ("get", "/api/v1/route/requests.csv"): (
+        Row("/api/v1/route/requests.csv"),
+        Row("/api/v1/route/requests.csv?since=2020-01-01T00:00:00Z&key={key}"),
     ),
     ("get", "/api/v1/route/usage"): tuple(
         Row(f"/api/v1/route/usage?by={by}&format={form}", blind=by in ("provider", "day"))
@@ -140,6 +153,21 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
         Row("/api/v1/route/rerate", body=RERATE),
         Row("/api/v1/route/rerate", body=RERATE | {"apply": True}),
     ),
+    ("get", "/api/v1/route/tokens/accuracy"): (
+        Row("/api/v1/route/tokens/accuracy"),
+        Row(f"/api/v1/route/tokens/accuracy?model={MODEL}"),
+    ),
+    ("get", "/api/v1/route/reconciliations"): (Row("/api/v1/route/reconciliations"),),
+    ("get", "/api/v1/route/reconciliations/{reconciliation_id}"): (
+        Row("/api/v1/route/reconciliations/{reconciliation}", 200, 404),
+    ),
+    ("get", "/api/v1/route/waiting"): (
+        Row("/api/v1/route/waiting"),
+        Row("/api/v1/route/waiting?since=2020-01-01T00:00:00Z"),
+    ),
+    ("post", "/api/v1/route/reconciliations"): (
+        Row("/api/v1/route/reconciliations", body=export("{lost}")),
+    ),
     ("get", "/api/v1/route/providers"): (Row("/api/v1/route/providers", blind=True),),
     ("delete", "/api/v1/keys/{key_id}"): (Row("/api/v1/keys/{victim}", 200, 404),),
     ("delete", "/api/v1/teams/{team_id}"): (Row("/api/v1/teams/{team}", 200, 404),),
@@ -155,10 +183,14 @@ def served(cluster: Cluster) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def names(served: Served) -> dict[str, str]:
-    """Ids of what belongs to acme: two requests, the owner key, a key to revoke, a cursor."""
+    """Ids of what belongs to acme: two requests and one of unknown cost, the owner key, a key to
+    revoke, a cursor."""
     org, key = tenant_of(served, served.acme)
+    register(served)
     opened = [records.opened(org, key_id=key.bytes, requested_model=MODEL) for _ in range(2)]
-    ship(served, [rated(one) for one in opened])
+    at_us = int(DAY.timestamp()) * 1_000_000
+    lost = records.opened(org, at_us=at_us, key_id=key.bytes, sent_model=MODEL)
+    ship(served, [*map(rated, opened), staging.Rated(lost, None, None, None, "lost")])
     with served.client(served.acme) as client:
         team = client.post("/api/v1/teams", json={"name": "search"}).json()
         made = client.post("/api/v1/keys", json={"name": "victim"}).json()
@@ -169,6 +201,7 @@ def names(served: Served) -> dict[str, str]:
             limited = {"scope": "model", "subject": subject, "concurrency": 1}
             limit = client.post("/api/v1/route/limits", json=limited).json()
         own = client.post("/api/v1/route/prices/overrides", json=price(MODEL)).json()
+        kept = client.post("/api/v1/route/reconciliations", json=export("no-such-request")).json()
         budgets = client.get("/api/v1/route/budgets?limit=1").json()
         limits = client.get("/api/v1/route/limits?limit=1").json()
     return {
@@ -178,6 +211,8 @@ def names(served: Served) -> dict[str, str]:
         "team": team["id"],
         "request": request_id(opened[0]),
         "second": request_id(opened[1]),
+        "lost": request_id(lost),
+        "reconciliation": kept["id"],
         "model": MODEL,
         "budget": rule["id"],
         "limit": limit["id"],
@@ -201,6 +236,7 @@ def acmes(served: Served) -> list[Any]:
             *("/api/v1/route/requests", "/api/v1/route/usage", "/api/v1/route/limits"),
             *("/api/v1/route/budgets", "/api/v1/route/disconnect-policy"),
             *("/api/v1/route/store-policy", "/api/v1/route/prices/overrides"),
+            *("/api/v1/route/waiting", "/api/v1/route/reconciliations"),
         )
         return [client.get(path).json() for path in paths]
 

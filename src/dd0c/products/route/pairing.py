@@ -3,9 +3,9 @@
 A worker writes *open* before it sends and *close* before the last byte of the answer, so an open
 without its close is an attempt in flight, or a lost one once the worker is dead.
 
-A restart reads again from `low`, the oldest place whose opens are not all closed. What is shipped
-again is a row that exists already. Closes on the way whose opens lie before `low` were shipped too:
-up to `shipped` a close without an open is no riddle, after it one is an `orphan`.
+A restart reads again from `low`, the oldest place whose opens are not all closed. What was closed
+before `shipped` is in the ledger, and who counts has heard of it: it is passed over. After that, a
+close without an open is an `orphan`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,14 @@ class Pairing:
             if isinstance(record, AttemptOpened):  # again, if more was reserved for it
                 _, first = self._open.get(key, (record, at))
                 self._open[key] = (record, first)
-            elif (opened := self._open.pop(key, None)) is not None:
-                found.attempts.append(Pair(opened[0], record, self._pid))
-            elif at >= self._shipped:
+                continue
+            opened = self._open.pop(key, None)
+            if at < self._shipped:
+                continue
+            if opened is None:
                 found.orphans.append(record)
+            else:
+                found.attempts.append(Pair(opened[0], record, self._pid))
         return found
 
     def end(self) -> list[Pair]:

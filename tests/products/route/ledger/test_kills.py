@@ -127,9 +127,9 @@ async def test_a_kill_at_any_step_neither_loses_nor_doubles(
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Settings]]:
-    """A PostgreSQL of this test's own, migrated, that it may kill."""
+    """A PostgreSQL of this test's own, migrated, that it may kill: what it commits is on disk."""
     found = settings.load({"home": tempfile.mkdtemp(prefix="dd0c-test-")}, {})
-    server = EmbeddedPostgres(home.create(found.home), found, durable=False)
+    server = EmbeddedPostgres(home.create(found.home), found)
     try:
         server.start()
         asyncio.run(migrate.migrate(found, product_migrations()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dd0c.products.route.models import AttemptClosed, AttemptOpened, Usage
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.shipper import Shipper
 from dd0c.products.route.shipper.folder import BATCH_ROWS
+from dd0c.products.route.shipper.listener import Shipment
 from dd0c.products.route.store import reading, usage
 from dd0c.products.route.store.selection import Filter
 from tests.conftest import TwoOrgs
@@ -333,6 +335,51 @@ async def test_rows_that_are_all_refused_stay_in_the_spool(
         owner.execute("ALTER TABLE route.attempts DROP CONSTRAINT odd")
     assert await shipper.ship_once() == 20
     assert len(await in_ledger(app_pool, two_orgs.acme)) == 20
+
+
+async def test_what_was_told_is_not_told_again(
+    folder: Path, shipper_pool: Pool, two_orgs: TwoOrgs, database: Database
+) -> None:
+    """While an early attempt is open, what follows it is read again after each failure; who counts
+    what is spent hears of each attempt once all the same (R-16): whether the ledger took no rows,
+    or the disk no note of what was shipped."""
+    told: list[bytes] = []
+
+    class Ear:
+        async def shipped(self, shipment: Shipment) -> None:
+            told.extend(charge.opened.request_id for charge in shipment.charges)
+
+        async def caught_up(self, living: Collection[int]) -> None: ...
+
+    def living() -> set[int]:
+        return {spools.ALIVE}
+
+    shipper = Shipper(folder, shipper_pool, PriceTable(), SystemClock(), listener=Ear())
+    [(early, end), *others] = attempts(two_orgs.acme, 31)
+    spools.write(folder, [early, *(r for p in others[:10] for r in p)], pid=spools.ALIVE)
+    assert await shipper.ship_once(living) == 10
+
+    with psycopg.connect(database.conninfo(roles.OWNER).reveal()) as owner:
+        owner.execute(
+            "ALTER TABLE route.attempts ADD CONSTRAINT odd CHECK (provider = 'x') NOT VALID"
+        )
+    spools.write(folder, [r for p in others[10:20] for r in p], pid=spools.ALIVE)
+    with pytest.raises(Internal, match="refuses every row"):
+        await shipper.ship_once(living)
+    with psycopg.connect(database.conninfo(roles.OWNER).reveal()) as owner:
+        owner.execute("ALTER TABLE route.attempts DROP CONSTRAINT odd")
+    assert await shipper.ship_once(living) == 10
+
+    in_the_way = folder / "shipped.json.new"
+    in_the_way.mkdir()
+    spools.write(folder, [r for p in others[20:] for r in p], pid=spools.ALIVE)
+    with pytest.raises(IsADirectoryError):
+        await shipper.ship_once(living)
+    in_the_way.rmdir()
+    spools.write(folder, [end], pid=spools.ALIVE)
+    assert await shipper.ship_once() == 1
+    assert told == [o.request_id for o, _ in others] + [early.request_id]
+    assert spools.files(folder) == []
 
 
 async def test_old_months_get_their_partitions(

@@ -1,8 +1,8 @@
 """The spool of one gateway: whose files are there, how far they are shipped, what goes when.
 
 `shipped.json` holds two places for each worker: where a restart begins to read, and up to where
-records were shipped. It is replaced as a whole after each batch. Whatever goes wrong before that,
-the batch is read again from the places it holds, and the ledger refuses what it has already.
+records were shipped. It is replaced as a whole after each batch. Killed before that, the next
+process reads the batch again, and the ledger refuses what it has already.
 """
 
 from __future__ import annotations
@@ -68,11 +68,10 @@ class Folder:
     def __init__(self, path: Path):
         self.path = path
         self._tails: dict[str, Tail] = {}
-        self.reset()
+        self._marks = self._load_marks()
 
     def reset(self) -> None:
-        """Forget what was collected and not settled."""
-        self._marks = self._load_marks()
+        """Forget what was collected and not settled. What was is remembered, on disk or not."""
         self._tails = {}
 
     def collect(self, living: Living) -> Batch:

@@ -132,19 +132,20 @@ def run(
     return forwarded, held, reading, failed
 
 
-@given(st.lists(st.integers(0, 800)))
-def test_a_stream_passes_unchanged_and_is_understood(at: list[int]) -> None:
+@given(st.lists(st.integers(0, 800)), st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_a_stream_passes_unchanged_and_is_understood(at: list[int], line_end: bytes) -> None:
     """Whatever the chunk borders: bytes unchanged, terminal event held, usage read (R-3, R-15)."""
     for dialect, events, usage in (
         (Dialect.OPENAI, OPENAI_STREAM, Usage(20, 10, None, None, 8, 7)),
         (Dialect.ANTHROPIC, ANTHROPIC_STREAM, Usage(50, 200, 100, None, 30)),
     ):
-        data = b"".join(events)
+        *_, last = written = [event.replace(b"\n", line_end) for event in events]
+        data = b"".join(written)
         places = sorted({0, len(data), *(p for p in at if p < len(data))})
         chunks = [data[a:b] for a, b in itertools.pairwise(places)]
         forwarded, held, reading, failed = run(dialect, chunks)
         assert forwarded + held == data
-        assert held == events[-1]
+        assert held == last
         assert reading.usage() == usage
         assert reading.final
         assert not failed

@@ -36,8 +36,8 @@ _MARKS = {
         *(b'"error"', b"event: error", b"[DONE]"),
     ),
 }
-_USAGE, _NO_USAGE = b'"usage"', b'"usage":null'  # OpenAI writes the latter into all but one chunk
-_CHUNK_MARKS = (_USAGE, b"[DONE]", b'"error"')
+_CHUNK_MARKS = (b'"usage"', b"[DONE]", b'"error"')
+_NO_USAGE, _NO_USAGE_BLANKED = b'"usage":null', b'"     ":null'  # in all chunks of OpenAI but one
 
 
 class Reading(msgspec.Struct):
@@ -180,7 +180,7 @@ class Stream:
         run = self._events.feed(chunk)
         if self._events.overlong or self._large is not None:
             return self._pass_large(run)
-        return self._examine(run) if self._alert or self._tells(run) else Passage(run)
+        return self._examine(run)
 
     def end(self) -> Passage:
         """What is left when the provider's message is over: an event that was not closed."""
@@ -188,29 +188,39 @@ class Stream:
         return self._examine(rest) if rest.strip() else Passage(rest)
 
     def _examine(self, run: bytes) -> Passage:
-        passed: list[bytes] = []
-        events = sse.split(run) or [run]
-        reading, chunks = self._reading, self._marks is _CHUNK_MARKS
-        for index, raw in enumerate(events):
-            if not (self._alert or self._tells(raw)):
-                passed.append(raw)
-                continue
+        """Look at those events of a run, one by one, that may have more to say than text."""
+        at = 0 if self._alert else self._quiet(run, 0)
+        if at == len(run):
+            return Passage(run)
+        passed, reading = [run[:at]], self._reading
+        while at < len(run):
+            end = sse.end_of_event(run, at)
+            raw = run[at:end]
             verdict = self._judge(sse.read(raw))
             if verdict in ("terminal", "failed"):
-                held = b"".join(events[index:])
-                return Passage(b"".join(passed), held, True, verdict == "failed")
+                return Passage(b"".join(passed), run[at:], True, verdict == "failed")
             if verdict == "pass":
                 passed.append(raw)
             # A count is the last word until more is produced, which any event may tell.
+            chunks, alert = self._marks is _CHUNK_MARKS, self._alert
             self._alert = reading.model is None or (chunks and reading.usage_raw is not None)
+            at = self._quiet(run, end) if alert and not self._alert else end
+            passed.append(run[end:at])
         return Passage(b"".join(passed))
 
-    def _tells(self, run: bytes) -> bool:
-        """Whether events may have more to say than text."""
+    def _quiet(self, run: bytes, start: int) -> int:
+        """Where in a run, from the start of an event on, the first event begins that may have more
+        to say than text; its end if there is none."""
+        told = run.replace(_NO_USAGE, _NO_USAGE_BLANKED) if self._marks is _CHUNK_MARKS else run
+        first = len(run)
         for mark in self._marks:
-            if mark in run and (mark != _USAGE or run.count(mark) > run.count(_NO_USAGE)):
-                return True
-        return False
+            place = told.find(mark, start, first)
+            if place >= 0:
+                first = place
+        if first == len(run):
+            return first
+        border = run.rfind(b"\n\n", start, first)
+        return border + 2 if border >= 0 else start  # with other line ends, all are looked at
 
     def _pass_large(self, run: bytes) -> Passage:
         """An event too large to hold passes in pieces; the last one waits if it ends the stream."""

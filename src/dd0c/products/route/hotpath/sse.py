@@ -86,6 +86,15 @@ def last_border(data: bytes) -> int:
     return end
 
 
+def end_of_event(run: bytes, at: int) -> int:
+    """The index after the event that begins at `at`."""
+    if b"\r" not in run:
+        end = run.find(b"\n\n", at)
+        return end + 2 if end >= 0 else len(run)
+    match = _BORDER.search(run, at)
+    return match.end() if match is not None else len(run)
+
+
 def split(run: bytes) -> list[bytes]:
     """Whole events apart, each with its closing blank line; joined they are the run again."""
     if b"\r" not in run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ class TwoOrgs:
 
     acme: uuid.UUID
     globex: uuid.UUID
+
+
+def pytest_configure() -> None:
+    """Run in the background, a shell has it ignore Ctrl-C, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:

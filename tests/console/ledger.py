@@ -26,6 +26,7 @@ from tests.products.route import records
 from tests.support.control import Served
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
+REFUSED = "The limit of 60 requests a minute for this organisation is reached. Try again in 7 s."
 HOUR_US = 3_600_000_000
 
 
@@ -133,6 +134,8 @@ def _every_kind(day: Day) -> None:
         usage_error=0.011,
         delivered_output_tokens=121,
         upstream_output_tokens=139,
+        cost_delivered_pico=15_285_000_000,
+        cost_upstream_pico=15_555_000_000,
         served_model="claude-sonnet-4-5",
         total_us=2_140_000,
         first_byte_us=612_000,
@@ -150,6 +153,11 @@ def _every_kind(day: Day) -> None:
         first, attempt=2, started_us=first.started_us + 450_000, provider="bedrock"
     )
     day.close(second, served_model="claude-sonnet-4-5", usage=Usage(input=2_000, output=300))
+    refused = day.open("refused", 33_000_000, attempt=0, route_reason=REFUSED)
+    told = {"error_code": "rate_limit_exceeded", "end_reason": "limit", "first_byte_us": None}
+    day.close(
+        refused, **_failed(429) | told | {"upstream_status": None}, cost_pico=0, price_id=None
+    )
     simulator = {"provider": "sim", "credential_id": records.SIMULATOR.bytes}
     day.close(day.open("simulated", 5_000_000, **simulator), cost_pico=120_000_000_000)
     listing = {"endpoint": "models", "requested_model": "", "sent_model": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dd0c.products.route import prices
+from dd0c.products.route.hotpath import tariff
 from dd0c.products.route.models import PriceRow, Usage
 from dd0c.products.route.pages import bill
 from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.reading import Attempt
 
+AT_US = 1_790_000_000_000_000
 COUNTS = st.none() | st.integers(min_value=0, max_value=10**9)
 RATES = st.decimals(min_value=0, max_value=1000, places=7).map(lambda rate: format(rate, "f"))
 USAGES = st.builds(Usage, input=COUNTS, cache_read=COUNTS, output=COUNTS, reasoning=COUNTS)
@@ -109,3 +113,57 @@ def test_calls_are_billed_by_the_thousand() -> None:
         ("Server tools", Decimal("0.02")),
         ("Per call", Decimal("0.005")),
     ]
+
+
+def test_every_published_price_explains_its_bill() -> None:
+    """Whatever the bucket, the service tier and the size of the prompt: the lines of what a worker
+    reckoned need no difference (R-11)."""
+    table, judged = prices.table(), 0
+    usages = [
+        Usage(**{"input": prompt, "output": 7} | {bucket: 3})
+        for prompt in (1, 300_001)
+        for bucket in tariff.BUCKETS
+    ]
+    for provider in ("openai", "anthropic", "google"):
+        for price in table.prices(provider):
+            tiers = {None, *(variant.service_tier for variant in price.variants)}
+            for tier, usage in itertools.product(tiers, usages):
+                rating = tariff.rate(price, usage, tier or None, AT_US)
+                if rating.cost_pico is None or rating.price_id is None:
+                    continue
+                row = table.row(rating.price_id)
+                one = dataclasses.replace(attempt(usage, rating.cost_pico, None), price=row)
+                lines = [line.name for line in bill.of([one]).lines]
+                assert "Difference" not in lines, (provider, tier, usage)
+                judged += 1
+    assert judged > 1_000
+
+
+def test_a_cost_that_was_told_as_a_sum_is_called_so() -> None:
+    """What a provider's export brought has no rates, and nobody pretends it has (R-17)."""
+    told = bill.of([attempt(Usage(input=10, output=5), 145_500_000, None)])
+    assert told.lines[-1].note == "told as a sum, without rates"
+
+
+@pytest.mark.parametrize(
+    ("cost", "delivered", "made", "says"),
+    [
+        (3, 3, 5, "Billed is what reached the caller."),
+        (5, 3, 5, "Billed is all of it: the answer was read on after the caller had left."),
+        (4, 3, 5, "all that the provider made cost $0.000000000005."),
+        (3, 3, None, "1 of 2 output tokens reached the caller."),
+        (3, 3, 3, "1 of 2 output tokens reached the caller."),
+    ],
+)
+def test_what_a_cut_answer_is_billed_for_is_a_sentence(
+    cost: int, delivered: int, made: int | None, says: str
+) -> None:
+    """Delivered, made, and by the organisation's policy one of both (R-13)."""
+    one = dataclasses.replace(
+        attempt(Usage(input=1, output=1), cost, None),
+        delivered_output_tokens=1,
+        upstream_output_tokens=2,
+        cost_delivered_pico=delivered,
+        cost_upstream_pico=made,
+    )
+    assert bill.of([one]).notes[-1].endswith(says)

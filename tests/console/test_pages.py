@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.console.conftest import Visit, Visitor
-from tests.console.ledger import HOSTILE, Day
+from tests.console.ledger import HOSTILE, REFUSED, Day
 from tests.support.control import Served
 
 pytestmark = pytest.mark.browser
@@ -88,6 +88,28 @@ def test_a_retried_request_tells_of_every_attempt(owner: Visit, day: Day) -> Non
     assert headline(owner).endswith(", at least $0.0105")
     told = owner.page.inner_text(panel("What happened"))
     assert told.index("anthropic answered with an error") < told.index("Sent to bedrock")
+
+
+def test_a_cut_stream_tells_what_was_delivered_and_what_was_made(owner: Visit, day: Day) -> None:
+    """80 x 3 + 44,100 x 0.30 + 121 x 15 dollars per million reached the caller, 18 tokens more were
+    made; the sentence says both costs, and which is billed (R-13)."""
+    owner.go(f"{LIST}/{day.named['gone']}")
+    bill = panel("What it cost")
+    assert owner.page.inner_text(f"{bill} tfoot td") == "0.015285"
+    assert (
+        "121 of 139 output tokens reached the caller. Input included, that cost $0.015285;"
+        " all that the provider made cost $0.015555. Billed is what reached the caller."
+    ) in owner.page.inner_text(bill)
+    assert "The provider did not report the usage; dd0c counted it, within 1.1 %." in (
+        owner.page.inner_text(bill)
+    )
+
+
+def test_a_refusal_tells_which_limit_and_when_it_frees(owner: Visit, day: Day) -> None:
+    """The request's story has the words that its caller got, and that it cost nothing (R-16)."""
+    owner.go(f"{LIST}/{day.named['refused']}")
+    assert headline(owner) == "Refused by a limit, billed $0.00"
+    assert f"Refused: {REFUSED}" in owner.page.inner_text(panel("What happened"))
 
 
 def test_home_sums_the_day(owner: Visit, served: Served) -> None:

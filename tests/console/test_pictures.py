@@ -58,6 +58,7 @@ PAGES = {
     "request-gone": "/console/route/requests/{gone}",
     "request-failed": "/console/route/requests/{failed}",
     "request-retried": "/console/route/requests/{retried}",
+    "request-refused": "/console/route/requests/{refused}",
     "request-lost": "/console/route/requests/{lost}",
     "request-hostile": "/console/route/requests/{hostile}",
     "absent": "/console/route/requests/req_00000000000000000000000000",

@@ -185,6 +185,10 @@ def test_applied_it_is_billed_once_and_what_was_billed_stays_to_be_seen(
     assert one["price"]["source"] == "override"
     history = [(r["revision"], r["cost_usd"], r["reason"]) for r in one["ratings"]]
     assert history == [(0, "0.0001455", None), (1, "0.0001164", "contract 17")]
+    with served.client(served.acme) as client:
+        page = client.get(f"/console/route/requests/{request_id(attempts['dearer'])}.json").json()
+    rated_twice = [(r["why"], r["cost_pico"]) for r in page["ratings"] if r["attempt"] == 1]
+    assert rated_twice == [("at first", 145_500_000), ("contract 17", 116_400_000)]
     priced = attempt_of(served, attempts["unpriced"])
     assert (priced["cost_usd"], priced["cost_reason"]) == ("0.002", None)
     assert [r["reason"] for r in priced["ratings"]] == ["no_price", "contract 17"]

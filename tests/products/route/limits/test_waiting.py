@@ -231,6 +231,8 @@ def test_a_budget_refuses_what_has_no_price_unless_it_comes_in_time(
         assert caller.answer().status == 200
     (denied,) = [record for record in parent.worker.closed() if record.attempt == 0]
     assert (denied.end_reason, denied.cost_pico, denied.final) == ("limit", 0, True)
+    (opened,) = [record for record in parent.worker.opened() if record.attempt == 0]
+    assert opened.route_reason == refused.error["message"], "the ledger knows which, and until when"
     assert len(upstream.received) == 1
 
 

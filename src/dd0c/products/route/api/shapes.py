@@ -72,7 +72,9 @@ class AttemptShown(BaseModel):
     served_model: str | None
     provider: str
     route: str | None
-    route_reason: str
+    route_reason: str = Field(
+        description="Why it went there; of a request that a limit refused, what was said."
+    )
     status: int | None = Field(description="What the caller got.")
     upstream_status: int | None
     upstream_request_id: str | None

@@ -471,10 +471,12 @@ class Relay:
         self._caller.done(self._got.status)
 
     def _deny(self, _: Event) -> None:
-        """Say no. A refusal by a limit is an attempt too, the one of number 0."""
+        """Say no. A refusal by a limit is an attempt too, the one of number 0; what was said to the
+        caller is why it went nowhere."""
         assert self._denial is not None
         if self._denial.status != 503:
             self._meter = Meter(self._id, 0, self._trace.trace_id, self._plane.clock)
+            self._plan = msgspec.structs.replace(self._plan, reason=self._denial.message)
             self._open()
             record = self._meter.denied(self._denial, self._request.body_bytes)
             if self._recorded:

@@ -87,6 +87,8 @@ def _lines(attempt: Attempt) -> Iterator[Line]:
         if rest:
             small = abs(rest) < _ONE_PICO
             note = "to whole pico-dollars" if small else "not explained by this price"
+            if attempt.price is None:
+                note = "told as a sum, without rates"
             yield Line("Rounding" if small else "Difference", None, None, 1, rest, note)
 
 
@@ -114,15 +116,34 @@ def _notes(attempt: Attempt, many: bool) -> Iterator[str]:
     if attempt.cost_pico is None:
         which = f"The cost of attempt {attempt.attempt}" if many else "The cost"
         yield f"{which} is unknown, not zero: {words.why_unknown(attempt.cost_reason)}."
+    if not attempt.attempt:
+        yield "Nothing was sent to a provider, so nothing is billed."
     if attempt.ratings:
         yield _rated_again(attempt.ratings)
     if attempt.usage_source == "estimated":
         within = figures.percent(attempt.usage_error)
         counted = f"dd0c counted it, within {within}" if within else "dd0c counted it"
         yield f"The provider did not report the usage; {counted}."
+    if cut := _cut(attempt):
+        yield cut
+
+
+def _cut(attempt: Attempt) -> str:
+    """What of an answer that was cut off reached the caller, and which part is billed."""
     made, got = attempt.upstream_output_tokens, attempt.delivered_output_tokens
-    if made is not None and got is not None and made > got:
-        yield f"{got:,} of {figures.plural(made, 'output token')} reached the caller."
+    if made is None or got is None or made <= got:
+        return ""
+    text = f"{got:,} of {figures.plural(made, 'output token')} reached the caller."
+    theirs, ours = attempt.cost_upstream_pico, attempt.cost_delivered_pico
+    if theirs is None or ours is None or theirs == ours:
+        return text
+    text += f" Input included, that cost ${figures.exact(ours)}; all that the provider"
+    text += f" made cost ${figures.exact(theirs)}."
+    if attempt.cost_pico == ours:
+        return f"{text} Billed is what reached the caller."
+    if attempt.cost_pico == theirs:
+        return f"{text} Billed is all of it: the answer was read on after the caller had left."
+    return text
 
 
 def _rated_again(ratings: Sequence[Rating]) -> str:

@@ -28,6 +28,7 @@ from dd0c.products.route.pages.bill import Bill
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.pages.story import Event
 from dd0c.products.route.store import overview, providers, reading
+from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.reading import Attempt
 from dd0c.products.route.store.selection import Filter
 
@@ -92,6 +93,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What an attempt cost once."""
+
+    attempt: int
+    at: datetime
+    cost_pico: int | None
+    why: str
+    price_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What the page says. `record` is the request as the ledger holds it."""
 
@@ -105,6 +117,7 @@ class Page:
     cost: Cost
     timeline: list[Event]
     attempts: list[Call]
+    ratings: list[Rated]
     facts: list[tuple[str, str]]
     related: list[Link]
     record: dict[str, Any]
@@ -155,6 +168,7 @@ def _page(
         cost=_cost(bill.of(found.attempts)),
         timeline=list(story.events(found)),
         attempts=[_call(attempt, simulated) for attempt in found.attempts],
+        ratings=[_rated(each) for attempt in found.attempts for each in attempt.ratings],
         facts=list(story.facts(found)),
         related=related,
         record=json.loads(json.dumps(dataclasses.asdict(found), default=_plain)),
@@ -234,6 +248,13 @@ def _call(attempt: Attempt, simulated: Collection[str]) -> Call:
         total_us=attempt.total_us,
         cost_pico=attempt.cost_pico,
     )
+
+
+def _rated(found: Rating) -> Rated:
+    why = found.reason or ""
+    if not found.revision:
+        why = "at first" if found.cost_pico is not None else words.why_unknown(found.reason)
+    return Rated(found.attempt, found.rated_at, found.cost_pico, why, found.price_id or "")
 
 
 def _plain(value: object) -> object:

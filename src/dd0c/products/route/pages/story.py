@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dd0c.base import ids
 from dd0c.kernel.web.console import charts, figures
 from dd0c.products.route.models import EndReason
 from dd0c.products.route.pages import words
@@ -54,6 +55,10 @@ def title(request: Request) -> str:
             return "Lost with its gateway"
         case EndReason.PENDING:
             return "Not settled yet"
+        case EndReason.LIMIT:
+            if final.attempt == 0:
+                return "Refused by a limit"
+            return "Cut off by a limit" + (f" after {tokens}" if tokens else "")
         case other:
             return f"Ended: {words.end(other).word}"
 
@@ -110,6 +115,10 @@ def _ending(attempt: Attempt) -> str:
             return f"{attempt.provider} took longer than the deadline"
         case EndReason.LOST:
             return "The gateway ended before the answer did"
+        case EndReason.LIMIT if attempt.attempt == 0:
+            return f"Refused: {attempt.route_reason}"
+        case EndReason.LIMIT:
+            return "Cut off: a limit had nothing left for the rest of the answer"
         case other:
             return words.end(other).word.capitalize()
 
@@ -126,8 +135,8 @@ def _end_note(attempt: Attempt) -> str:
 
 
 def phases(attempt: Attempt) -> tuple[Phase, ...]:
-    """How the time of an attempt divides; none when its end was not seen."""
-    if attempt.total_us is None or attempt.queue_us is None:
+    """How the time of an attempt divides; none when its end was not seen, or nothing was sent."""
+    if attempt.total_us is None or attempt.queue_us is None or not attempt.attempt:
         return ()
     first = attempt.first_byte_us
     before = min(attempt.queue_us, attempt.total_us)
@@ -160,18 +169,26 @@ def facts(request: Request) -> Iterator[tuple[str, str]]:
         "Served": served,
         "Provider": " · ".join(filter(None, (final.provider, final.deployment, final.region))),
         "Kind": f"{what}, {'streamed' if request.stream else 'in one piece'}",
-        "Why": final.route_reason,
+        "Why": final.route_reason if final.attempt else "",
         "Tier": final.service_tier,
         "Usage from": {"none": "nobody"}.get(final.usage_source, final.usage_source) + error,
         "Status": _status(final),
         "Error": final.error_code,
         "Bytes": passed,
+        "Held for it": _usd(final.reserved_pico),
+        "Charged to budgets": _usd(final.charged_pico if final.reserved_pico is not None else None),
+        "Team": request.team_name or (request.team and ids.text(ids.Kind.TEAM, request.team)),
         "End user": request.end_user,
+        "Retry": str(request.caller_retry) if request.caller_retry else "",
         "Tags": ", ".join(final.tags),
         "Provider's id": final.upstream_request_id,
         "Trace": final.trace_id.hex(),
     }
     return ((name, value) for name, value in found.items() if value)
+
+
+def _usd(pico: int | None) -> str:
+    return "" if pico is None else f"${figures.exact(pico)}"
 
 
 def _status(attempt: Attempt) -> str:

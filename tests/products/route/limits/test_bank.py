@@ -164,7 +164,8 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
 
     def gateway(self, name: str, *rules: Rule, before: tuple[Kept, ...] = ()) -> Desk:
-        """A running gateway of this name; another program of it under the same name."""
+        """A running gateway of this name; another program of it under the same name. Without rules
+        nobody has told it yet which there are."""
         program, wanted = f"{name}.{len(self.tasks)}", asyncio.Event()
         bank = Bank(
             Counters(self.client, program, CALL_S),
@@ -175,7 +176,8 @@ class World:
             tell=lambda message: wanted.set() if isinstance(message, Recall) else None,
             before=before,
         )
-        bank.replace_rules(rules)
+        if rules:
+            bank.replace_rules(rules)
         self.tasks.append(asyncio.create_task(bank.run()))
         return Desk(bank, self.ledger, self.client, wanted)
 
@@ -320,6 +322,23 @@ async def test_a_new_program_goes_on_with_what_workers_have(settings: Settings) 
         await new.ship(budget, 1, 200_000)
         new.give_back(1, budget, 400_000)
         await new.until(budget, spent=200, outstanding=0)
+
+
+async def test_a_new_program_gives_nothing_before_it_knows_the_rules(settings: Settings) -> None:
+    """Workers ask a new parent before it has read the rules: it does not take a rule that it does
+    not know for one that is gone, of which everybody gets what they want (K-7, R-16)."""
+    budget = rule(amount=1_000_000)
+    async with world(settings) as all_:
+        old = all_.gateway("gwy_j", budget)
+        assert isinstance(await old.ask(1, budget, 600_000), Granted)
+        kept = old.bank.keep()
+        all_.tasks[-1].cancel()
+        new = all_.gateway("gwy_j", before=kept)
+        waiting = asyncio.create_task(new.ask(2, budget, 500_000))
+        await new.until(budget, lost=0, outstanding=1_200)  # it spoke, beside its predecessor
+        assert not waiting.done()
+        new.bank.replace_rules([budget])
+        assert isinstance(await waiting, Short)
 
 
 async def test_rows_that_came_before_are_not_spent_twice(settings: Settings) -> None:

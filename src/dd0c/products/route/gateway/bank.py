@@ -109,6 +109,7 @@ class Bank:
         self._alone = alone
         self._tell = tell
         self._rules = Rules()
+        self._ruled = False  # until then no rule is known, which does not mean that there is none
         self._leases = Leases()
         self._leases.restore(before)
         self._elders = {worker for kept in before for worker in kept.out}
@@ -136,6 +137,7 @@ class Bank:
     def replace_rules(self, rules: Iterable[Rule]) -> None:
         """All rules of all organisations."""
         self._rules = Rules(rules)
+        self._ruled = True
         self._woken.set()
 
     def greeting(self) -> list[ToWorker]:
@@ -265,7 +267,7 @@ class Bank:
         await self._settle(counters, due)
         if self._stale and self._caught_up:
             await self._recount(counters)
-        if self._now() < self._closed_until:
+        if not self._ruled or self._now() < self._closed_until:
             return
         for _ in range(min(len(self._asks), ASKS_AT_ONCE)):
             asking = self._asks.popleft()

@@ -120,6 +120,29 @@ def test_what_agrees_is_equal(ours: Tenant) -> None:
     ]
 
 
+def test_the_console_lists_imports_with_what_is_unexplained(ours: Tenant, served: Served) -> None:
+    """The page of providers leads to each; its differences are the API's, and nobody else's
+    (ROUTE-17, K-11)."""
+    attempt(ours)
+    columns = "model,input_tokens,cached_input_tokens,output_tokens,cost_usd"
+    report = compare(ours, told((MINI, 120, 20, 61, "0.0001455"), columns=columns))
+    page = f"/console/route/reconciliations/{report['id']}"
+    with ours.client() as client:
+        listed = client.get("/console/route/providers.json").json()["imports"]
+        found = client.get(f"{page}.json").json()
+        html = client.get(page, headers={"accept": "text/html"}).text
+    assert [one["id"] for one in listed] == [report["id"]]
+    assert (found["compared"], found["unexplained"]) == (4, 1)
+    [line] = found["lines"]
+    names = ("model", "measure", "told", "ledger", "difference", "unexplained")
+    assert tuple(line[name] for name in names) == (MINI, "output", "61", "60", "1", "1")
+    assert "1 of 4 numbers" in html
+    assert " differs, and nothing explains it" in html
+    with served.client(served.globex) as client:
+        assert client.get(f"{page}.json").status_code == 404
+        assert client.get("/console/route/providers.json").json()["imports"] == []
+
+
 def test_what_only_one_side_knows_is_a_difference(ours: Tenant) -> None:
     """A model that the provider bills and we never called, and one that we called and it does not
     bill; days on which the export is silent count."""

@@ -1,10 +1,11 @@
-"""route's pages: Home, Requests, one request's whole story, and Providers.
+"""route's pages: Home, Requests, one request's whole story, Spend, Budgets, and Providers.
 
-The edges (`home`, `listing`, `download`, `detail`, `offer`) load and render; what is said is
-decided in pure modules: `words` names ends and reasons, `money` keeps what is simulated apart,
-`today` and `movers` compare with a week ago, `decisions` finds what needs a person, `spending`
-draws, `bill` makes the lines that add up to the cost, `story` tells what happened. The twin of
-each page is what its endpoint loaded.
+The edges (`home`, `listing`, `download`, `detail`, `spend`, `budgets`, `rule_forms`, `offer`,
+`imports`) load and render; what is said is decided in pure modules: `words` names ends and reasons,
+`money` keeps what is simulated apart, `comparison` and `movers` say what changed, `decisions` finds
+what needs a person, `caps` says how full budgets are, `spending` and `burndown` draw, `bill` and
+`breakdown` make lines that add up, `story` tells what happened. The twin of each page is what its
+endpoint loaded.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dd0c.products.route.pages import (
     detail,
     download,
     home,
+    imports,
     listing,
     offer,
     rows,
@@ -43,6 +45,7 @@ SECTION = Section(
         Kind.REQUEST: f"{rows.PATH}/{{}}",
         Kind.BUDGET: f"{caps.PATH}/{{}}",
         Kind.LIMIT: f"{budgets.LIMITS}/{{}}",
+        Kind.RECONCILIATION: f"{imports.PATH}/{{}}",
     },
     related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
     search=f"{rows.PATH}?range=30d&model={{}}",
@@ -51,5 +54,5 @@ SECTION = Section(
 )
 
 router = APIRouter()
-for part in (home, download, listing, detail, spend, rule_forms, budgets, offer):
+for part in (home, download, listing, detail, spend, rule_forms, budgets, imports, offer):
     router.include_router(part.router)

@@ -22,15 +22,17 @@ from dd0c.kernel.web.console import curves, figures, frame, links, live
 from dd0c.kernel.web.console.charts import Bin
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.route.pages import listing, rows
+from dd0c.products.route.pages import imports, listing, rows
+from dd0c.products.route.pages.imports import Import
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.pages.words import End
-from dd0c.products.route.store import health, providers, spans
+from dd0c.products.route.store import health, providers, reconciliations, spans
 from dd0c.products.route.store.health import Called, Speed
 from dd0c.products.route.store.providers import Listed
 
 PATH = "/console/route/providers"
 LENGTH = timedelta(days=1)
+IMPORTS_MAX = 10
 _FAILURES_MIN = 3
 _SHARE_MIN = 0.02
 _SHARE_BAD = 0.25
@@ -85,6 +87,7 @@ class Page:
     as_of: datetime
     since: datetime
     items: list[Row]
+    imports: list[Import]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,11 @@ async def show(
         known = await providers.list_visible(tx)
         called = await health.list_called(tx, since)
         speeds = await health.list_speeds(tx, since)
+        imported = await reconciliations.list_newest(tx, IMPORTS_MAX)
     names = dict.fromkeys([one.name for one in known] + [one.provider for one in called])
     day = Day(since, now, called, speeds)
     items = [_row(day, name, known, runs_it=PLATFORM_ORGS in who.permissions) for name in names]
-    page = Page(now, since, items)
+    page = Page(now, since, items, [imports.of(kept) for kept in imported])
     return frame.of(request).page(
         request,
         who,

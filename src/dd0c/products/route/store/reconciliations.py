@@ -122,11 +122,10 @@ async def find(tx: Transaction, wanted: uuid.UUID) -> Reconciliation | None:
     return found[0] if found else None
 
 
-async def list_newest(tx: Transaction) -> list[Reconciliation]:
+async def list_newest(tx: Transaction, limit: int = LISTED_MAX) -> list[Reconciliation]:
     """The newest imports."""
-    return await _select(
-        tx, SQL("ORDER BY imported_at DESC, id DESC LIMIT {}").format(Literal(LISTED_MAX))
-    )
+    newest = SQL("ORDER BY imported_at DESC, id DESC LIMIT {}").format(Literal(limit))
+    return await _select(tx, newest)
 
 
 async def _select(tx: Transaction, rest: Composed) -> list[Reconciliation]:

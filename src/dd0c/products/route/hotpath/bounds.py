@@ -11,6 +11,7 @@ that are four times too high would halve such a limit.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -46,16 +47,19 @@ _IMAGES = {
     Endpoint.RESPONSES: (b'"input_image"', 1),
     Endpoint.MESSAGES: (b'"image"', 1),
 }
+_MARKS = re.compile(rb'"(image|image_url|input_image|input_audio|cache_control)"')  # in one pass
 _items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Bounds(NamedTuple):
-    """In tokens. `output`: for each of the answers asked for; None: the caller sets no bound."""
+    """In tokens. `output`: for each of the answers asked for; None: the caller sets no bound.
+    `marks`: keys and types in the body that size or price may depend on."""
 
     input: int
     output: int | None
     answers: int
     estimate: int
+    marks: frozenset[bytes] = frozenset()
 
 
 class Rates(NamedTuple):
@@ -80,15 +84,15 @@ class Rates(NamedTuple):
 
 def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     """The bounds of a request whose top-level values are at `found`."""
-    text, seen = len(body), 0
-    if b"image" in body and (count := _pictures(body, endpoint)):
+    text, seen, marks = len(body), 0, frozenset(_MARKS.findall(body))
+    if marks and (count := _pictures(body, endpoint)):
         text -= sum(_base64_runs(body))
         seen = count * _picture_tokens(model, endpoint)
     most = text + seen + FRAME_TOKENS
     if "tools" in found or "functions" in found:
         most += TOOLS_TOKENS
     if endpoint is Endpoint.EMBEDDINGS:
-        return Bounds(most, 0, 1, text // BYTES_PER_TOKEN)
+        return Bounds(most, 0, 1, text // BYTES_PER_TOKEN, marks)
     output = None
     for key in OUTPUT_KEYS[endpoint]:
         if key in found and (given := _number(body, found[key])) is not None:
@@ -97,16 +101,17 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     if "n" in found or "best_of" in found or "prompt" in found:
         answers = _answers(body, found, endpoint)
     likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
-    return Bounds(most, output, answers, text // BYTES_PER_TOKEN + seen + likely * answers)
+    estimate = text // BYTES_PER_TOKEN + seen + likely * answers
+    return Bounds(most, output, answers, estimate, marks)
 
 
-def worst(price: Price, bounds: Bounds, body: bytes, found: Spans, at_us: int) -> Rates | None:
+def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
     """The dearest rates that may apply; None where the price says too little to bound a cost."""
     prices = [tariff.select(price, None, at_us)]
     if "service_tier" in found:
         prices += [variant.price for variant in price.variants]
     rates = [
-        _tier_rates(tier, 10**one.scale, bounds, body, found)
+        _tier_rates(tier, 10**one.scale, bounds, found)
         for one in prices
         if one is not None
         for tier in one.tiers
@@ -126,7 +131,7 @@ def worst(price: Price, bounds: Bounds, body: bytes, found: Spans, at_us: int) -
     )
 
 
-def is_plain(price: Price, body: bytes, found: Spans) -> bool:
+def is_plain(price: Price, bounds: Bounds, found: Spans) -> bool:
     """Whether `worst` of a price is the same for all requests like this one."""
     return (
         len(price.tiers) == 1
@@ -134,20 +139,19 @@ def is_plain(price: Price, body: bytes, found: Spans) -> bool:
         and "service_tier" not in found
         and "modalities" not in found
         and "audio" not in found
-        and b'"cache_control"' not in body
-        and b'"input_audio"' not in body
+        and not bounds.marks
     )
 
 
-def _tier_rates(tier: Tier, unit: int, bounds: Bounds, body: bytes, found: Spans) -> Rates | None:
+def _tier_rates(tier: Tier, unit: int, bounds: Bounds, found: Spans) -> Rates | None:
     if tier.input is None or (tier.output is None and bounds.output != 0):
         return None
     dearest_input, dearest_output = tier.input, max(tier.output or 0, tier.reasoning or 0)
-    if b'"cache_control"' in body:
+    if b"cache_control" in bounds.marks:
         dearest_input = max(dearest_input, tier.cache_write_5m or 0, tier.cache_write_1h or 0)
     elif tier.cache_write_5m is not None and tier.cache_write_1h is None:
         dearest_input = max(dearest_input, tier.cache_write_5m)  # written without being asked for
-    if b'"input_audio"' in body:
+    if b"input_audio" in bounds.marks:
         dearest_input = max(dearest_input, tier.audio_input or 0)
     if tier.image is not None:
         dearest_input = max(dearest_input, tier.image)

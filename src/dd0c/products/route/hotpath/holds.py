@@ -127,11 +127,11 @@ class Hold:
         plan, seat = self.plan, self.seat
         if price is None:
             return False
-        plain = bounds.is_plain(price, plan.body, plan.found)
+        plain = bounds.is_plain(price, limits, plan.found)
         if plain and seat.price is price:
             self.rates = seat.rates
         else:
-            self.rates = bounds.worst(price, limits, plan.body, plan.found, self.at_s * 1_000_000)
+            self.rates = bounds.worst(price, limits, plan.found, self.at_s * 1_000_000)
             if self.rates is None:
                 return False
             if plain:

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from dd0c.base import ids
 from dd0c.kernel.auth.keys import Key
+from dd0c.kernel.guard.windows import Window
 from dd0c.kernel.parts.part import Part, Seen
 from dd0c.kernel.web.probes import Finding, Status
-from dd0c.products.route.pages import decisions, movers
+from dd0c.products.route.pages import caps, decisions, movers
 from dd0c.products.route.pages.decisions import Known
+from dd0c.products.route.standings import Standing
+from dd0c.products.route.store.budgets import Budget as StoredBudget
 from dd0c.products.route.store.groups import Groups
 from dd0c.products.route.store.overview import Failing, Totals, Unpriced
 from dd0c.products.route.store.providers import Listed
@@ -69,6 +72,25 @@ def test_keys_that_end_soon_are_named() -> None:
         "Key k0 ends on Friday, 15:30 UTC",
         "Key k1 ends on Friday, 16:30 UTC",
         "2 more keys within a week",
+    ]
+
+
+def test_budgets_that_are_nearly_spent_are_named() -> None:
+    """Two by name, the others counted; a hard one that is spent refuses, and says until when; a soft
+    one refuses nothing (R-16)."""
+    resets = datetime(2026, 12, 1, tzinfo=UTC)
+    month = Window(1_793_491_200, int(resets.timestamp()))
+    kept = StoredBudget(
+        *(ids.new(), ids.new(), "tag", "eu", "month", 12 * 10**12, True, NOW, None, b"c" * 16)
+    )
+    hard = caps.budget(Standing(kept, month, NOW, 13 * 10**12, 0), "eu")
+    soft = replace(hard, hard=False)
+    found = decisions.all_of(replace(CALM, budgets=[hard, soft, soft, soft]))
+    text = "108.3 % of $12.00 a month for tag eu is spent"
+    assert [(each.kind, each.text, each.note) for each in found] == [
+        ("bad", text, "What does not fit is refused. It resets Dec 01, 00:00 UTC."),
+        ("warn", text, "Soft: nothing is refused."),
+        ("warn", "2 more budgets over 80 %", "The list has them, the fullest first."),
     ]
 
 

@@ -76,8 +76,8 @@ def test_keys_that_end_soon_are_named() -> None:
 
 
 def test_budgets_that_are_nearly_spent_are_named() -> None:
-    """Two by name, the others counted; a hard one that is spent refuses, and says until when; a soft
-    one refuses nothing (R-16)."""
+    """Two by name, the others counted; a hard one that is spent refuses, and says until when; a
+    soft one refuses nothing (R-16)."""
     resets = datetime(2026, 12, 1, tzinfo=UTC)
     month = Window(1_793_491_200, int(resets.timestamp()))
     kept = StoredBudget(

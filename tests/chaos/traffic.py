@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.support.plain import NO_TLS
 from tests.support.product import Product
 
 CALLERS = 4
@@ -56,7 +57,7 @@ class Traffic:
     def _call(self, stream: bool) -> None:
         url = f"{self.product.gateway_url}/v1/chat/completions"
         headers = {"Authorization": f"Bearer {self.key}", "x-sim-fault": "tokens=20"}
-        with httpx.Client(headers=headers, timeout=10.0) as client:
+        with httpx.Client(headers=headers, timeout=10.0, verify=NO_TLS) as client:
             while not self._stopped.wait(PAUSE_S):
                 try:
                     answer = client.post(url, json=BODY | {"stream": stream})

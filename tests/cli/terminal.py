@@ -13,6 +13,11 @@ import termios
 import time
 from collections.abc import Iterator, Mapping
 
+import pytest
+from click.testing import CliRunner
+
+from dd0c.cli import main
+
 WITHIN_S = 30.0
 NOTHING: Mapping[str, str] = {}
 
@@ -43,6 +48,20 @@ def run(
         timeout=60,
         check=False,
     )
+
+
+def call(*words: str, env: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
+    """As `run`, in this process: a tenth of the time, for tests of many verbs."""
+    kept = environment(env)
+    away = dict.fromkeys(os.environ.keys() - kept)
+    with (
+        CliRunner().isolation(env={**away, **kept}) as (out, err, _),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "argv", ["dd0c", *words])
+        status = main.main()
+        said = [stream.getvalue().decode() for stream in (out, err)]
+    return subprocess.CompletedProcess(words, status, *said)
 
 
 def show(*words: str, columns: int = 80, typed: str = "", env: Mapping[str, str] = NOTHING) -> str:

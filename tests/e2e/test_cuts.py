@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.plain import NO_TLS
 from tests.support.product import Product, until
 from tests.support.worker import count
 
@@ -28,7 +29,7 @@ def ask(product: Product, key: str, *, events: int, fault: str) -> tuple[str, st
     headers = {"authorization": f"Bearer {key}", "x-sim-fault": fault}
     url, text = f"{product.gateway_url}/v1/chat/completions", ""
     with (
-        httpx.Client(timeout=20.0) as client,
+        httpx.Client(timeout=20.0, verify=NO_TLS) as client,
         client.stream("POST", url, json=body, headers=headers) as answer,
     ):
         for line in answer.iter_lines():

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.house import tree
+from tests.support.plain import NO_TLS
 from tests.support.product import Product, until
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +21,7 @@ REFERENCE = Path(tree.ROOT) / "docs" / "reference" / "metrics.md"
 
 def scrape(url: str) -> tuple[str, set[str]]:
     """The text, and the families in it that have a sample."""
-    text = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).raise_for_status().text
+    text = httpx.get(f"{url}/metrics", timeout=10, verify=NO_TLS).raise_for_status().text
     found = [f for f in text_string_to_metric_families(text) if f.samples]
     return text, {f"{f.name}_total" if f.type == "counter" else f.name for f in found}
 
@@ -70,7 +71,7 @@ def test_every_part_says_that_it_lives_and_is_ready(product: Product) -> None:
         product.sim_url,
     ):
         for path in ("livez", "readyz"):
-            assert httpx.get(f"{url}/{path}", trust_env=False).status_code == 200, (url, path)
+            assert httpx.get(f"{url}/{path}", verify=NO_TLS).status_code == 200, (url, path)
 
 
 def test_a_running_product_is_well(product: Product) -> None:

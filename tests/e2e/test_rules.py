@@ -9,6 +9,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
+from tests.support.plain import NO_TLS
 from tests.support.product import Product, until
 
 pytestmark = pytest.mark.e2e
@@ -21,7 +22,10 @@ CONNECTIONS = 8  # spread over both workers by the kernel
 def clients() -> Iterator[list[httpx.Client]]:
     """Callers that keep their connections, so both workers are asked."""
     with ExitStack() as stack:
-        yield [stack.enter_context(httpx.Client(timeout=20.0)) for _ in range(CONNECTIONS)]
+        yield [
+            stack.enter_context(httpx.Client(timeout=20.0, verify=NO_TLS))
+            for _ in range(CONNECTIONS)
+        ]
 
 
 def ask(product: Product, key: str, client: httpx.Client) -> httpx.Response:

@@ -21,6 +21,7 @@ from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.vault import local
 from tests.support.database import Cluster, Database
+from tests.support.plain import NO_TLS
 
 NO_CACHE = Secret("valkey://:none@127.0.0.1:1/0")
 TIMEOUT_S = 20.0
@@ -40,7 +41,9 @@ class Served:
     def client(self, key: str | None = None) -> httpx.Client:
         """A client that sends the key."""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        return httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT_S, verify=NO_TLS, trust_env=False
+        )
 
     def key(self, maker: str, **wanted: object) -> str:
         """The text of a new key, made through the API with the key `maker`."""

@@ -30,6 +30,7 @@ import httpx
 import pytest
 
 from tests.support import processes
+from tests.support.plain import NO_TLS
 
 START_WITHIN_S = 90.0
 DEADLINE_S = 20.0
@@ -63,6 +64,7 @@ class Product:
             f"{self.console_url}/api/v1{path}",
             headers={"Authorization": f"Bearer {key or self.owner_key}"},
             timeout=DEADLINE_S,
+            verify=NO_TLS,
             **request,
         )
 
@@ -79,6 +81,7 @@ class Product:
             headers={"Authorization": f"Bearer {key or self.owner_key}", "x-sim-fault": fault},
             json={"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]} | body,
             timeout=DEADLINE_S,
+            verify=NO_TLS,
         )
 
     def cli(self, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -108,8 +111,8 @@ class Product:
         """
         url = f"{self.gateway_url}/v1/chat/completions"
         headers = {"Authorization": f"Bearer {key}"}
-        asked = (httpx.post(url, headers=headers, content="{}").status_code for _ in range(12))
-        return all(status == 400 for status in asked)
+        asked = (httpx.post(url, headers=headers, content="{}", verify=NO_TLS) for _ in range(12))
+        return all(answer.status_code == 400 for answer in asked)
 
     def parts(self) -> dict[str, int]:
         """Process ids: the supervisor's children by name, gateway workers as `gateway_worker-N`."""
@@ -122,7 +125,7 @@ class Product:
         """Whether gateway and console say that they can serve."""
         try:
             return all(
-                httpx.get(f"{url}/readyz", timeout=10.0).status_code == 200
+                httpx.get(f"{url}/readyz", timeout=10.0, verify=NO_TLS).status_code == 200
                 for url in (self.gateway_url, self.console_url)
             )
         except httpx.TransportError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -105,8 +106,11 @@ async def _ask(gateway: Gateway) -> Gateway:
     here = gateway.name.rpartition("/")[0] == socket.gethostname()
     if gateway.state is not State.ALIVE or not here or not url:
         return gateway
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading certificates stops all for 20 ms
     try:
-        async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=ANSWER_TIMEOUT_S, verify=no_tls, trust_env=False
+        ) as client:
             answer = await client.get(f"{url}/readyz")
         return Gateway(gateway.name, gateway.state, gateway.facts | answer.json())
     except (httpx.HTTPError, ValueError, TypeError) as error:

@@ -75,6 +75,14 @@ def find_max_output(provider: str, model_id: str) -> int | None:
     return None if facts is None else facts.max_output
 
 
+def find_context(provider: str, listed: ModelInfo) -> int | None:
+    """How many tokens a model of the price list takes at once."""
+    if listed.context_window is not None:
+        return listed.context_window
+    facts = _facts().get((provider, listed.id))
+    return None if facts is None else facts.context
+
+
 def list_models(provider: str) -> list[Model]:
     """The models of a price list, by id."""
     known = next((p for p in data_snapshot.get_snapshot().providers if p.id == provider), None)
@@ -89,7 +97,7 @@ def _model(provider: str, listed: ModelInfo) -> Model:
         provider=provider,
         id=listed.id,
         name=listed.name,
-        context=listed.context_window or facts.context,
+        context=find_context(provider, listed),
         max_output=facts.max_output,
         tools=facts.tools,
         vision=facts.vision,

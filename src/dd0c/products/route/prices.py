@@ -123,6 +123,7 @@ class PriceTable:
             dated=dated,
             model_id=model.id,
             max_output=catalogue.find_max_output(provider, model.id),
+            context=catalogue.find_context(provider, model),
         )
 
     def _variants(

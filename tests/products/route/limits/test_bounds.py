@@ -109,6 +109,76 @@ def test_nothing_but_an_image_is_taken_out(url: str) -> None:
     assert found.input == size + 1_445 + TEMPLATE
 
 
+def test_a_text_with_a_data_url_in_it_is_no_image() -> None:
+    """Only the URL of an image is taken out: a page with a picture inside, pasted beside a real
+    image, is text that counts byte by byte (R-16)."""
+    page = {"type": "text", "text": f'<img src="data:image/png;base64,{PICTURE}'}
+    quoted = {"type": "text", "text": f'{{"url": "data:image/png;base64,{PICTURE}'}
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    content = [{"role": "user", "content": [image, page, quoted]}]
+    found, size = of(Endpoint.CHAT, model="gpt-4o", messages=content)
+    assert found.input == size + 1_445 + TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        (Endpoint.RESPONSES, {"previous_response_id": "resp_1", "input": "Go on"}),
+        (Endpoint.RESPONSES, {"conversation": {"id": "conv_1"}, "input": "Go on"}),
+        (Endpoint.RESPONSES, {"prompt": {"id": "pmpt_1"}}),
+        (Endpoint.RESPONSES, {"input": [{"type": "item_reference", "id": "msg_1"}]}),
+        (Endpoint.RESPONSES, {"input": [{"type": "input_file", "file_url": "https://a/b.pdf"}]}),
+        (Endpoint.CHAT, {"messages": [{"type": "file", "file": {"file_id": "file-1"}}]}),
+        (Endpoint.CHAT, {"messages": [{"type": "file", "file": {"file_data": "data:,"}}]}),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"type": "document", "source": {"type": "url", "url": "https://a"}}]},
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"type": "document", "source": {"media_type": "application/pdf"}}]},
+        ),
+        (Endpoint.MESSAGES, {"messages": [{"type": "image", "source": {"file_id": "file_1"}}]}),
+    ],
+)
+def test_input_that_is_elsewhere_is_bounded_by_the_context(
+    endpoint: Endpoint, body: dict[str, Any]
+) -> None:
+    """An earlier response or a file of 100 kB on a shelf has more tokens than its name has bytes: a
+    budget would be overshot (R-16)."""
+    found, _ = of(endpoint, model="gpt-5-mini", **body)
+    assert found.within(400_000).input == 400_000
+    assert found.within(None).input == 1_050_000
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        (Endpoint.RESPONSES, {"previous_response_id": None, "input": "Hello"}),
+        (Endpoint.COMPLETIONS, {"prompt": "Hello"}),
+        (Endpoint.CHAT, {"messages": QUESTION, "tools": [{"file_id": {"type": "string"}}]}),
+        (Endpoint.CHAT, {"messages": [{"role": "user", "content": '"file_id": "x", \\u0066'}]}),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"type": "document", "source": {"type": "text", "data": "Hello"}}]},
+        ),
+    ],
+)
+def test_what_only_looks_like_it_is_not(endpoint: Endpoint, body: dict[str, Any]) -> None:
+    """Tools that have a parameter of that name, and prompts about files, are text (R-16)."""
+    found, _ = of(endpoint, model="gpt-5-mini", **body)
+    assert found.within(400_000) == found
+    assert found.input < 2_000
+
+
+def test_a_hidden_image_costs_as_much_as_anything() -> None:
+    """Escaped letters hide a mark from us and not from the provider: all that the model takes is
+    held for them (R-16)."""
+    data = rb'{"model":"m","messages":[{"type":"imag\u0065_url"}]}'
+    found = bounds.of(data, jsonspan.spans(data), Endpoint.CHAT, "m")
+    assert found.within(400_000).input == 400_000
+
+
 def test_the_estimate_is_of_another_kind() -> None:
     """A limit of tokens a minute is not quartered by bounds: four bytes a token, and of the answer
     what is asked for, at most 1,000 (K-60)."""
@@ -140,8 +210,9 @@ def test_the_dearest_rate_that_may_apply_is_taken() -> None:
     )
     both = msgspec.structs.replace(PRICE, variants=(Variant("priority", fast),))
     assert bounds.worst(both, LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
-    named = bounds.worst(both, LIMITS, {"service_tier": (0, 0)}, 0)
-    assert named == Rates(2_500_000, 20_000_000, 0, 10)
+    for key in ("service_tier", "speed"):  # Anthropic's fast mode is six times as dear
+        named = bounds.worst(both, LIMITS, {key: (0, 0)}, 0)
+        assert named == Rates(2_500_000, 20_000_000, 0, 10)
 
 
 def test_a_body_with_sound_may_be_as_dear_as_sound() -> None:

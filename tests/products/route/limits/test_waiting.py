@@ -184,6 +184,37 @@ def test_an_answer_without_a_bound_gets_the_one_that_is_affordable(
     assert sent.replace(b',"max_completion_tokens":1234', b"") == whole
 
 
+def test_who_is_outrun_asks_for_less_each_time(parent: Parent) -> None:
+    """When others took what was left while it was asked for, a quarter of the rest is asked for,
+    then a sixteenth, so that a crowd finds room beside each other (R-16)."""
+    parent.limit(rule())
+    given = (75 + 64) * 250_000  # the input
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", CHAT_BODY)
+        asked = []
+        for left in (100_000, 64_000, 8_000):
+            ask = parent.ask()
+            asked.append(ask.wants[0].need - given)
+            short = Short(ask.id, ask.wants[0].rule, given + left * 2_000_000)
+            parent.worker.tell(short)
+        last = parent.ask()
+        parent.grant(last)
+        assert caller.answer().status == 200
+    assert asked == [128_000 * 2_000_000, 100_000 * 2_000_000, 16_000 * 2_000_000]
+    assert last.wants[0].need - given == 500 * 2_000_000
+
+
+def test_input_that_is_elsewhere_is_held_for_as_much_as_the_model_takes(parent: Parent) -> None:
+    """A file has more tokens than its name has bytes (R-16)."""
+    parent.limit(rule())
+    parent.say(PricesChanged((price(context=400_000),)))
+    file = {"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED | {"messages": [file]})
+        (want,) = parent.ask().wants
+    assert want.need == 400_000 * 250_000 + 100 * 2_000_000
+
+
 def test_more_answers_than_one_cost_more(parent: Parent) -> None:
     """`n` multiplies the bound of the answer (R-16)."""
     parent.limit(rule())

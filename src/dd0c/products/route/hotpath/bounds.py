@@ -3,7 +3,9 @@
 A token stands for at least one byte of text, so a body has no more input tokens than bytes, besides
 those that a provider adds for its template and for tools. Images are the exception: their base64 is
 long and says nothing about their tokens, so it is taken out and each image counts as the largest
-that the model takes. What a tool of the provider does on its own, searching the web, has no bound.
+that the model takes. And some input is not in the body, or packed: files, earlier responses. Then
+only the model's context bounds it. What a tool of the provider does on its own, searching the web,
+has no bound.
 
 `estimate` is another number, for limits of tokens a minute, which are corrected afterwards: bounds
 that are four times too high would halve such a limit.
@@ -32,6 +34,7 @@ ESTIMATED_OUTPUT = 1_000
 LARGEST = (20_000, 20_000)
 WIDEST = (2_048, 768)  # has the most tiles
 ASKED_MAX = 10**9
+CONTEXT_MAX = 1_050_000  # tokens of a prompt, where no bound of the model is known
 _BASE64 = bytes(set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\"))
 
 OUTPUT_KEYS = {
@@ -47,19 +50,37 @@ _IMAGES = {
     Endpoint.RESPONSES: (b'"input_image"', 1),
     Endpoint.MESSAGES: (b'"image"', 1),
 }
-_MARKS = re.compile(rb'"(image|image_url|input_image|input_audio|cache_control)"')  # in one pass
+_FILES = frozenset((b"document", b"file_data", b"file_id", b"file_url", b"item_reference"))
+_MARKS = re.compile(  # in one pass
+    rb'"(image|image_url|input_image|input_audio|cache_control|%b)"' % b"|".join(sorted(_FILES))
+)
+_FILE = re.compile(rb'"file_(?:data|id|url)"\s*:\s*"|"type"\s*:\s*"item_reference"')
+_PACKED = re.compile(rb'"application\\?/pdf"|"type"\s*:\s*"url"')
+_DOCUMENT = re.compile(rb'"type"\s*:\s*"document"')
+_TIER_KEYS = ("service_tier", "speed", "inference_geo")  # whoever sets one may pay another price
+_EARLIER = ("previous_response_id", "conversation", "prompt")
+_LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00[4-7]")  # is escaped by who wants to hide a mark
+_DATA_URL = re.compile(rb'"(?:image_)?url"\s*:\s*"data:image\\?/[^"]*;\Z')
 _items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Bounds(NamedTuple):
     """In tokens. `output`: for each of the answers asked for; None: the caller sets no bound.
-    `marks`: keys and types in the body that size or price may depend on."""
+    `marks`: keys and types in the body that size or price may depend on. `elsewhere`: some input
+    is not in the body, or packed, so `input` does not bound it."""
 
     input: int
     output: int | None
     answers: int
     estimate: int
     marks: frozenset[bytes] = frozenset()
+    elsewhere: bool = False
+
+    def within(self, context: int | None) -> Bounds:
+        """With what bounds the input that is elsewhere: the model's context."""
+        if not self.elsewhere:
+            return self
+        return self._replace(input=max(self.input, context or CONTEXT_MAX))
 
 
 class Rates(NamedTuple):
@@ -102,13 +123,14 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
         answers = _answers(body, found, endpoint)
     likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
     estimate = text // BYTES_PER_TOKEN + seen + likely * answers
-    return Bounds(most, output, answers, estimate, marks)
+    elsewhere = _is_elsewhere(body, found, endpoint, marks)
+    return Bounds(most, output, answers, estimate, marks, elsewhere)
 
 
 def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
     """The dearest rates that may apply; None where the price says too little to bound a cost."""
     prices = [tariff.select(price, None, at_us)]
-    if "service_tier" in found:
+    if any(key in found for key in _TIER_KEYS):
         prices += [variant.price for variant in price.variants]
     rates = [
         _tier_rates(tier, 10**one.scale, bounds, found)
@@ -136,7 +158,6 @@ def is_plain(price: Price, bounds: Bounds, found: Spans) -> bool:
     return (
         len(price.tiers) == 1
         and not price.variants
-        and "service_tier" not in found
         and "modalities" not in found
         and "audio" not in found
         and not bounds.marks
@@ -178,6 +199,17 @@ def _answers(body: bytes, found: Spans, endpoint: Endpoint) -> int:
     return answers
 
 
+def _is_elsewhere(body: bytes, found: Spans, endpoint: Endpoint, marks: frozenset[bytes]) -> bool:
+    """Whether there is input that the body does not hold as text."""
+    if endpoint is Endpoint.RESPONSES:
+        for key in _EARLIER:
+            if key in found and body[slice(*found[key])] != b"null":
+                return True
+    if marks & _FILES and (_FILE.search(body) or (_DOCUMENT.search(body) and _PACKED.search(body))):
+        return True
+    return b"\\u00" in body and _LETTER.search(body) is not None
+
+
 def _pictures(body: bytes, endpoint: Endpoint) -> int:
     """How many images there are."""
     mark, times = _IMAGES.get(endpoint, (b"", 1))
@@ -191,7 +223,7 @@ def _base64_runs(body: bytes) -> list[int]:
     while at >= 0:
         start = at + len(b"base64")
         if body[start : start + 1] == b",":  # data:image/png;base64,…
-            begin = start + 1 if b"image/" in body[max(0, at - 40) : at] else -1
+            begin = start + 1 if _DATA_URL.search(body, max(0, at - 80), at) else -1
         else:  # "type":"base64","media_type":"image/png","data":"…"
             data = body.find(b'"data"', start, start + 200)
             image = data >= 0 and b"image/" in body[at:data]

@@ -127,6 +127,7 @@ class Hold:
         plan, seat = self.plan, self.seat
         if price is None:
             return False
+        limits = limits.within(price.context)
         plain = bounds.is_plain(price, limits, plan.found)
         if plain and seat.price is price:
             self.rates = seat.rates

@@ -332,7 +332,7 @@ class Purse:
             )
             hold.tries += 1
             if hold.least <= affordable < hold.tokens and hold.tries < TRIES_MAX:
-                self._aim(hold, affordable)
+                self._aim(hold, max(hold.least, affordable >> 2 * (hold.tries - 1)))
                 self._ask(waiting)
                 return
         needed = entry.amount

@@ -76,7 +76,8 @@ class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     No tiers: every rate depends on the service tier or the time, see `variants`. `dated`: the same
     holds for this name with a date behind it (`claude-sonnet-4-5-20250929`). `model` is a name,
     `model_id` the model that it means. `org`: whose price it is, None where it is everybody's.
-    `max_output`: the most output tokens of an answer; None where nobody says.
+    `max_output`: the most output tokens of an answer, `context`: of a prompt; None where nobody
+    says.
     """
 
     provider: str
@@ -89,6 +90,7 @@ class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
     model_id: str = ""
     org: bytes | None = None
     max_output: int | None = None
+    context: int | None = None
 
 
 class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):

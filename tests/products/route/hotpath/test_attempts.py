@@ -175,6 +175,34 @@ def test_a_cut_stream_ends_with_an_error_event(
     assert (closed.usage_source, closed.usage_error) == ("estimated", 0.125)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html>Please sign in.</html>"),
+        ("application/json", json.dumps(CHAT).encode()[:-40]),
+        ("text/plain", b"".join(OPENAI_STREAM)),
+    ],
+)
+def test_an_answer_that_cannot_be_read_costs_nobody_knows_what(
+    worker: Worker, upstream: Upstream, kind: str, body: bytes
+) -> None:
+    """A page of somebody's proxy, half a document, events by another name: they pass as they are,
+    and their tokens are unknown, not 0 (R-13, R-33)."""
+
+    async def odd(peer: Peer, _: Received) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+        await peer.send(head.encode() + body)
+
+    upstream.script = odd
+    with Caller(worker.port) as caller:
+        answer = caller.chat()
+    assert (answer.status, answer.body) == (200, body)
+    assert "x-dd0c-cost-usd" not in answer.headers
+    (closed,) = worker.closed(1)
+    assert (closed.cost_pico, closed.cost_reason, closed.usage_source) == (None, "no_usage", "none")
+    assert (closed.delivered_output_tokens, closed.upstream_output_tokens) == (None, None)
+
+
 def test_running_usage_of_a_cut_stream_is_an_estimate(worker: Worker, upstream: Upstream) -> None:
     """Counts told along the way are the best there is, and are not taken for the last word (R-13).
 

@@ -130,13 +130,16 @@ def test_the_text_of_a_whole_answer(endpoint: str, body: Any, text: str) -> None
 
 
 def test_what_cannot_be_read_has_no_text() -> None:
-    """A broken event costs its own text, not that of its neighbours."""
+    """A broken event costs its own text, not that of its neighbours; what a whole answer says that
+    is broken is unknown, not nothing."""
     good = event(delta(content="a"))
     noted = Delivery(Endpoint.CHAT, Room())
     noted.add(good + b'data: {"choices": [{"delta": {"content": "\n\n: comment\n\n' + good, 1000)
     noted.add(b'id: 7\r\ndata: {"choices":\r\ndata: [{"delta":{"content":"b"}}]}\r\n\r\n', 2000)
     assert noted.text() == Text("aab", 3)
-    assert delivery.of_whole(Endpoint.CHAT, b"no JSON") == Text("", 0)
+    assert delivery.of_whole(Endpoint.CHAT, b"no JSON") is None
+    assert delivery.of_whole(Endpoint.CHAT, b'{"choices": [{"message": {"content": "a"') is None
+    assert delivery.of_whole(Endpoint.EMBEDDINGS, b"no JSON") == Text("", 0)  # it has none anyway
 
 
 @given(

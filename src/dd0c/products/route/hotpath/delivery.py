@@ -175,10 +175,11 @@ class Delivery:
         return rest
 
 
-def of_whole(endpoint: str, body: bytes) -> Text:
-    """The text of an answer that is given whole."""
-    found: Strands = {}
-    texts.gather(endpoint, [body], found)
+def of_whole(endpoint: str, body: bytes) -> Text | None:
+    """The text of an answer that is given whole; None when it cannot be read."""
+    found = texts.of_whole(endpoint, body)
+    if found is None:
+        return None
     joined = _join(found)
     return Text(joined, len(joined))
 

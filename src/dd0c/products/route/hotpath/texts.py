@@ -93,13 +93,29 @@ _ENCODED = (".audio.delta", "image")  # deltas that are bytes in letters, not te
 
 
 def gather(endpoint: str, documents: Sequence[bytes], into: Strands) -> None:
-    """Sort the text of events, or of a whole answer, into strands; what is broken has none."""
+    """Sort the text of events into strands; what is broken has none."""
     kind = _KINDS.get(endpoint)
     if kind is None or not documents:
         return
     decoder, sort = kind
     for found in _decode(decoder, documents):
         sort(into, found)
+
+
+def of_whole(endpoint: str, body: bytes) -> Strands | None:
+    """The text of an answer that is given whole; None when it cannot be read: it may be any."""
+    kind = _KINDS.get(endpoint)
+    if kind is None:
+        return {}
+    decoder, sort = kind
+    try:
+        documents = decoder.decode(b"[%b]" % body)
+    except _BROKEN:
+        return None
+    strands: Strands = {}
+    for found in documents:
+        sort(strands, found)
+    return strands
 
 
 def _decode(decoder: msgspec.json.Decoder[list[Any]], documents: Sequence[bytes]) -> list[Any]:

@@ -241,6 +241,39 @@ def test_requests_are_listed_and_shown(served: Served) -> None:
         assert fact in story
 
 
+def test_the_story_of_a_cut_answer_tells_what_was_made_and_how_sure_that_is(
+    served: Served,
+) -> None:
+    """Tokens and costs that reached the caller stand beside what the provider made, an estimate has
+    its error, and a refusal its reason (R-13, R-14, R-16)."""
+    org, key = tenant_of(served, served.acme)
+    cut = records.opened(org, key_id=key.bytes)
+    estimate = {
+        "usage_source": "estimated",
+        "usage_error": 0.114,
+        "usage": Usage(input=9, output=8),
+    }
+    tokens = {"delivered_output_tokens": 8, "upstream_output_tokens": 10}
+    costs = {"cost_pico": 18_250_000, "cost_delivered_pico": 18_250_000}
+    row = rated(cut, **estimate, **tokens, **costs, cost_upstream_pico=22_250_000)
+    why = "The budget of $1 a day is spent."
+    denied = records.opened(org, key_id=key.bytes, attempt=0, route_reason=why)
+    ship(served, [row, rated(denied, end_reason="limit", cost_pico=0)])
+
+    def story(of: AttemptOpened) -> list[list[str]]:
+        words = ("requests", "show", request_id(of))
+        shown = terminal.call(*words, env=asking(served, DD0C_KEY=served.acme))
+        return [re.split(r"  +", line.strip()) for line in shown.stdout.splitlines()]
+
+    facts = story(cut)
+    assert ["counted by", "estimated, within 11.4 %"] in facts
+    assert ["delivered tokens", "8"] in facts
+    assert ["made tokens", "10"] in facts
+    assert ["delivered USD", "0.00001825"] in facts
+    assert ["made USD", "0.00002225"] in facts
+    assert ["refused", why] in story(denied)
+
+
 def test_a_plot_shows_who_costs_most(served: Served) -> None:
     """Bars are as long as costs are high; the total has none, and CSV takes no plot."""
     shown = terminal.run("usage", "--plot", env=asking(served)).stdout

@@ -198,12 +198,19 @@ COLUMNS = (
 )
 
 
+def _or_unknown(count: int | None) -> int | str:
+    return output.UNKNOWN if count is None else count
+
+
 def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """What is known of an attempt, in the order in which it happened."""
     models = [attempt["requested_model"], attempt["sent_model"], attempt["served_model"]]
     yield "model", " → ".join(dict.fromkeys(name for name in models if name))
     yield "provider", attempt["provider"]
-    yield "route", f"{attempt['route'] or 'direct'}: {attempt['route_reason']}"
+    if attempt["attempt"]:
+        yield "route", f"{attempt['route'] or 'direct'}: {attempt['route_reason']}"
+    else:
+        yield "refused", attempt["route_reason"]
     yield "ended", attempt["end_reason"] + " (the caller's answer)" * attempt["final"]
     yield "error", attempt["error_code"]
     yield "status", attempt["status"]
@@ -214,7 +221,12 @@ def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{name.replace('_', ' ')} ms", f"{took_us / 1000:.3f}"
     for name, count in attempt["usage"].items():
         yield f"tokens {name.replace('_', ' ')}", count
-    yield "counted by", attempt["usage_source"]
+    if attempt["delivered_output_tokens"] != attempt["upstream_output_tokens"]:
+        yield "  delivered tokens", _or_unknown(attempt["delivered_output_tokens"])
+        yield "  made tokens", _or_unknown(attempt["upstream_output_tokens"])
+    error = attempt["usage_error"]
+    within = f", within {error:.1%}".replace("%", " %") if error else ""
+    yield "counted by", attempt["usage_source"] + within
     yield "service tier", attempt["service_tier"]
     yield "cost USD", attempt["cost_usd"] or f"{output.UNKNOWN} ({attempt['cost_reason']})"
     if attempt["cost_delivered_usd"] != attempt["cost_upstream_usd"]:
@@ -224,7 +236,9 @@ def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "reserved USD", attempt["reserved_usd"]
         yield "charged USD", attempt["charged_usd"]
     for rating in attempt["ratings"][1:]:
-        yield "rated again", f"{rating['rated_at']}: {rating['reason'] or 'settled'}"
+        cost_usd = rating["cost_usd"] or output.UNKNOWN
+        why = rating["reason"] or "settled"
+        yield "rated again", f"{cost_usd} at {rating['rated_at']}: {why}"
     if first := attempt["ratings"][:1]:
         yield "billed USD", f"{first[0]['cost_usd'] or first[0]['reason']} at first"
     if price := attempt["price"]:

@@ -123,7 +123,9 @@ def _reset(at_s: int) -> bytes:
 
 
 def _window(rule: Rule) -> str:
-    return "in total" if rule.window == "total" else f"a {rule.window}"
+    if rule.window == "total":
+        return "in total"
+    return "an hour" if rule.window == "hour" else f"a {rule.window}"
 
 
 def _subject(rule: Rule) -> str:

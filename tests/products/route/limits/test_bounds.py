@@ -35,6 +35,10 @@ def of(endpoint: Endpoint, **body: Any) -> tuple[Bounds, int]:
         (Endpoint.CHAT, {"max_tokens": None}, None, 1),
         (Endpoint.CHAT, {"max_tokens": -5, "n": 0}, None, 1),
         (Endpoint.CHAT, {"max_tokens": 1.5}, None, 1),
+        (Endpoint.CHAT, {"max_tokens": 9, "n": 5.0}, 9, 5),  # vLLM takes it for 5, and the next too
+        (Endpoint.CHAT, {"max_tokens": 9, "n": "5"}, 9, 5),
+        (Endpoint.CHAT, {"max_tokens": 9, "n": "many"}, 9, 1),
+        (Endpoint.CHAT, {"max_tokens": 9, "n": 10**400}, 9, 10**9),
         (Endpoint.CHAT, {"max_tokens": "100"}, None, 1),
         (Endpoint.CHAT, {"max_tokens": 10**15}, 10**9, 1),
         (Endpoint.CHAT, {"max_tokens": 10**40}, None, 1),

@@ -13,6 +13,7 @@ that are four times too high would halve such a limit.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -189,7 +190,7 @@ def _number(body: bytes, span: tuple[int, int]) -> int | None:
 
 def _answers(body: bytes, found: Spans, endpoint: Endpoint) -> int:
     """How many answers are made for this one request."""
-    given = [_number(body, found[key]) or 1 for key in ("n", "best_of") if key in found]
+    given = [_several(body, found[key]) for key in ("n", "best_of") if key in found]
     answers = max(given, default=1)
     start, end = found.get("prompt", (0, 0))
     if endpoint is Endpoint.COMPLETIONS and body[start : start + 1] == b"[":
@@ -208,6 +209,15 @@ def _is_elsewhere(body: bytes, found: Spans, endpoint: Endpoint, marks: frozense
     if marks & _FILES and (_FILE.search(body) or (_DOCUMENT.search(body) and _PACKED.search(body))):
         return True
     return b"\\u00" in body and _LETTER.search(body) is not None
+
+
+def _several(body: bytes, span: tuple[int, int]) -> int:
+    """How many the caller asks for: 5.0 and "5" are 5 to many hosts."""
+    try:
+        number = float(body[slice(*span)].strip(b'"'))
+    except ValueError:
+        return 1
+    return math.ceil(min(number, ASKED_MAX)) if number > 1 else 1
 
 
 def _pictures(body: bytes, endpoint: Endpoint) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Reading, Stream
@@ -132,6 +132,7 @@ def run(
     return forwarded, held, reading, failed
 
 
+@example([533], b"\r\n")
 @given(st.lists(st.integers(0, 800)), st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_a_stream_passes_unchanged_and_is_understood(at: list[int], line_end: bytes) -> None:
     """Whatever the chunk borders: bytes unchanged, terminal event held, usage read (R-3, R-15)."""
@@ -145,7 +146,7 @@ def test_a_stream_passes_unchanged_and_is_understood(at: list[int], line_end: by
         chunks = [data[a:b] for a, b in itertools.pairwise(places)]
         forwarded, held, reading, failed = run(dialect, chunks)
         assert forwarded + held == data
-        assert held == last
+        assert held.removeprefix(b"\n") == last  # CR ends an event, too, if its LF is late
         assert reading.usage() == usage
         assert reading.final
         assert not failed

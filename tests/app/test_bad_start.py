@@ -7,7 +7,6 @@ here fails before any service is started.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +54,7 @@ def start(
     def run(*argv: str, **env: str) -> Refusal:
         for name, value in env.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["dd0c", *argv])
-        status = cli.main()
+        status = cli.main(argv)
         error, *hint = capsys.readouterr().err.splitlines()
         assert error.startswith("error: ")
         assert len(hint) <= 1

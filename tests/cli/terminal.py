@@ -13,7 +13,6 @@ import termios
 import time
 from collections.abc import Iterator, Mapping
 
-import pytest
 from click.testing import CliRunner
 
 from dd0c.cli import main
@@ -54,12 +53,8 @@ def call(*words: str, env: Mapping[str, str] = NOTHING) -> subprocess.CompletedP
     """As `run`, in this process: a tenth of the time, for tests of many verbs."""
     kept = environment(env)
     away = dict.fromkeys(os.environ.keys() - kept)
-    with (
-        CliRunner().isolation(env={**away, **kept}) as (out, err, _),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(sys, "argv", ["dd0c", *words])
-        status = main.main()
+    with CliRunner().isolation(env={**away, **kept}) as (out, err, _):
+        status = main.main(words)
         said = [stream.getvalue().decode() for stream in (out, err)]
     return subprocess.CompletedProcess(words, status, *said)
 

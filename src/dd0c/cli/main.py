@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 from click.exceptions import NoSuchCommand
@@ -104,12 +105,13 @@ def dd0c(profile: str | None) -> None:
     bills every token."""
 
 
-def main() -> int:
-    """Run the command line; returns the exit status."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line (`argv` without the program; None: as this process was called); returns
+    the exit status."""
     if sys.stdout is None:  # closed by the caller, who does not want to read
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        status = dd0c.main(prog_name="dd0c", standalone_mode=False)
+        status = dd0c.main(argv, prog_name="dd0c", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

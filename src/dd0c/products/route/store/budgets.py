@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import sql
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import class_row
 
 from dd0c.base import ids
-from dd0c.base.errors import NotFound
 from dd0c.kernel.db.pool import Transaction
+from dd0c.products.route.store.held import Held
 
 _COLUMNS = sql.SQL(
     "id, org, scope, subject, span, amount_pico, hard, created_at, removed_at,"
@@ -74,53 +74,5 @@ async def save(tx: Transaction, org: uuid.UUID, wanted: NewBudget, now: datetime
     return row
 
 
-async def count(tx: Transaction) -> int:
-    """How many budgets of the organisation hold."""
-    async with tx.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute("SELECT count(*) FROM route.budgets WHERE removed_at IS NULL")
-        return int(await cursor.fetchone() or 0)
-
-
-async def list_budgets(
-    tx: Transaction, limit: int | None, after: uuid.UUID | None = None
-) -> list[Budget]:
-    """Budgets of the organisation, oldest first; `limit` None: all."""
-    async with tx.cursor(row_factory=class_row(Budget)) as cursor:
-        await cursor.execute(
-            sql.SQL(
-                "SELECT {} FROM route.budgets WHERE removed_at IS NULL"
-                " AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s"
-            ).format(_COLUMNS),
-            {"after": after, "limit": limit},
-        )
-        return await cursor.fetchall()
-
-
-async def get(tx: Transaction, budget: uuid.UUID) -> Budget:
-    """A budget that holds; NotFound."""
-    return await _one(
-        tx,
-        sql.SQL("SELECT {} FROM route.budgets WHERE id = %s AND removed_at IS NULL"),
-        (budget,),
-    )
-
-
-async def remove(tx: Transaction, budget: uuid.UUID, now: datetime) -> Budget:
-    """End a budget; NotFound when none of that id holds."""
-    return await _one(
-        tx,
-        sql.SQL(
-            "UPDATE route.budgets SET removed_at = %s WHERE id = %s AND removed_at IS NULL"
-            " RETURNING {}"
-        ),
-        (now, budget),
-    )
-
-
-async def _one(tx: Transaction, query: sql.SQL, values: tuple[object, ...]) -> Budget:
-    async with tx.cursor(row_factory=class_row(Budget)) as cursor:
-        await cursor.execute(query.format(_COLUMNS), values)
-        row = await cursor.fetchone()
-    if row is None:
-        raise NotFound("there is no such budget")
-    return row
+_rows = Held("budgets", _COLUMNS, Budget, "budget")
+count, list_budgets, get, remove = _rows.count, _rows.list_held, _rows.get, _rows.remove

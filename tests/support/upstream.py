@@ -164,11 +164,11 @@ def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(20)
     try:
         yield upstream
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(5)
+        thread.join(20)
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

@@ -39,7 +39,7 @@ class Caller:
         self.socket = socket.socket()
         if receive_bytes is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(5)
+        self.socket.settimeout(20)
         self.socket.connect(("127.0.0.1", port))
         self.buffer = b""
 

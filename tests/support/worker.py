@@ -154,7 +154,7 @@ class Worker:
         """All open records."""
         return [r for r in self.records() if isinstance(r, AttemptOpened)]
 
-    def closed(self, count: int | None = None, timeout_s: float = 5.0) -> list[AttemptClosed]:
+    def closed(self, count: int | None = None, timeout_s: float = 20.0) -> list[AttemptClosed]:
         """All close records; waits until there are `count`."""
 
         def enough() -> bool:
@@ -196,7 +196,7 @@ class Worker:
                 received = received[4 + size :]
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
     """Wait until `condition` holds; fail after the time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -251,13 +251,17 @@ def test_nobody_waits_long_for_a_count(worker: Worker, upstream: Upstream) -> No
 
 def test_whole_answers_are_shown_to_who_counts(worker: Worker, upstream: Upstream) -> None:
     """Now and then a complete answer goes out with its true usage, to learn from (R-14)."""
-    talk = Talk(upstream, USAGE + DONE)
-    talk.go_on()
+
+    async def answer(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        await peer.send_chunk(WORD * 2 + USAGE + DONE)
+        await peer.send_chunk(b"")
+
+    upstream.script = answer
+    worker.said.clear()
 
     def learned() -> list[CountWanted]:
         return [m for m in worker.said if isinstance(m, CountWanted) and m.actual]
-
-    worker.said.clear()
 
     def ask() -> bool:
         with Caller(worker.port) as caller:

@@ -13,9 +13,10 @@ from dd0c.products.route.hotpath import bounds, dialects, facts, jsonspan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.jsonspan import Malformed, Splice
 from dd0c.products.route.hotpath.keys import Keys
+from dd0c.products.route.hotpath.lanes import LANES_MAX, Lane
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import Request
-from dd0c.products.route.hotpath.routes import Routes, Target
+from dd0c.products.route.hotpath.routes import Choice, Routes, Target
 from dd0c.products.route.models import Dialect, Endpoint
 
 MODEL_LENGTH_MAX = 256
@@ -26,12 +27,11 @@ _text = msgspec.json.Decoder(str)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is sent to whom. `strip_usage`: the usage chunk exists only because we asked for it.
-    `body` is the caller's, with its top-level values at `found`; `changes` make `pieces` of it."""
+    """What is sent where. `strip_usage`: the usage chunk exists only because we asked for it.
+    `body` is the caller's, with its top-level values at `found`; `changes` make `pieces` of it.
+    `reason` is why it goes this way, or nowhere."""
 
-    target: Target
-    requested_model: str
-    sent_model: str
+    lane: Lane
     reason: str
     stream: bool
     strip_usage: bool
@@ -40,6 +40,21 @@ class Plan(msgspec.Struct, frozen=True):
     body: bytes = b""
     found: dict[str, tuple[int, int]] = {}
     changes: list[Splice] = []
+
+    @property
+    def target(self) -> Target:
+        """Who answers."""
+        return self.lane.target
+
+    @property
+    def sent_model(self) -> str:
+        """The model's name there."""
+        return self.lane.model
+
+    @property
+    def requested_model(self) -> str:
+        """The model's name as its caller wrote it."""
+        return self.lane.requested_model
 
 
 def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
@@ -99,14 +114,33 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
         target = routes.default(entry.org, route.dialect)
         if target is None:
             return _no_provider(route.dialect)
-        return Plan(target, "", "", "dialect", False, False, [], 0)
+        lane = Lane(request, Choice(target, "", "dialect"), "")
+        return Plan(lane, lane.reason, False, False, [], 0)
     body = request.content()
     try:
         found = jsonspan.spans(body)
-        model = _model(body, found.get("model"))
         changes, stream = _streaming(body, found, route.endpoint)
+        start, end = found.get("model", (0, 0))
+        known = request.lanes.get(body[start:end])
+        made = _choose(request, routes, body[start:end]) if known is None else known
     except Malformed as error:
         return _invalid(f"{_sentence(str(error))} Send one JSON object with each key once.")
+    if isinstance(made, Refusal):
+        return made
+    strip = bool(changes)
+    if made.model != made.requested_model:
+        changes.append(Splice(start, end, msgspec.json.encode(made.model)))
+    pieces = jsonspan.splice(body, changes)
+    length = len(body) if not changes else sum(map(len, pieces))
+    return Plan(made, made.reason, stream, strip, pieces, length, body, found, changes)
+
+
+def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
+    """The way for the model that is named by these bytes of JSON; remembered with the head."""
+    route, entry = request.route, request.entry
+    assert route is not None
+    assert entry is not None
+    model = _text.decode(written) if written.startswith(b'"') else ""
     if not model:
         return _invalid("Give the model's name as the text `model`.", "missing_model")
     if len(model) > MODEL_LENGTH_MAX:
@@ -120,13 +154,10 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
             "model_not_allowed",
             f"This key may not use {model!r:.120}. It may use: {', '.join(entry.models)}.",
         )
-    strip = bool(changes)
-    if choice.model != model:
-        changes.append(Splice(*found["model"], msgspec.json.encode(choice.model)))
-    target, sent, reason = choice.target, choice.model, choice.reason
-    pieces = jsonspan.splice(body, changes)
-    length = len(body) if not changes else sum(map(len, pieces))
-    return Plan(target, model, sent, reason, stream, strip, pieces, length, body, found, changes)
+    lane = Lane(request, choice, model)
+    if len(request.lanes) < LANES_MAX:
+        request.lanes[written] = lane
+    return lane
 
 
 def limit(plan: Plan, endpoint: Endpoint, tokens: int) -> Plan:
@@ -142,13 +173,6 @@ def limit(plan: Plan, endpoint: Endpoint, tokens: int) -> Plan:
     return msgspec.structs.replace(
         plan, pieces=pieces, length=sum(map(len, pieces)), changes=changes
     )
-
-
-def _model(body: bytes, span: tuple[int, int] | None) -> str:
-    """The model's name; empty when it is absent or no text."""
-    if span is None or body[span[0]] != ord('"'):
-        return ""
-    return _text.decode(body[span[0] : span[1]])
 
 
 def _streaming(

@@ -38,18 +38,12 @@ STOPPED = frozenset(
 PROVIDERS_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
 
-def to_provider(request: Request, target: Target, trace: Trace, length: int) -> bytes:
-    """The head of a request: the caller's headers, the provider's key, our trace."""
+def to_provider(request: Request, target: Target) -> bytes:
+    """The head of a request up to the trace: the caller's headers and the provider's key."""
     route = request.route
     assert route is not None
-    lines = request.lines.copy()
-    if trace.continued and request.tracestate:
-        lines.append(b"tracestate: %b\r\n" % request.tracestate)
-    if request.method == "POST":
-        lines.append(b"content-length: %d\r\n" % length)
     return (
-        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%baccept-encoding: identity\r\n"
-        b"traceparent: %b\r\n%b\r\n"
+        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%baccept-encoding: identity\r\n%btraceparent: "
     ) % (
         request.method.encode(),
         target.prefix,
@@ -57,9 +51,18 @@ def to_provider(request: Request, target: Target, trace: Trace, length: int) -> 
         b"?" + request.query if request.query else b"",
         target.host,
         target.auth,
-        trace.traceparent,
-        b"".join(lines),
+        b"".join(request.lines),
     )
+
+
+def onward(outward: bytes, request: Request, trace: Trace, length: int) -> bytes:
+    """The whole of it."""
+    state = b""
+    if trace.continued and request.tracestate:
+        state = b"\r\ntracestate: " + request.tracestate
+    if request.method != "POST":
+        return b"%b%b%b\r\n\r\n" % (outward, trace.traceparent, state)
+    return b"%b%b%b\r\ncontent-length: %d\r\n\r\n" % (outward, trace.traceparent, state, length)
 
 
 def status_line(status: int) -> bytes:
@@ -67,26 +70,19 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b""))
 
 
-def to_caller(status: int, lines: list[bytes], ours: bytes) -> bytes:
-    """The head of an answer that came from a provider; `ours` are whole lines of our own."""
-    return b"%b%b%b\r\n" % (status_line(status), b"".join(lines), ours)
-
-
 def without_limits(lines: list[bytes]) -> list[bytes]:
     """Header lines without what a provider says about its own limits of requests and tokens."""
     return [line for line in lines if not line.startswith(PROVIDERS_LIMITS)]
 
 
-def about(request_id: str, model: str, reason: str, cost_pico: int | None) -> bytes:
-    """Lines of our own about an answer that came from a provider."""
-    lines = b"x-dd0c-request-id: %b\r\nx-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n" % (
-        request_id.encode(),
-        quoted(model),
-        reason.encode(),
-    )
-    if cost_pico is not None:
-        lines += b"x-dd0c-cost-usd: %b\r\n" % dollars(cost_pico).encode()
-    return lines
+def about(model: str, reason: str) -> bytes:
+    """Lines of our own about where an answer came from."""
+    return b"x-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n" % (quoted(model), reason.encode())
+
+
+def cost_line(pico: int) -> bytes:
+    """What an answer costs."""
+    return b"x-dd0c-cost-usd: %b\r\n" % dollars(pico).encode()
 
 
 def own(status: int, body: bytes, headers: Iterable[Header], extra: bytes) -> bytes:

@@ -25,6 +25,9 @@ WANTED = frozenset(("model", "stream", "stream_options"))
 
 _NEXT = re.compile(rb'[ \t\n\r]*[{,][ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _SPACE = b" \t\n\r"
+_BLANK = ord(" ")
+WRITTEN_MAX, WRITTEN_BYTES_MAX = 500, 64  # keys that are remembered
+_WRITTEN: dict[str, bytes] = {}
 _objects: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
 )
@@ -48,19 +51,33 @@ def spans(body: bytes) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     at = 0  # at a bracket or comma, perhaps with space before it
     for key, raw in _decode(body).items():
-        if key not in WANTED and key.lower() in WANTED:
-            raise Malformed(f"write the key {key!r} as {key.lower()!r}")
-        written, value = b'"%b":' % key.encode(), bytes(raw)
-        start = at + 1 + len(written)  # if it is compact, as SDKs write it
-        if not (body.startswith(written, at + 1) and body.startswith(value, start)):
+        written, value = _WRITTEN.get(key) or _write(key), bytes(raw)
+        start = at + 2 if body[at + 1] == _BLANK else at + 1  # as SDKs write it, or json.dumps
+        if body.startswith(written, start):
+            start += len(written)
+            if body[start] == _BLANK:
+                start += 1
+        else:
+            start = _after_key(body, at, key)
+        if not body.startswith(value, start):
             start = _after_key(body, at, key)
             if not body.startswith(value, start):
                 raise Malformed("a key is given twice")
         at = start + len(value)
         found[key] = (start, at)
-    if found and body[at:].strip(_SPACE) != b"}":
+    if found and body[at:] != b"}" and body[at:].strip(_SPACE) != b"}":
         raise Malformed("a key is given twice")
     return found
+
+
+def _write(key: str) -> bytes:
+    """A key as it mostly stands in a body; remembered."""
+    if key not in WANTED and key.lower() in WANTED:
+        raise Malformed(f"write the key {key!r} as {key.lower()!r}")
+    written = b'"%b":' % key.encode()
+    if len(_WRITTEN) < WRITTEN_MAX and len(written) <= WRITTEN_BYTES_MAX:
+        _WRITTEN[key] = written
+    return written
 
 
 def splice(body: bytes, changes: list[Splice]) -> list[bytes | memoryview]:

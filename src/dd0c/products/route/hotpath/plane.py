@@ -16,6 +16,7 @@ from dd0c.products.route.hotpath.delivery import Room
 from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.journal import Journal
 from dd0c.products.route.hotpath.keys import Keys
+from dd0c.products.route.hotpath.known import KnownHeads
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.metrics import Metrics
 from dd0c.products.route.hotpath.pricelist import PriceList
@@ -72,6 +73,7 @@ class DataPlane:
         self.spool = spool
         self.now = loop.time
         self.keys = Keys()
+        self.known = KnownHeads()
         self.routes = Routes()
         self.metrics = Metrics()
         self.entropy = Entropy()
@@ -116,7 +118,9 @@ class DataPlane:
         """Take in what the parent says; `Drain` is the process's business."""
         match message:
             case Snapshot():
-                self.keys.replace(bytes.fromhex(message.pepper.reveal()), message.keys)
+                pepper = bytes.fromhex(message.pepper.reveal())
+                self.keys.replace(pepper, message.keys)
+                self.known.forget(pepper)
                 self.routes = Routes(message.providers)
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
@@ -126,10 +130,12 @@ class DataPlane:
                 self.loaded = True
             case KeysChanged():
                 self.keys.change(message.upsert, message.remove)
+                self.known.forget()
                 for caller in list(self.unsure):
                     caller.look_again()
             case ProvidersChanged():
                 self.routes = Routes(message.providers)
+                self.known.forget()
             case PricesChanged():
                 self._prices.add(message.prices)
                 self.purse.prices_changed()

@@ -320,7 +320,7 @@ class Relay:
     def _send(self, _: Event) -> None:
         assert self._connection is not None
         plan = self._plan
-        head = heads.to_provider(self._request, plan.target, self._trace, plan.length)
+        head = heads.onward(plan.lane.outward, self._request, self._trace, plan.length)
         self._got.sent = True
         self._connection.send(self, head, plan.pieces)
         crash_point("after_upstream_send")
@@ -560,15 +560,21 @@ class Relay:
         self._out.write(data, self._got.delivery)
 
     def _head(self, framing: bytes) -> bytes:
-        plan, got, hold, cost_pico = self._plan, self._got, self._hold, None
-        if self._bill is not None:
-            cost_pico = self._bill.rating.cost_pico
-        ours = framing + self._caller.connection_line(self._request)
-        ours += heads.about(self.request_id, plan.sent_model, plan.reason, cost_pico)
+        got, hold, lane = self._got, self._hold, self._plan.lane
+        cost_pico = self._bill.rating.cost_pico if self._bill is not None else None
+        cost = b"" if cost_pico is None else heads.cost_line(cost_pico)
         lines = got.lines
         if hold is not None and hold.shown:
             lines = [*heads.without_limits(lines), hold.shown]
-        return plan.target.scrub(heads.to_caller(got.status, lines, ours + plan.target.line))
+        return b"%b%b%b%bx-dd0c-request-id: %b\r\n%b%b\r\n" % (
+            heads.status_line(got.status),
+            lane.target.scrub(b"".join(lines)),
+            framing,
+            self._caller.connection_line(self._request),
+            self.request_id.encode(),
+            lane.about,
+            cost,
+        )
 
 
 _EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {

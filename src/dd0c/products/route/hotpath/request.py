@@ -8,12 +8,15 @@ who asks), what we say ourselves upstream (length, encoding, trace), and our own
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
 
 from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.dialects import Refusal, Route
 from dd0c.products.route.hotpath.snapshot import KeyEntry
 from dd0c.products.route.models import Dialect, Endpoint
+
+if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.lanes import Lane
 
 NOTED = frozenset(
     (
@@ -51,33 +54,47 @@ NOTED_OR_TOLD = NOTED | TOLD
 PIECES_MAX = 64  # of a body; the rest is gathered in one, for each piece costs 60 bytes
 
 
-class Request(msgspec.Struct):
-    """Head, then body, of one request; `refusal` when the answer is already known to be no."""
+class Request:
+    """Head, then body, of one request; `refusal` when the answer is already known to be no.
 
-    url: bytes = b""
-    method: str = ""
-    path: bytes = b""
-    query: bytes = b""
-    old: bool = False
-    lines: list[bytes] = []
-    noted: list[tuple[bytes, bytes]] = []
-    given_keys: list[tuple[bytes, bytes]] = []
-    hosts: int = 0
-    length: int = 0
-    coding: bytes = b""
-    content_coding: bytes = b""
+    What is not set is as here: a request that sets nothing costs nothing.
+    """
+
+    url = b""
+    method = ""
+    path = b""
+    query = b""
+    old = False
+    hosts = 0
+    length = 0
+    coding = b""
+    content_coding = b""
     traceparent: bytes | None = None
-    tracestate: bytes = b""
-    expects: bool = False
-    keep_alive: bool = True
-    body: list[bytes | bytearray] = []
-    body_bytes: int = 0
+    tracestate = b""
+    expects = False
+    keep_alive = True
+    body_bytes = 0
     refusal: Refusal | None = None
     route: Route | None = None
     entry: KeyEntry | None = None
     tags: tuple[str, ...] = ()
     caller_key: str | None = None
     caller_retry: int | None = None
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.noted: list[tuple[bytes, bytes]] = []
+        self.given_keys: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes | bytearray] = []
+        self.lanes: dict[bytes, Lane] = {}
+
+    def again(self, body: bytes) -> Request:
+        """Another request with the same head but for its length."""
+        request = Request.__new__(Request)
+        request.__dict__.update(self.__dict__)
+        request.body = [body]
+        request.length = request.body_bytes = len(body)
+        return request
 
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""

@@ -73,6 +73,7 @@ class Caller(asyncio.Protocol):
         self._parsing: Request | None = None
         self._in_body = False
         self._fed = 0  # bytes of the last read
+        self._whole: bytes | None = None  # that read, where a request begins with it
         self._pipelined = False  # the last read brought the end of a request before
         self._raw_bytes = 0  # of the head, then of the body with its framing
         self._timed = False  # whether the unfinished part has its deadline
@@ -108,8 +109,13 @@ class Caller(asyncio.Protocol):
         if self._deaf:
             self._discard(len(data))
             return
+        fresh = self._parsing is None and self._serving is None and not self._full
+        if fresh and (known := self._recall(data)) is not None:
+            self._serve(known)
+            return
         self._fed = len(data)
         self._pipelined = False
+        self._whole = data if fresh else None
         if self._parsing is not None:
             self._raw_bytes += self._fed
         try:
@@ -226,6 +232,9 @@ class Caller(asyncio.Protocol):
         self._pipelined = True
         if request is not None:
             request.keep_alive = self._parser.should_keep_alive()
+            if self._whole is not None:
+                self._plane.known.learn(self._whole, request)
+                self._whole = None
             self._arrived(request)
 
     # -- what a relay does to us
@@ -361,6 +370,14 @@ class Caller(asyncio.Protocol):
         if request.path in LOCAL:
             return None if request.method in ("GET", "HEAD") else _GET_ONLY
         return self._admit(request)
+
+    def _recall(self, data: bytes) -> Request | None:
+        """The request in these bytes, if its head is known and it may be served."""
+        plane = self._plane
+        request = plane.known.recall(data, plane.clock.now_us())
+        if request is not None and request.entry and plane.journal.admits(request.entry.org):
+            return request
+        return None
 
     def _admit(self, request: Request) -> Refusal | None:
         limits = self._plane.limits

@@ -14,7 +14,7 @@ import asyncio
 import math
 import socket
 import ssl
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
@@ -31,8 +31,23 @@ IDLE_S = 30.0
 LINGER_S = 2.0
 COPIED_BYTES_MAX = 64 * 1024  # up to this one copy is cheaper than a second buffer to write
 
+LINES_MAX, LINE_BYTES_MAX = 2000, 200  # header lines that are remembered
+
 _LENGTHS = (b"content-length", b"transfer-encoding")
 _SAID = frozenset((b"content-type", b"x-request-id", b"request-id"))
+
+
+class Line(NamedTuple):
+    """A header line of an answer: as it travels on (empty: not at all), what it says if we want to
+    know, and whether it tells where the answer ends."""
+
+    onward: bytes
+    name: bytes = b""
+    value: bytes = b""
+    delimits: bool = False
+
+
+_lines: dict[bytes, Line] = {}  # most are the same in each answer of a provider
 
 
 class Attempt(Protocol):
@@ -85,9 +100,7 @@ class Connection(asyncio.Protocol):
         self._attempt = attempt
         self._answered = self._complete = self._reusable = False
         self._status = 0
-        self._head_bytes = 0
-        self._lines: list[bytes] = []
-        self._said: dict[bytes, bytes] = {}
+        self._raw = b""
         self._unfolding: Unfolding | None = None
         self._delimited = False
         self._body: list[bytes] = []
@@ -136,7 +149,7 @@ class Connection(asyncio.Protocol):
             return
         self._answered = True
         if not self._status:
-            self._head_bytes += len(data)
+            self._raw = self._raw + data if self._raw else data
         broken = False
         try:
             self._parser.feed_data(data)
@@ -162,40 +175,39 @@ class Connection(asyncio.Protocol):
             return
         if self._complete and self._whole():
             self._release(attempt)
-        elif broken or self._complete or (self._head_bytes > HEAD_BYTES_MAX and not self._status):
+        elif broken or self._complete or len(self._raw) > HEAD_BYTES_MAX:
             self._fail(attempt)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._status:
-            return  # a trailer
-        name = name.lower()
-        if name in STOPPED:
-            if name in _LENGTHS:
-                self._delimited = True
-        elif name == b"content-encoding":  # it is taken off here, or the answer is refused
-            self._said[name] = value.strip().lower()
-        elif name[:7] != OWN:
-            self._lines.append(b"%b: %b\r\n" % (name, value))
-            if name in _SAID:
-                self._said[name] = value
-
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
+        raw, status = self._raw, self._parser.get_status_code()
+        end = raw.index(b"\r\n\r\n")
         if status < 200:
+            self._raw = raw[end + 4 :]
             return  # 100 and 103: the real head follows
         self._status = status
-        if self._said.get(b"content-encoding") in coding.KNOWN:
+        lines: list[bytes] = []
+        said: dict[bytes, bytes] = {}
+        _, *given = raw[:end].split(b"\r\n")
+        for text in given:
+            onward, name, value, delimits = _lines.get(text) or _read(text)
+            if onward:
+                lines.append(onward)
+            if name:
+                said[name] = value
+            if delimits:
+                self._delimited = True
+        self._raw = b""
+        if said.get(b"content-encoding") in coding.KNOWN:
             self._unfolding = Unfolding()
         if self._attempt is not None:
-            self._attempt.head(status, self._lines, self._said)
+            self._attempt.head(status, lines, said)
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if not self._status:  # interim
-            self._lines, self._said, self._delimited = [], {}, False
-            return
+        if not self._status:
+            return  # interim
         self._complete = True
         self._reusable = self._parser.should_keep_alive()
 
@@ -232,6 +244,26 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.close()
         attempt.ended()
+
+
+def _read(text: bytes) -> Line:
+    """What a header line says. The parser has found it well-formed."""
+    name, _, value = text.partition(b":")
+    name, value = name.lower(), value.strip(b" \t")
+    if name in STOPPED:
+        line = Line(b"", delimits=name in _LENGTHS)
+    elif name == b"content-encoding":  # it is taken off here, or the answer is refused
+        line = Line(b"", name, value.lower())
+    elif name[:7] == OWN:
+        line = Line(b"")
+    else:
+        onward = b"%b: %b\r\n" % (name, value)
+        line = Line(onward, name, value) if name in _SAID else Line(onward)
+    if len(text) <= LINE_BYTES_MAX:
+        if len(_lines) >= LINES_MAX:
+            _lines.clear()
+        _lines[text] = line
+    return line
 
 
 class Pool:

@@ -18,9 +18,8 @@ import msgspec
 
 from dd0c.app import gateway_worker
 from dd0c.base.settings import Settings
-from dd0c.products.route.hotpath import exchange, frames, limits, server, sse
+from dd0c.products.route.hotpath import frames, limits, relay, server, sse
 from dd0c.products.route.hotpath.answers import Passage, Reading, Stream
-from dd0c.products.route.hotpath.exchange import Effect
 from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.relay import Relay
 from dd0c.products.route.models import Dialect
@@ -29,6 +28,8 @@ from tests.support import worker
 
 class Unread(Reading):
     """Nobody asks what an answer says of itself."""
+
+    final = True
 
     def whole(self, body: bytes) -> None:
         """Not even a whole one."""
@@ -69,16 +70,15 @@ class BareRelay(Relay):
 
     def _nothing_received(self) -> Received:
         endpoint = self._route.endpoint
-        return Received(Unread(self._route.dialect, endpoint, final=True), endpoint)
+        return Received(Unread(self._route.dialect, endpoint), endpoint)
 
 
 def make_bare() -> None:
     """Have every connection of this process use such a relay, by a table that never books."""
     vars(server)["Relay"] = BareRelay
-    for steps in exchange.TABLE.values():
-        for event, step in steps.items():
-            effects = tuple(one for one in step.effects if one is not Effect.BOOK)
-            steps[event] = step._replace(effects=effects)
+    for steps in relay.STEPS.values():
+        for event, (state, end, acts) in steps.items():
+            steps[event] = state, end, tuple(act for act in acts if act is not Relay._book)
 
 
 def main() -> int:

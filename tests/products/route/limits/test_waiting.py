@@ -76,7 +76,9 @@ class Parent:
         return self.asks()[self.seen - 1]
 
     def asks(self) -> list[Ask]:
-        return [ask for one in self._dealings() for ask in one.asks]
+        """Those about our rules: who waited in an earlier test may ask again in ours."""
+        asks = [ask for one in self._dealings() for ask in one.asks]
+        return [ask for ask in asks if any(want.rule in self.rules for want in ask.wants)]
 
     def returned(self) -> list[Returned]:
         returned = [back for one in self._dealings() for back in one.returned]

@@ -40,21 +40,23 @@ _CHUNK_MARKS = (b'"usage"', b"[DONE]", b'"error"')
 _NO_USAGE, _NO_USAGE_BLANKED = b'"usage":null', b'"     ":null'  # in all chunks of OpenAI but one
 
 
-class Reading(msgspec.Struct):
+class Reading:
     """What an answer said about itself. `final`: the last word on usage was heard.
 
     `provider` is its name in the price list. `wrong`: the field for which usage is not believed.
     """
 
-    dialect: Dialect
-    endpoint: str
-    provider: str = ""
     model: str | None = None
     service_tier: str | None = None
     usage_raw: bytes | None = None
-    final: bool = False
-    overtaken: bool = False
+    final = False
+    overtaken = False
     wrong: str | None = None
+
+    def __init__(self, dialect: Dialect, endpoint: str, provider: str = ""):
+        self.dialect = dialect
+        self.endpoint = endpoint
+        self.provider = provider
 
     @property
     def flaw(self) -> str | None:

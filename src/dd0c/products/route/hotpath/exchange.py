@@ -110,7 +110,9 @@ _DRAINED = Step(_S.ENDED, _LEFT, _R.CLIENT_GONE)
 _BROKEN = (_F.DROP, _F.BOOK, _F.BREAK_OFF)
 _UNPAID = (_F.DROP, _F.WITHDRAW, _F.BOOK, _F.BREAK_OFF)
 
-TABLE: dict[State, dict[Event, Step]] = {
+Table = dict[State, dict[Event, Step]]
+
+TABLE: Table = {
     _S.RESERVING: {
         _E.PERMITTED: Step(_S.CONNECTING, (_F.BEGIN,)),
         _E.REFUSED: Step(_S.ENDED, (_F.DENY,)),

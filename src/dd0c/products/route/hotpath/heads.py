@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -70,7 +70,7 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b""))
 
 
-def without_limits(lines: list[bytes]) -> list[bytes]:
+def without_limits(lines: Sequence[bytes]) -> list[bytes]:
     """Header lines without what a provider says about its own limits of requests and tokens."""
     return [line for line in lines if not line.startswith(PROVIDERS_LIMITS)]
 

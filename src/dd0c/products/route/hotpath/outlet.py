@@ -16,14 +16,13 @@ class Outlet:
     """The caller's side of one answer. `begun`: the head is out; `left`: the caller has; `size`:
     bytes of the body so far."""
 
-    __slots__ = ("_caller", "_chunked", "begun", "left", "size")
+    _chunked = False
+    begun = False
+    left = False
+    size = 0
 
     def __init__(self, caller: Caller):
         self._caller = caller
-        self._chunked = False
-        self.begun = False
-        self.left = False
-        self.size = 0
 
     def begin(self, head: bytes, *, chunked: bool) -> None:
         """Send the head, and a body that comes whole with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -23,29 +24,41 @@ BYTES_A_TOKEN = 3  # at least, of what people write; for bounds that need no exa
 _ENCODED = re.compile(rb"[A-Za-z0-9+/=]{%d,}" % (ENCODED_BYTES_KEPT + 1))
 
 
-class Received(msgspec.Struct):
-    """What has come of an attempt's answer."""
+class Received:
+    """What has come of an attempt's answer; what is not set is as here."""
 
-    reading: Reading
-    endpoint: Endpoint
-    sent: bool = False
-    status: int = 0
-    lines: list[bytes] = []
-    said: dict[bytes, bytes] = {}
+    sent = False
+    status = 0
+    lines: Sequence[bytes] = ()
+    said: Mapping[bytes, bytes] = {}
     stream: Stream | None = None
     delivery: Delivery | None = None
-    large: bool = False  # an answer without events that is not held
-    held: list[bytes] = []
-    held_bytes: int = 0
-    body: bytes = b""
-    carry: bytes = b""  # the end of an event passed on in pieces: a secret may begin in it
-    last: bytes = b""  # what waits for the close record
+    large = False  # an answer without events that is not held
+    held_bytes = 0
+    body = b""
+    carry = b""  # the end of an event passed on in pieces: a secret may begin in it
+    last = b""  # what waits for the close record
     usage: Usage = NO_USAGE
-    known: bool = False  # that usage is the provider's last word
-    free: bool = False
-    readable: bool = False  # all text of it is known
-    over: bool = False  # the provider has said everything
-    uncounted: Counted = Counted(0)  # what holds if nothing is counted
+    known = False  # that usage is the provider's last word
+    free = False
+    readable = False  # all text of it is known
+    over = False  # the provider has said everything
+    uncounted = Counted(0)  # what holds if nothing is counted
+
+    def __init__(self, reading: Reading, endpoint: Endpoint):
+        self.reading = reading
+        self.endpoint = endpoint
+        self.held: list[bytes] = []
+
+    def hold(self, chunk: bytes) -> None:
+        """Keep a piece of an answer that is given whole."""
+        self.held.append(chunk)
+        self.held_bytes += len(chunk)
+
+    def gather(self) -> bytes:
+        """All that is held, once."""
+        held, self.held = self.held, []
+        return held[0] if len(held) == 1 else b"".join(held)
 
     def scrub_run(self, run: bytes, target: Target) -> bytes:
         """What may pass of a run: whole events hold a secret whole, of an event in pieces the last

@@ -45,6 +45,8 @@ HOLD_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 2
 CUT_SHORT = (EndReason.CLIENT_GONE, EndReason.LIMIT)  # less may be delivered than came
 
+Act = Callable[["Relay", Event], None]
+
 CRASH_POINTS = (
     "before_open",
     "after_open",
@@ -58,6 +60,20 @@ CRASH_POINTS = (
 
 class Relay:
     """Carries one request to a provider and the answer back."""
+
+    _bill: Bill | None = None
+    _state = State.RESERVING
+    _hold: Hold | None = None
+    _denial: Refusal | None = None
+    _unpaid: Sequence[Passage] = ()
+    _end: EndReason | None = None
+    _attempt = 1
+    _connection: Connection | None = None
+    _recorded = False
+    _upstream = False  # the organisation pays for what the provider made
+    _drain_pico: int | None = None
+    _awaiting: Sequence[Act] | None = None  # what follows a count that is asked for
+    _later: Sequence[Event] = ()  # what happened meanwhile
 
     def __init__(self, plane: DataPlane, caller: Caller, request: Request, plan: Plan):
         assert request.route is not None
@@ -73,21 +89,8 @@ class Relay:
         self.request_id = ids.text(ids.Kind.REQUEST, self._id)
         self._trace = trace.begin(request.traceparent, chance[10:])
         self._got = self._nothing_received()
-        self._bill: Bill | None = None
-        self._state = State.RESERVING
-        self._hold: Hold | None = None
-        self._denial: Refusal | None = None
-        self._unpaid: list[Passage] = []
-        self._end: EndReason | None = None
-        self._attempt = 1
         self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
-        self._connection: Connection | None = None
-        self._recorded = False
         self._out = Outlet(caller)
-        self._upstream = False  # the organisation pays for what the provider made
-        self._drain_pico: int | None = None
-        self._awaiting: Sequence[Effect] | None = None  # what follows a count that is asked for
-        self._later: list[Event] = []  # what happened meanwhile
 
     # -- the caller's side
 
@@ -114,7 +117,7 @@ class Relay:
         """The caller has left, with so many bytes of its connection."""
         self._out.left = True
         if self._awaiting is not None:
-            self._awaiting, self._later, self._state = (), [], State.ENDED
+            self._awaiting, self._later, self._state = (), (), State.ENDED
             self._drop(Event.CLIENT_GONE)
             return
         if self._got.delivery is not None:
@@ -204,14 +207,13 @@ class Relay:
         elif got.large:
             self._pass_large(chunk)
         else:
-            got.held.append(chunk)
-            got.held_bytes += len(chunk)
+            got.hold(chunk)
             if got.held_bytes > HOLD_BYTES_MAX:
                 got.large = got.status < 400
                 self._on(Event.TOO_LARGE_TO_HOLD if got.large else Event.BROKEN_OFF)
-                held, got.held = got.held, []
+                held = got.gather()
                 if got.large:
-                    self._pass_large(b"".join(held))
+                    self._pass_large(held)
 
     def ended(self) -> None:
         """The answer is complete; the connection is no longer ours."""
@@ -234,7 +236,7 @@ class Relay:
         elif got.large:
             got.reading.tail(got.last)
         else:
-            got.body = self._plan.target.scrub(b"".join(got.held))
+            got.body = self._plan.target.scrub(got.gather())
             if not failed:
                 got.reading.whole(got.body)
         self._on(Event.ERROR_END if failed else Event.END)
@@ -279,21 +281,20 @@ class Relay:
 
     def _on(self, event: Event) -> None:
         if self._awaiting is not None:
-            self._later.append(event)
+            self._later = *self._later, event
             return
-        step = exchange.TABLE[self._state][event]
-        self._state = step.state
-        if step.end_reason is not None:
-            self._end = step.end_reason
-        self._do(step.effects, event)
+        self._state, end, acts = STEPS[self._state][event]
+        if end is not None:
+            self._end = end
+        self._do(acts, event)
 
-    def _do(self, effects: Sequence[Effect], event: Event) -> None:
+    def _do(self, acts: Sequence[Act], event: Event) -> None:
         try:
-            for index, effect in enumerate(effects):
-                if effect is Effect.BOOK and self._ask(event):
-                    self._awaiting = effects[index + 1 :]
+            for index, act in enumerate(acts):
+                if act is Relay._book and self._ask(event):
+                    self._awaiting = acts[index + 1 :]
                     return
-                _EFFECTS[effect](self, event)
+                act(self, event)
         except Unavailable:
             self._give_up()
 
@@ -359,8 +360,10 @@ class Relay:
             self._give_up()
         else:
             self._do(after, event)
-            while self._later:
-                self._on(self._later.pop(0))
+            while self._later and self._awaiting is None:
+                first, *later = self._later
+                self._later = later
+                self._on(first)
 
     def _wanted(self) -> CountWanted:
         target, model = self._plan.target, self._got.reading.model or self._plan.sent_model
@@ -493,7 +496,7 @@ class Relay:
     def _go_on(self, _: Event) -> None:
         """What was kept back is paid for now; what came behind it may not be."""
         self._open()
-        unpaid, self._unpaid = self._unpaid, []
+        unpaid, self._unpaid = self._unpaid, ()
         for passage in unpaid:
             self._pass(passage)
         if self._state is State.RELAYING and not self._caller.slow:
@@ -518,7 +521,7 @@ class Relay:
         """Give on what passes, as far as money is held for it; whether the stream is over."""
         hold, run = self._hold, passage.forward
         if self._unpaid:
-            self._unpaid.append(passage)
+            self._unpaid = [*self._unpaid, passage]
             return passage.ended
         whole = self._got.stream is None or not self._got.stream.in_event
         paid = len(run) if hold is None else hold.covers(run, whole=whole)
@@ -528,7 +531,7 @@ class Relay:
             self._on(Event.TOO_DEAR)
             return passage.ended
         self._give(Passage(run[:paid]))
-        self._unpaid.append(msgspec.structs.replace(passage, forward=run[paid:]))
+        self._unpaid = [msgspec.structs.replace(passage, forward=run[paid:])]
         self.pause()
         self._on(Event.UNPAID)
         self._plane.purse.extend(self, hold)
@@ -577,7 +580,7 @@ class Relay:
         )
 
 
-_EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {
+_ACTS: dict[Effect, Act] = {
     Effect.SEND: Relay._send,
     Effect.DROP: Relay._drop,
     Effect.BOOK: Relay._book,
@@ -593,3 +596,20 @@ _EFFECTS: dict[Effect, Callable[[Relay, Event], None]] = {
     Effect.WITHDRAW: Relay._withdraw,
     Effect.GO_ON: Relay._go_on,
 }
+
+
+Resolved = dict[State, dict[Event, tuple[State, EndReason | None, tuple[Act, ...]]]]
+
+
+def resolve(table: exchange.Table) -> Resolved:
+    """The table with what to call in place of its effects."""
+    return {
+        state: {
+            event: (step.state, step.end_reason, tuple(_ACTS[effect] for effect in step.effects))
+            for event, step in steps.items()
+        }
+        for state, steps in table.items()
+    }
+
+
+STEPS = resolve(exchange.TABLE)

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 import threading
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,9 @@ from tests.support import worker
 class Unread(Reading):
     """Nobody asks what an answer says of itself."""
 
-    final = True
+    def __init__(self, *of: Any):
+        super().__init__(*of)
+        self.final = True
 
     def whole(self, body: bytes) -> None:
         """Not even a whole one."""

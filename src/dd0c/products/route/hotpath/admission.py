@@ -116,10 +116,14 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
             return _no_provider(route.dialect)
         lane = Lane(request, Choice(target, "", "dialect"), "")
         return Plan(lane, lane.reason, False, False, [], 0)
-    body = request.content()
+    pieces = request.body
+    body = pieces[0] if len(pieces) == 1 and type(pieces[0]) is bytes else request.content()
     try:
         found = jsonspan.spans(body)
-        changes, stream = _streaming(body, found, route.endpoint)
+        changes: list[Splice] = []
+        stream = False
+        if "stream" in found:
+            changes, stream = _streaming(body, found, route.endpoint)
         start, end = found.get("model", (0, 0))
         known = request.lanes.get(body[start:end])
         made = _choose(request, routes, body[start:end]) if known is None else known
@@ -130,9 +134,11 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     strip = bool(changes)
     if made.model != made.requested_model:
         changes.append(Splice(start, end, msgspec.json.encode(made.model)))
-    pieces = jsonspan.splice(body, changes)
-    length = len(body) if not changes else sum(map(len, pieces))
-    return Plan(made, made.reason, stream, strip, pieces, length, body, found, changes)
+    if not changes:
+        return Plan(made, made.reason, stream, strip, [body], len(body), body, found)
+    spliced = jsonspan.splice(body, changes)
+    length = sum(map(len, spliced))
+    return Plan(made, made.reason, stream, strip, spliced, length, body, found, changes)
 
 
 def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
@@ -179,8 +185,8 @@ def _streaming(
     body: bytes, found: dict[str, tuple[int, int]], endpoint: Endpoint
 ) -> tuple[list[Splice], bool]:
     """The change that makes an OpenAI stream tell its usage, and whether a stream is asked for."""
-    span = found.get("stream")
-    if span is None or body[span[0] : span[1]] != b"true":
+    span = found["stream"]
+    if body[span[0] : span[1]] != b"true":
         return [], False
     if endpoint not in _ASKED_FOR_USAGE:
         return [], True

@@ -185,12 +185,17 @@ class Book:
             left += taken
         if left < 0:
             self._leave(account, left, None)
-        elif account.rate and (entry.second != account.second or now >= account.good_until):
-            self._leave(account, left, entry.second)
         else:
-            account.free += left
-            if now < account.tight_until:
-                self._return_free(account)
+            self.put_back(account, left, entry.second, now)
+
+    def put_back(self, account: Account, amount: int, second: int, now: float) -> None:
+        """This was held, since that second if it is of a rate, and was not used."""
+        if account.rate and (second != account.second or now >= account.good_until):
+            self._leave(account, amount, second)
+            return
+        account.free += amount
+        if now < account.tight_until:
+            self._return_free(account)
 
     def recall(self, key: Key, now: float) -> None:
         """Others need it: return what is free, now and for a while."""
@@ -198,9 +203,13 @@ class Book:
             account.tight_until = now + TIGHT_S
             self._return_free(account)
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to sweep."""
+        return now - self._swept_at >= REST_S
+
     def sweep(self, now: float) -> None:
         """Return what rests, and forget accounts that nobody uses; once a second."""
-        if now - self._swept_at < REST_S:
+        if not self.is_due(now):
             return
         self._swept_at = now
         for key, account in list(self.accounts.items()):

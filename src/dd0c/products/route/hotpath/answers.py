@@ -46,17 +46,16 @@ class Reading:
     `provider` is its name in the price list. `wrong`: the field for which usage is not believed.
     """
 
-    model: str | None = None
-    service_tier: str | None = None
-    usage_raw: bytes | None = None
-    final = False
-    overtaken = False
-    wrong: str | None = None
-
     def __init__(self, dialect: Dialect, endpoint: str, provider: str = ""):
         self.dialect = dialect
         self.endpoint = endpoint
         self.provider = provider
+        self.model: str | None = None
+        self.service_tier: str | None = None
+        self.usage_raw: bytes | None = None
+        self.final = False
+        self.overtaken = False
+        self.wrong: str | None = None
 
     @property
     def flaw(self) -> str | None:

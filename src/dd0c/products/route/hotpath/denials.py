@@ -31,6 +31,10 @@ STORE_AWAY = Refusal(
 )
 
 
+Least = dict[str, tuple[int, int]]
+"""By what is measured: what is left, and the limit."""
+
+
 def refuse(
     rule: Rule, remaining: int, frees_in_s: float | None, need: int, now_s: float
 ) -> Refusal:
@@ -75,17 +79,22 @@ def no_price(rule: Rule, model: str) -> Refusal:
     )
 
 
-def headers(dialect: Dialect, accounts: Iterable[Account], now_s: float) -> bytes:
-    """Header lines about requests and tokens a minute, from accounts of these: of several limits
+def least(accounts: Iterable[Account]) -> Least:
+    """What is left of requests and of tokens a minute, from accounts of these: of several limits
     the one of which least is left."""
-    least: dict[str, tuple[int, int]] = {}
+    found: Least = {}
     for account in accounts:
         left = (account.remaining or 0) + account.free
-        if account.measure not in least or left < least[account.measure][0]:
-            least[account.measure] = left, account.rule.amount
+        if account.measure not in found or left < found[account.measure][0]:
+            found[account.measure] = left, account.rule.amount
+    return found
+
+
+def headers(dialect: Dialect, left: Least, now_s: float) -> bytes:
+    """Header lines about that."""
     lines = b""
-    for what, (left, limit) in least.items():
-        lines += _lines(dialect, what, left, limit, now_s)
+    for what, (number, limit) in left.items():
+        lines += _lines(dialect, what, number, limit, now_s)
     return lines
 
 

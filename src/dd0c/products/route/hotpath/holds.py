@@ -16,13 +16,13 @@ from dd0c.products.route.hotpath.cover import Cover
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.rules import Rules
 from dd0c.products.route.hotpath.snapshot import Price, Rule
+from dd0c.products.route.hotpath.stock import CONCURRENCY, REQUESTS, TOKENS, USD, Stock
 from dd0c.products.route.models import NO_USAGE, Endpoint, Usage
 
 OUTPUT_MAX = 128_000  # tokens of one answer, where no bound of the model is known
 OUTPUT_MIN = 100  # tokens for which it is worth to begin an answer that nobody bounds
 STEP = 1_000  # tokens that a stream without a bound holds ahead of its text
 
-REQUESTS, CONCURRENCY, TOKENS, USD = range(4)
 KINDS = {"requests": REQUESTS, "concurrency": CONCURRENCY, "tokens": TOKENS, "usd": USD}
 
 
@@ -40,6 +40,7 @@ class Seat:
         "rated",
         "rates",
         "rules",
+        "stock",
         "table",
         "until_s",
         "version",
@@ -57,6 +58,7 @@ class Seat:
         self.rated: list[Account] = []  # those that headers tell of
         self.from_s, self.until_s = 0, 0
         self.version = -1
+        self.stock: Stock | None = None
 
 
 class Hold:
@@ -64,42 +66,26 @@ class Hold:
     pico-dollars that it may cost, None where no budget concerns it. While it `waits`, its holder
     must do nothing but wait. `shown` are header lines about what is left."""
 
-    __slots__ = (
-        "answers",
-        "cover",
-        "entries",
-        "input",
-        "least",
-        "most",
-        "plan",
-        "rates",
-        "request",
-        "request_id",
-        "reserved",
-        "seat",
-        "shown",
-        "tokens",
-        "tries",
-        "waits",
-    )
+    entries: Sequence[Entry] = ()
+    need: Sequence[int] = ()  # by kind
+    stock: Stock | None = None  # which it was drawn from
+    reserved: int | None = None
+    rates: Rates | None = None
+    answers = 1
+    input = 0  # tokens at most
+    tokens = 0  # of output, for which money is held
+    least = 0  # for less it is of no use
+    most: int | None = None  # that the model can make, where the caller sets no bound
+    cover: Cover | None = None
+    tries = 0
+    waits = False
+    shown = b""
 
     def __init__(self, request: Request, plan: Plan, request_id: bytes, seat: Seat):
         self.request = request
         self.request_id = request_id
         self.plan = plan
         self.seat = seat
-        self.entries: Sequence[Entry] = ()
-        self.reserved: int | None = None
-        self.rates: Rates | None = None
-        self.answers = 1
-        self.input = 0  # tokens at most
-        self.tokens = 0  # of output, for which money is held
-        self.least = 0  # for less it is of no use
-        self.most: int | None = None  # that the model can make, where the caller sets no bound
-        self.cover: Cover | None = None
-        self.tries = 0
-        self.waits = False
-        self.shown = b""
 
     @property
     def org(self) -> bytes:
@@ -172,6 +158,11 @@ class Hold:
     def covers(self, run: bytes, *, whole: bool) -> int:
         """How many bytes of a run of events, or of a piece of one, money is held for."""
         return len(run) if self.cover is None else self.cover.take(run, whole=whole)
+
+    def leave_stock(self) -> None:
+        """Hold parts of the accounts themselves."""
+        if self.stock is not None:
+            self.entries, self.stock = self.stock.entries(self.need), None
 
     def lacking(self) -> list[Entry]:
         """What has to be asked for."""

@@ -23,15 +23,14 @@ from dd0c.products.route.models import (
 class Meter:
     """Times of one attempt, and its records."""
 
-    first_byte_us: int | None = None
-    _total_us: int | None = None
-
     def __init__(self, request_id: bytes, attempt: int, trace_id: bytes, clock: Clock):
         self.request_id = request_id
         self.attempt = attempt
         self.trace_id = trace_id
         self.started_us = clock.now_us()
         self._clock_ns = time.monotonic_ns()  # durations must not jump with the wall clock
+        self.first_byte_us: int | None = None
+        self._total_us: int | None = None
 
     def elapsed_us(self) -> int:
         """Microseconds since the attempt started."""

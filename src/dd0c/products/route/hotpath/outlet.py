@@ -16,13 +16,14 @@ class Outlet:
     """The caller's side of one answer. `begun`: the head is out; `left`: the caller has; `size`:
     bytes of the body so far."""
 
-    _chunked = False
-    begun = False
-    left = False
-    size = 0
+    __slots__ = ("_caller", "_chunked", "begun", "left", "size")
 
     def __init__(self, caller: Caller):
         self._caller = caller
+        self._chunked = False
+        self.begun = False
+        self.left = False
+        self.size = 0
 
     def begin(self, head: bytes, *, chunked: bool) -> None:
         """Send the head, and a body that comes whole with it."""

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from dd0c.base.telemetry import sample
 from dd0c.kernel.guard.windows import window_of
-from dd0c.products.route.hotpath import denials
+from dd0c.products.route.hotpath import denials, stock
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.allowances import Account, Book, Entry
 from dd0c.products.route.hotpath.dialects import Refusal
@@ -42,6 +42,7 @@ from dd0c.products.route.hotpath.snapshot import (
     Unasked,
     Want,
 )
+from dd0c.products.route.hotpath.stock import Stock
 from dd0c.products.route.models import FREE_ENDPOINTS, Usage
 
 WAIT_S = 5.0  # a parent that takes longer counts as away
@@ -89,6 +90,7 @@ class Purse:
         self._terms: dict[bytes, Terms] = {}
         self._book = Book()
         self._seats: dict[Traits, Seat] = {}
+        self._stocks: list[Stock] = []
         self._waiting: dict[int, _Waiting] = {}  # in the order in which they may end
         self._late: dict[int, list[Account]] = {}  # what nobody waits for any more
         self._priceless: dict[Holder, _Waiting] = {}
@@ -102,6 +104,7 @@ class Purse:
 
     def replace_rules(self, rules: Iterable[Rule], terms: Iterable[Terms]) -> None:
         """All rules and terms of all organisations."""
+        self._dissolve(time.monotonic())
         self._rules = Rules(rules)
         self._terms = {one.org: one for one in terms}
         self._book.replace_rules(self._rules.by_id)
@@ -134,6 +137,8 @@ class Purse:
                     self._unasked(waiting)
             case Recall():
                 now = time.monotonic()
+                if message.counters:
+                    self._dissolve(now)
                 for key in message.counters:
                     self._book.recall(key, now)
                 if message.id:
@@ -163,6 +168,7 @@ class Purse:
     def extend(self, holder: Holder, hold: Hold) -> None:
         """Hold money for the text that has come and more; it may have to wait, as in `hold`."""
         assert hold.cover is not None
+        hold.leave_stock()
         hold.least, hold.tries = hold.cover.wanted, 0
         self._aim(hold, hold.least + max(STEP, hold.cover.came))
         if not hold.lacking():
@@ -195,7 +201,9 @@ class Purse:
     def sweep(self) -> None:
         """Return what rests, and let nobody wait for ever."""
         now = time.monotonic()
-        self._book.sweep(now)
+        if self._book.is_due(now):
+            self._dissolve(now)
+            self._book.sweep(now)
         if self._book.any_leaving:
             self._flush_soon()
         while self._waiting:
@@ -231,6 +239,8 @@ class Purse:
 
     def _renew(self, seat: Seat, at_s: int) -> None:
         """Find the accounts of the windows of a moment."""
+        self._dissolve(time.monotonic())
+        seat.stock = None
         seat.accounts = [self._open(rule, at_s) for rule in seat.rules]
         seat.rated = [account for account in seat.accounts if account.rate]
         seat.from_s = max(account.from_s for account in seat.accounts)
@@ -262,11 +272,19 @@ class Purse:
                 pico = hold.cost(hold.tokens)
         if seat.version != self._book.version or not seat.from_s <= at_s < seat.until_s:
             self._renew(seat, at_s)
-        need = (1, 1, tokens, pico)
-        amounts = [need[kind] for kind in seat.kinds]
-        hold.entries = self._book.reserve(seat.accounts, amounts, time.monotonic())
+        now = time.monotonic()
+        hold.need = (1, 1, tokens, pico)
+        if seat.stock is not None and seat.stock.draw(tokens, pico, now):
+            hold.stock = seat.stock
+            self._secure(hold)
+            return None
+        amounts = [hold.need[kind] for kind in seat.kinds]
+        if self._stocks and not all(map(int.__ge__, [one.free for one in seat.accounts], amounts)):
+            self._dissolve(now)
+        hold.entries = self._book.reserve(seat.accounts, amounts, now)
         if not hold.lacking():
             self._secure(hold)
+            self._stock_up(hold, now)
         elif self.away:
             self._go_on_unasked(hold)
         elif len(self._waiting) + len(self._late) >= WAITING_MAX:
@@ -284,10 +302,27 @@ class Purse:
         for entry in hold.money():
             self._book.adjust(entry, amount)
 
+    def _stock_up(self, hold: Hold, now: float) -> None:
+        """Take for the next requests of its seat too, where there is plenty."""
+        seat = hold.seat
+        if seat.stock is not None and seat.stock.live:
+            seat.stock.dissolve(self._book, now)
+        seat.stock = stock.fill(seat.accounts, seat.kinds, hold.need, now)
+        if seat.stock is not None:
+            self._stocks = [*(one for one in self._stocks if one.live), seat.stock]
+
+    def _dissolve(self, now: float) -> None:
+        """Let no seat have anything in stock."""
+        stocks, self._stocks = self._stocks, []
+        for one in stocks:
+            if one.live:
+                one.dissolve(self._book, now)
+
     def _secure(self, hold: Hold) -> None:
         """All is held."""
         if rated := hold.seat.rated:
-            hold.shown = denials.headers(hold.request.dialect(), rated, time.time())
+            left = denials.least(rated) if hold.stock is None else hold.stock.left()
+            hold.shown = denials.headers(hold.request.dialect(), left, time.time())
         hold.secure()
 
     # -- asking
@@ -310,6 +345,8 @@ class Purse:
 
     def _granted(self, message: Granted) -> None:
         now = time.monotonic()
+        if any(grant.tight for grant in message.grants):
+            self._dissolve(now)
         if (accounts := self._late.pop(message.id, None)) is not None:
             for account, grant in zip(accounts, message.grants, strict=True):
                 self._book.receive(account, grant, now)
@@ -409,6 +446,11 @@ class Purse:
 
     def _settle(self, hold: Hold, used: Sequence[int | None]) -> None:
         now, over = time.monotonic(), False
+        if hold.stock is not None:
+            if hold.stock.settle(hold.need, used, now):
+                hold.stock = None
+                return
+            hold.leave_stock()
         for entry, kind in zip(hold.entries, hold.seat.kinds, strict=False):
             amount = used[kind]
             if amount is None:

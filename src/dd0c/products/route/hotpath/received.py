@@ -21,34 +21,41 @@ tells the size of an image; if that does not help, its input is not counted."""
 ENCODED_BYTES_KEPT = 64 * 1024
 BYTES_A_TOKEN = 3  # at least, of what people write; for bounds that need no exact number
 
+_NOTHING: Mapping[bytes, bytes] = {}
+_UNCOUNTED = Counted(0)
 _ENCODED = re.compile(rb"[A-Za-z0-9+/=]{%d,}" % (ENCODED_BYTES_KEPT + 1))
 
 
 class Received:
-    """What has come of an attempt's answer; what is not set is as here."""
+    """What has come of an attempt's answer."""
 
-    sent = False
-    status = 0
-    lines: Sequence[bytes] = ()
-    said: Mapping[bytes, bytes] = {}
-    stream: Stream | None = None
-    delivery: Delivery | None = None
-    large = False  # an answer without events that is not held
-    held_bytes = 0
-    body = b""
-    carry = b""  # the end of an event passed on in pieces: a secret may begin in it
-    last = b""  # what waits for the close record
-    usage: Usage = NO_USAGE
-    known = False  # that usage is the provider's last word
-    free = False
-    readable = False  # all text of it is known
-    over = False  # the provider has said everything
-    uncounted = Counted(0)  # what holds if nothing is counted
+    __slots__ = (
+        *("body", "carry", "delivery", "endpoint", "free", "held", "held_bytes", "known", "large"),
+        *("last", "lines", "over", "readable", "reading", "said", "sent", "status", "stream"),
+        *("uncounted", "usage"),
+    )
 
     def __init__(self, reading: Reading, endpoint: Endpoint):
         self.reading = reading
         self.endpoint = endpoint
+        self.sent = False
+        self.status = 0
+        self.lines: Sequence[bytes] = ()
+        self.said: Mapping[bytes, bytes] = _NOTHING
+        self.stream: Stream | None = None
+        self.delivery: Delivery | None = None
+        self.large = False  # an answer without events that is not held
         self.held: list[bytes] = []
+        self.held_bytes = 0
+        self.body = b""
+        self.carry = b""  # the end of an event passed on in pieces: a secret may begin in it
+        self.last = b""  # what waits for the close record
+        self.usage = NO_USAGE
+        self.known = False  # that usage is the provider's last word
+        self.free = False
+        self.readable = False  # all text of it is known
+        self.over = False  # the provider has said everything
+        self.uncounted = _UNCOUNTED  # what holds if nothing is counted
 
     def hold(self, chunk: bytes) -> None:
         """Keep a piece of an answer that is given whole."""

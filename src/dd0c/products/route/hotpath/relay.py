@@ -18,7 +18,7 @@ import msgspec
 
 from dd0c.base import ids
 from dd0c.base.errors import Unavailable
-from dd0c.base.process import crash_point
+from dd0c.base.process import DRILLED, crash_point
 from dd0c.products.route.hotpath import coding, dialects, exchange, heads, sse, tariff, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
@@ -45,6 +45,12 @@ HOLD_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 2
 CUT_SHORT = (EndReason.CLIENT_GONE, EndReason.LIMIT)  # less may be delivered than came
 
+# What nearly every request meets: a member of an enum takes ten times as long to look up.
+_PERMITTED, _CONNECTED, _END = Event.PERMITTED, Event.CONNECTED, Event.END
+_HEAD_TO_HOLD, _HEAD_TO_RELAY = Event.HEAD_TO_HOLD, Event.HEAD_TO_RELAY
+_CONNECTING, _FINISHING, _HALTED = State.CONNECTING, State.FINISHING, State.HALTED
+_RESERVING, _COMPLETE = State.RESERVING, EndReason.COMPLETE
+
 Act = Callable[["Relay", Event], None]
 
 CRASH_POINTS = (
@@ -61,20 +67,6 @@ CRASH_POINTS = (
 class Relay:
     """Carries one request to a provider and the answer back."""
 
-    _bill: Bill | None = None
-    _state = State.RESERVING
-    _hold: Hold | None = None
-    _denial: Refusal | None = None
-    _unpaid: Sequence[Passage] = ()
-    _end: EndReason | None = None
-    _attempt = 1
-    _connection: Connection | None = None
-    _recorded = False
-    _upstream = False  # the organisation pays for what the provider made
-    _drain_pico: int | None = None
-    _awaiting: Sequence[Act] | None = None  # what follows a count that is asked for
-    _later: Sequence[Event] = ()  # what happened meanwhile
-
     def __init__(self, plane: DataPlane, caller: Caller, request: Request, plan: Plan):
         assert request.route is not None
         assert request.entry is not None
@@ -88,9 +80,22 @@ class Relay:
         self._id = ids.new_bytes(None, chance[:10])
         self.request_id = ids.text(ids.Kind.REQUEST, self._id)
         self._trace = trace.begin(request.traceparent, chance[10:])
-        self._got = self._nothing_received()
+        self._state = _RESERVING
+        self._attempt = 1
         self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
+        self._got = self._nothing_received()
         self._out = Outlet(caller)
+        self._hold: Hold | None = None
+        self._denial: Refusal | None = None
+        self._connection: Connection | None = None
+        self._recorded = False
+        self._end: EndReason | None = None
+        self._bill: Bill | None = None
+        self._awaiting: Sequence[Act] | None = None  # what follows a count that is asked for
+        self._later: Sequence[Event] = ()  # what happened meanwhile
+        self._unpaid: Sequence[Passage] = ()
+        self._upstream = False  # the organisation pays for what the provider made
+        self._drain_pico: int | None = None
 
     # -- the caller's side
 
@@ -106,7 +111,7 @@ class Relay:
 
     def permitted(self) -> None:
         """All that the request may cost is held (`purse.Holder`)."""
-        self._on(Event.PERMITTED)
+        self._on(_PERMITTED)
 
     def refused(self, refusal: Refusal) -> None:
         """It will not be."""
@@ -165,11 +170,11 @@ class Relay:
 
     def connected(self, connection: Connection) -> None:
         """The connection asked for is there."""
-        if self._state is not State.CONNECTING:
+        if self._state is not _CONNECTING:
             self._plane.pool.give(connection)  # the caller left meanwhile
             return
         self._connection = connection
-        self._on(Event.CONNECTED)
+        self._on(_CONNECTED)
 
     def not_connected(self, *, timeout: bool) -> None:
         """No connection could be made."""
@@ -188,17 +193,17 @@ class Relay:
             return
         kind = said.get(b"content-type", b"")
         if status != 200 or not kind.lower().startswith(b"text/event-stream"):
-            self._on(Event.HEAD_TO_HOLD)
+            self._on(_HEAD_TO_HOLD)
             return
         strip = self._plan.strip_usage
         got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
         got.delivery = Delivery(self._route.endpoint, self._plane.room)
-        self._on(Event.HEAD_TO_RELAY)
+        self._on(_HEAD_TO_RELAY)
 
     def data(self, chunk: bytes) -> None:
         """A run of the answer's body."""
         got = self._got
-        if self._state is State.FINISHING:
+        if self._state is _FINISHING:
             pass  # nothing follows the terminal event
         elif got.stream is not None:
             self._pass(got.stream.feed(chunk))
@@ -220,10 +225,10 @@ class Relay:
         self._connection = None
         got = self._got
         got.over = True
-        if self._state is State.HALTED:
+        if self._state is _HALTED:
             return  # until what was kept back has passed
         failed = got.status >= 400
-        if self._state is State.FINISHING:
+        if self._state is _FINISHING:
             pass
         elif got.stream is not None:
             over = self._pass(got.stream.end())
@@ -239,7 +244,7 @@ class Relay:
             got.body = self._plan.target.scrub(got.gather())
             if not failed:
                 got.reading.whole(got.body)
-        self._on(Event.ERROR_END if failed else Event.END)
+        self._on(Event.ERROR_END if failed else _END)
 
     def lost(self, *, answered: bool) -> None:
         """The connection is gone; `answered`: bytes of an answer had come."""
@@ -286,13 +291,14 @@ class Relay:
         self._state, end, acts = STEPS[self._state][event]
         if end is not None:
             self._end = end
-        self._do(acts, event)
+        if acts:
+            self._do(acts, event)
 
     def _do(self, acts: Sequence[Act], event: Event) -> None:
         try:
-            for index, act in enumerate(acts):
-                if act is Relay._book and self._ask(event):
-                    self._awaiting = acts[index + 1 :]
+            for act in acts:
+                if act is _BOOK and self._ask(event):
+                    self._awaiting = acts[acts.index(act) + 1 :]
                     return
                 act(self, event)
         except Unavailable:
@@ -303,9 +309,11 @@ class Relay:
         plane = self._plane
         if self._hold is not None:
             self._plan = self._hold.plan
-        crash_point("before_open")
+        if DRILLED:
+            crash_point("before_open")
         self._open()
-        crash_point("after_open")
+        if DRILLED:
+            crash_point("after_open")
         origin = self._plan.target.origin
         kept = plane.pool.find_idle(origin) if self._attempt == 1 else None
         if kept is not None:
@@ -324,7 +332,8 @@ class Relay:
         head = heads.onward(plan.lane.outward, self._request, self._trace, plan.length)
         self._got.sent = True
         self._connection.send(self, head, plan.pieces)
-        crash_point("after_upstream_send")
+        if DRILLED:
+            crash_point("after_upstream_send")
 
     def _drop(self, _: Event) -> None:
         if self._connection is not None:
@@ -402,10 +411,12 @@ class Relay:
             got.delivery.forget()
             got.delivery = None
         self._plane.drains.discard(self)
-        crash_point("before_close_record")
+        if DRILLED:
+            crash_point("before_close_record")
         if self._recorded:
             self._plane.journal.close(record, self._entry.org)
-        crash_point("after_close_record")
+        if DRILLED:
+            crash_point("after_close_record")
         self._plane.metrics.attempt(target.provider, price, record)
 
     def _spend(self, hold: Hold, paid: Bill) -> None:
@@ -443,7 +454,8 @@ class Relay:
         body = self._got.body
         self._out.begin(self._head(b"content-length: %d\r\n" % len(body)) + body, chunked=False)
         self._out.size = len(body)
-        crash_point("after_last_byte")
+        if DRILLED:
+            crash_point("after_last_byte")
 
     def _tail(self, _: Event) -> None:
         last = self._got.last
@@ -454,7 +466,8 @@ class Relay:
         self._write(last)
         if self._connection is not None:
             self._connection.hurry()
-        crash_point("after_last_byte")
+        if DRILLED:
+            crash_point("after_last_byte")
 
     def _refuse(self, event: Event) -> None:
         self._caller.refuse(exchange.REFUSALS[event], self._request, self.request_id)
@@ -613,3 +626,4 @@ def resolve(table: exchange.Table) -> Resolved:
 
 
 STEPS = resolve(exchange.TABLE)
+_BOOK = _ACTS[Effect.BOOK]

@@ -88,14 +88,6 @@ class Request:
         self.body: list[bytes | bytearray] = []
         self.lanes: dict[bytes, Lane] = {}
 
-    def again(self, body: bytes) -> Request:
-        """Another request with the same head but for its length."""
-        request = Request.__new__(Request)
-        request.__dict__.update(self.__dict__)
-        request.body = [body]
-        request.length = request.body_bytes = len(body)
-        return request
-
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""
         self.method = method

@@ -110,9 +110,11 @@ class Caller(asyncio.Protocol):
             self._discard(len(data))
             return
         fresh = self._parsing is None and self._serving is None and not self._full
-        if fresh and (known := self._recall(data)) is not None:
-            self._serve(known)
-            return
+        if fresh:
+            request = self._plane.known.recall(data)
+            if request is not None and self._may_pass(request):
+                self._serve(request)
+                return
         self._fed = len(data)
         self._pipelined = False
         self._whole = data if fresh else None
@@ -371,13 +373,13 @@ class Caller(asyncio.Protocol):
             return None if request.method in ("GET", "HEAD") else _GET_ONLY
         return self._admit(request)
 
-    def _recall(self, data: bytes) -> Request | None:
-        """The request in these bytes, if its head is known and it may be served."""
-        plane = self._plane
-        request = plane.known.recall(data, plane.clock.now_us())
-        if request is not None and request.entry and plane.journal.admits(request.entry.org):
-            return request
-        return None
+    def _may_pass(self, request: Request) -> bool:
+        """Whether what was found of its head before still holds."""
+        plane, entry = self._plane, request.entry
+        assert entry is not None
+        if entry.expires_us is not None and entry.expires_us <= plane.clock.now_us():
+            return False
+        return not plane.journal.full or plane.journal.admits(entry.org)
 
     def _admit(self, request: Request) -> Refusal | None:
         limits = self._plane.limits

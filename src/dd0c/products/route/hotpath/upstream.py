@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._delimited = False
         self._body: list[bytes] = []
         self._total_deadline = now + limits.total_timeout_s
-        self.deadline = min(now + limits.first_byte_timeout_s, self._total_deadline)
+        self.deadline = now + self._pool.first_byte_s
         if len(body) == 1 and len(body[0]) <= COPIED_BYTES_MAX:
             self.transport.write(head + body[0])
         else:
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
                 attempt.data(run)
         if self._attempt is None:
             return
-        if self._complete and self._whole():
+        if self._complete and (self._unfolding is None or self._unfolding.complete):
             self._release(attempt)
         elif broken or self._complete or len(self._raw) > HEAD_BYTES_MAX:
             self._fail(attempt)
@@ -271,6 +271,7 @@ class Pool:
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop):
         self.limits = limits
+        self.first_byte_s = min(limits.first_byte_timeout_s, limits.total_timeout_s)
         self.now = loop.time
         self._loop = loop
         self._idle: dict[Origin, list[Connection]] = {}

@@ -20,6 +20,7 @@ from dd0c.products.route.hotpath.routes import Choice, Routes, Target
 from dd0c.products.route.models import Dialect, Endpoint
 
 MODEL_LENGTH_MAX = 256
+STRAIGHT_BYTES_MAX = 64 * 1024  # of a body; a longer one goes by relay
 
 _INCLUDE = b'"include_usage":true'
 _ASKED_FOR_USAGE = (Endpoint.CHAT, Endpoint.COMPLETIONS)  # else a stream would not tell it
@@ -116,10 +117,9 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
             return _no_provider(route.dialect)
         lane = Lane(request, Choice(target, "", "dialect"), "")
         return Plan(lane, lane.reason, False, False, [], 0)
-    pieces = request.body
-    body = pieces[0] if len(pieces) == 1 and type(pieces[0]) is bytes else request.content()
+    body = request.content()
     try:
-        found = jsonspan.spans(body)
+        found = request.found or jsonspan.spans(body)
         changes: list[Splice] = []
         stream = False
         if "stream" in found:
@@ -139,6 +139,21 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     spliced = jsonspan.splice(body, changes)
     length = sum(map(len, spliced))
     return Plan(made, made.reason, stream, strip, spliced, length, body, found, changes)
+
+
+def find_lane(request: Request) -> Lane | None:
+    """The lane that a request of a known head may take straight on; None: plan it. Notes what the
+    body has at its top level."""
+    body = request.content()
+    if len(body) > STRAIGHT_BYTES_MAX:
+        return None
+    try:
+        request.found = found = jsonspan.spans(body)
+    except Malformed:
+        return None  # `plan` says why
+    start, end = found.get("model", (0, 0))
+    lane = request.lanes.get(body[start:end])
+    return lane if lane is not None and lane.straight and bounds.is_simple(found) else None
 
 
 def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:

@@ -62,6 +62,18 @@ _TIER_KEYS = ("service_tier", "speed", "inference_geo")  # whoever sets one may 
 _EARLIER = ("previous_response_id", "conversation", "prompt")
 _LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00[4-7]")  # is escaped by who wants to hide a mark
 _DATA_URL = re.compile(rb'"(?:image_)?url"\s*:\s*"data:image\\?/[^"]*;\Z')
+_ODD = re.compile(_MARKS.pattern + rb"|\\u00")
+_LOOKED_AT = frozenset(
+    (
+        *("stream", "stream_options", "n", "best_of", "prompt", "tools", "functions"),
+        *("modalities", "audio", "metadata", "user", "safety_identifier"),
+        *_TIER_KEYS,
+        *_EARLIER,
+    )
+)
+"""Keys that say more than text; all that is read of a body anywhere."""
+SHAPES_MAX, SHAPE_KEYS_MAX = 1000, 24  # that are remembered
+_simple: dict[tuple[str, ...], bool] = {}
 _items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -126,6 +138,33 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     estimate = text // BYTES_PER_TOKEN + seen + likely * answers
     elsewhere = _is_elsewhere(body, found, endpoint, marks)
     return Bounds(most, output, answers, estimate, marks, elsewhere)
+
+
+def is_simple(found: Spans) -> bool:
+    """Whether nothing at the top level of a body but its model, its text and a bound of the answer
+    has to be looked at; remembered by the keys that there are."""
+    shape = tuple(found)
+    simple = _simple.get(shape)
+    if simple is None:
+        simple = _LOOKED_AT.isdisjoint(shape)
+        if len(_simple) < SHAPES_MAX and len(shape) < SHAPE_KEYS_MAX:
+            _simple[shape] = simple
+    return simple
+
+
+def simple(body: bytes, found: Spans, endpoint: Endpoint) -> tuple[int, int | None, int] | None:
+    """Input, output and estimate as `of` has them for a body that `is_simple`; None: ask there."""
+    if _ODD.search(body) is not None:
+        return None
+    output = None
+    for key in OUTPUT_KEYS[endpoint]:
+        if key in found:
+            given = _number(body, found[key])
+            if given is None or output is not None:
+                return None
+            output = given
+    likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
+    return len(body) + FRAME_TOKENS, output, len(body) // BYTES_PER_TOKEN + likely
 
 
 def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | None:

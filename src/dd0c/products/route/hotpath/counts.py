@@ -75,6 +75,10 @@ class Counts:
         for one in list(self._waiting):
             self._end(one, None)
 
+    def is_sample_due(self) -> bool:
+        """Whether the next `sample_due` will say so."""
+        return self._now() >= self._next_sample
+
     def sample_due(self) -> bool:
         """Whether it is time to send a whole answer with its true usage, to learn from."""
         now = self._now()

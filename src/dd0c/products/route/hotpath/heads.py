@@ -17,6 +17,8 @@ Header = tuple[bytes, bytes]
 
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus} | {529: b"Overloaded"}
 
+_STATUS_LINES = {code: b"HTTP/1.1 %d %b\r\n" % (code, told) for code, told in PHRASES.items()}
+
 # Of one hop only, said by ourselves (length, framing), or about the provider's own host.
 STOPPED = frozenset(
     (
@@ -67,7 +69,7 @@ def onward(outward: bytes, request: Request, trace: Trace, length: int) -> bytes
 
 def status_line(status: int) -> bytes:
     """`HTTP/1.1 …`; for a status without a known phrase it is left empty."""
-    return b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b""))
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def without_limits(lines: Sequence[bytes]) -> list[bytes]:
@@ -80,9 +82,20 @@ def about(model: str, reason: str) -> bytes:
     return b"x-dd0c-model: %b\r\nx-dd0c-route-reason: %b\r\n" % (quoted(model), reason.encode())
 
 
-def cost_line(pico: int) -> bytes:
-    """What an answer costs."""
-    return b"x-dd0c-cost-usd: %b\r\n" % dollars(pico).encode()
+def about_request(request_id: str, about_way: bytes, cost_pico: int | None) -> bytes:
+    """All lines of our own: which request it was, where its answer came from, what it costs."""
+    if cost_pico is None:
+        return b"x-dd0c-request-id: %b\r\n%b" % (request_id.encode(), about_way)
+    return b"x-dd0c-request-id: %b\r\n%bx-dd0c-cost-usd: %b\r\n" % (
+        request_id.encode(),
+        about_way,
+        dollars(cost_pico).encode(),
+    )
+
+
+def to_caller(status: int, lines: bytes, framing: bytes, ours: bytes) -> bytes:
+    """The head of an answer that came from a provider; all but the status are whole lines."""
+    return b"%b%b%b%b\r\n" % (status_line(status), lines, framing, ours)
 
 
 def own(status: int, body: bytes, headers: Iterable[Header], extra: bytes) -> bytes:

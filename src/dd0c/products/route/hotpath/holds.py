@@ -36,6 +36,7 @@ class Seat:
         "counts",
         "from_s",
         "kinds",
+        "most",
         "price",
         "rated",
         "rates",
@@ -54,6 +55,7 @@ class Seat:
         self.budget = rules[self.kinds.index(USD)] if USD in self.kinds else None
         self.price: Price | None = None  # and its dearest rates, of a plain request
         self.rates: Rates | None = None
+        self.most = 0  # tokens of an answer that the caller does not bound
         self.accounts: list[Account] = []
         self.rated: list[Account] = []  # those that headers tell of
         self.from_s, self.until_s = 0, 0
@@ -123,6 +125,7 @@ class Hold:
                 return False
             if plain:
                 seat.price, seat.rates = price, self.rates
+                seat.most = price.max_output or OUTPUT_MAX
         self.input, self.answers = limits.input, limits.answers
         if limits.output is not None:
             self.tokens = self.least = limits.output * limits.answers

@@ -13,7 +13,7 @@ from collections import deque
 from dd0c.base.errors import Unavailable
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.spool import SpoolWriter
-from dd0c.products.route.models import AttemptClosed, AttemptOpened
+from dd0c.products.route.models import AttemptClosed
 
 OWED_MAX = 1000  # close records that wait for room on the disk
 
@@ -49,13 +49,14 @@ class Journal:
         """Whether requests of anybody are."""
         return not self.full or bool(self.unbilled)
 
-    def open(self, record: AttemptOpened) -> bool:
-        """Whether the attempt has its record; Unavailable when it needs one and cannot."""
+    def open(self, frame: bytes, org: bytes, *, first: bool) -> bool:
+        """Whether the attempt has its record, which is in this frame; Unavailable when it needs one
+        and cannot. `first`: of its request."""
         if not self.full:
             try:
-                self._spool.write(record)
+                self._spool.append(frame)
             except Unavailable:
-                if record.org not in self.unbilled:
+                if org not in self.unbilled:
                     raise
             else:
                 if self._gap_began_at is not None:
@@ -64,7 +65,7 @@ class Journal:
         if self._gap_began_at is None:
             self._gap_began_at = self.unrecorded
             log.warning("the spool takes no records: requests are served that nobody will bill")
-        self.unrecorded += record.attempt == 1
+        self.unrecorded += first
         return False
 
     def close(self, record: AttemptClosed, org: bytes) -> None:

@@ -76,7 +76,7 @@ def _copy(request: Request) -> Request:
     """Another request with the same head, without its body."""
     copy = Request.__new__(Request)
     copy.__dict__.update(request.__dict__)
-    copy.body = []
+    copy.body, copy.found = [], {}
     return copy
 
 

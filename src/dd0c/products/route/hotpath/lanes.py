@@ -7,22 +7,101 @@ providers and rules; when any of them changes, heads are forgotten and their lan
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dd0c.products.route.hotpath import heads
+from dd0c.products.route.hotpath.opening import Opening
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Choice
+from dd0c.products.route.hotpath.snapshot import Price
+from dd0c.products.route.models import AttemptOpened, Endpoint
+
+if TYPE_CHECKING:
+    from dd0c.products.route.hotpath.holds import Seat
+    from dd0c.products.route.hotpath.plane import DataPlane
 
 LANES_MAX = 64  # of one head
+PRICES_MAX = 16  # of one lane: names that a provider answers with
+STRAIGHT = frozenset((Endpoint.CHAT, Endpoint.MESSAGES))
+_NOBODY = bytes(16)
 
 
 class Lane:
-    """One way through. `outward`: the head to the provider up to the trace's id."""
+    """One way through. `outward`: the head to the provider up to the trace's id; `straight`: an
+    express may take it; `seat` with its `table`, as the purse noted them."""
 
-    __slots__ = ("about", "model", "outward", "reason", "requested_model", "target")
+    __slots__ = (
+        *("_org", "_priced", "_prices", "_record", "about", "dialect", "endpoint", "model", "opening", "outward"),
+        *("reason", "requested_model", "seat", "straight", "table", "target"),
+    )
 
     def __init__(self, request: Request, choice: Choice, requested_model: str):
+        assert request.route is not None
+        assert request.entry is not None
         self.target = choice.target
         self.model = choice.model
         self.reason = choice.reason
         self.requested_model = requested_model
+        self.dialect = request.route.dialect
+        self.endpoint = request.route.endpoint
+        self.straight = self.endpoint in STRAIGHT and choice.model == requested_model
         self.outward = heads.to_provider(request, choice.target)
         self.about = heads.about(choice.model, choice.reason) + choice.target.line
+        self.opening: Opening | None = None
+        self.seat: Seat | None = None
+        self.table: object = None
+        self._org = request.entry.org
+        self._prices: dict[str, Price] = {}
+        self._priced = -1
+        self._record: AttemptOpened | None = None
+
+    def price(self, plane: DataPlane, model: str) -> Price | None:
+        """The price of a model as its provider calls it."""
+        if self._priced != plane.prices_told or len(self._prices) > PRICES_MAX:
+            self._priced = plane.prices_told
+            self._prices.clear()
+        price = self._prices.get(model)
+        if price is None:
+            provider = self.target.provider.price_provider
+            price = plane.find_price(provider, model, self._org)
+            if price is not None:
+                self._prices[model] = price
+        return price
+
+    def record(self, request: Request) -> AttemptOpened:
+        """The open record of a request, but for what differs from the next one's."""
+        if self._record is None:
+            self._record = self._make_record(request)
+        return self._record
+
+    def _make_record(self, request: Request) -> AttemptOpened:
+        entry, provider = request.entry, self.target.provider
+        assert entry is not None
+        return AttemptOpened(
+            request_id=_NOBODY,
+            attempt=1,
+            org=entry.org,
+            key_id=entry.key_id,
+            started_us=0,
+            endpoint=self.endpoint,
+            dialect=self.dialect,
+            stream=False,
+            requested_model=self.requested_model,
+            sent_model=self.model,
+            provider=provider.name,
+            price_provider=provider.price_provider,
+            credential_id=provider.id,
+            route=None,
+            route_reason=self.reason,
+            trace_id=_NOBODY,
+            queue_us=0,
+            caller_key=request.caller_key,
+            caller_retry=request.caller_retry,
+            tags=request.tags,
+            team=entry.team,
+        )
+
+    def make_opening(self, request: Request) -> Opening:
+        """The same, packed."""
+        self.opening = Opening(self.record(request))
+        return self.opening

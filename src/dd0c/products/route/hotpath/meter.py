@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
-from dd0c.base.clock import Clock
+import msgspec
+
 from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import Reading
 from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.identity import Identity
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.models import (
     NO_USAGE,
@@ -23,18 +25,18 @@ from dd0c.products.route.models import (
 class Meter:
     """Times of one attempt, and its records."""
 
-    def __init__(self, request_id: bytes, attempt: int, trace_id: bytes, clock: Clock):
-        self.request_id = request_id
+    def __init__(self, who: Identity, attempt: int, started_us: int):
+        self.request_id = who.id
         self.attempt = attempt
-        self.trace_id = trace_id
-        self.started_us = clock.now_us()
-        self._clock_ns = time.monotonic_ns()  # durations must not jump with the wall clock
+        self.trace_id = who.trace.trace_id
+        self.started_us = started_us
+        self.begun_ns = time.monotonic_ns()  # durations must not jump with the wall clock
         self.first_byte_us: int | None = None
         self._total_us: int | None = None
 
     def elapsed_us(self) -> int:
         """Microseconds since the attempt started."""
-        return (time.monotonic_ns() - self._clock_ns) // 1000
+        return (time.monotonic_ns() - self.begun_ns) // 1000
 
     def stop(self) -> None:
         """The attempt is over, though its record is written later."""
@@ -44,33 +46,17 @@ class Meter:
         self, request: Request, plan: Plan, reserved_pico: int | None = None
     ) -> AttemptOpened:
         """The record that is written before anything is sent, and anew when more is reserved."""
-        route, entry, provider = request.route, request.entry, plan.target.provider
-        assert route is not None
-        assert entry is not None
-        return AttemptOpened(
+        end_user = facts.end_user(plan.body, plan.found, plan.lane.dialect)
+        return msgspec.structs.replace(
+            plan.lane.record(request),
             request_id=self.request_id,
             attempt=self.attempt,
-            org=entry.org,
-            key_id=entry.key_id,
             started_us=self.started_us,
-            endpoint=route.endpoint,
-            dialect=route.dialect,
             stream=plan.stream,
-            requested_model=plan.requested_model,
-            sent_model=plan.sent_model,
-            provider=provider.name,
-            price_provider=provider.price_provider,
-            credential_id=provider.id,
-            route=None,
             route_reason=plan.reason,
             trace_id=self.trace_id,
-            queue_us=0,
             reserved_pico=reserved_pico,
-            end_user=facts.end_user(plan.body, plan.found, route.dialect),
-            caller_key=request.caller_key,
-            caller_retry=request.caller_retry,
-            tags=request.tags,
-            team=entry.team,
+            end_user=end_user,
         )
 
     def closed(

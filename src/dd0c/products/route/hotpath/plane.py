@@ -91,6 +91,7 @@ class DataPlane:
         self.journal = Journal(spool)
         self.purse = Purse(tell, loop.call_soon, self.find_price)
         self._tell = tell
+        self.prices_told = 0  # how often
         self._prices = PriceList()
         self._wanted: set[tuple[str, str]] = set()
 
@@ -107,7 +108,7 @@ class DataPlane:
     @property
     def busy(self) -> int:
         """Requests that are being served."""
-        return sum(caller.relay is not None for caller in self.callers)
+        return sum(caller.busy for caller in self.callers)
 
     @property
     def unfinished(self) -> bool:
@@ -116,6 +117,8 @@ class DataPlane:
 
     def apply(self, message: ToWorker) -> None:
         """Take in what the parent says; `Drain` is the process's business."""
+        if isinstance(message, Snapshot | PricesChanged | OverridesChanged):
+            self.prices_told += 1
         match message:
             case Snapshot():
                 pepper = bytes.fromhex(message.pepper.reveal())

@@ -25,6 +25,7 @@ from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.allowances import Account, Book, Entry
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.holds import STEP, Hold, Seat
+from dd0c.products.route.hotpath.lanes import Lane
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.rules import Rules, Traits
 from dd0c.products.route.hotpath.snapshot import (
@@ -32,7 +33,6 @@ from dd0c.products.route.hotpath.snapshot import (
     Dealings,
     FromWorker,
     Granted,
-    KeyEntry,
     Price,
     Recall,
     Rule,
@@ -86,7 +86,7 @@ class Purse:
         self._tell = tell
         self._call_soon = call_soon
         self._price_of = price_of
-        self._rules = Rules()
+        self.rules = Rules()
         self._terms: dict[bytes, Terms] = {}
         self._book = Book()
         self._seats: dict[Traits, Seat] = {}
@@ -105,9 +105,9 @@ class Purse:
     def replace_rules(self, rules: Iterable[Rule], terms: Iterable[Terms]) -> None:
         """All rules and terms of all organisations."""
         self._dissolve(time.monotonic())
-        self._rules = Rules(rules)
+        self.rules = Rules(rules)
         self._terms = {one.org: one for one in terms}
-        self._book.replace_rules(self._rules.by_id)
+        self._book.replace_rules(self.rules.by_id)
         self._seats.clear()
 
     def ask_again(self) -> None:
@@ -154,13 +154,8 @@ class Purse:
     ) -> Hold | Refusal | None:
         """What the request holds now, perhaps while it `waits` for the rest, of which the holder
         will hear; None: no rule concerns it."""
-        entry, route = request.entry, request.route
-        assert entry is not None
-        assert route is not None
-        if not self._rules.concern(entry.org) or route.endpoint in FREE_ENDPOINTS:
-            return None
-        seat = self._seat(entry, request, plan)
-        if not seat.rules:
+        seat = self.seat(plan.lane, request)
+        if seat is None:
             return None
         hold = Hold(request, plan, request_id, seat)
         return self._fill(holder, hold) or hold
@@ -194,7 +189,7 @@ class Purse:
     def settle(self, hold: Hold, cost_pico: int | None, usage: Usage) -> None:
         """The request is over and cost this; what is not known stays taken. Called before its close
         record is written, so that the parent mostly hears first of what was used beyond it."""
-        if hold.seat.table is not self._rules and cost_pico:
+        if hold.seat.table is not self.rules and cost_pico:
             self._charge_news(hold, cost_pico)
         self._settle(hold, hold.used(cost_pico, usage))
 
@@ -225,17 +220,27 @@ class Purse:
 
     # -- how much
 
-    def _seat(self, entry: KeyEntry, request: Request, plan: Plan) -> Seat:
+    def seat(self, lane: Lane, request: Request) -> Seat | None:
+        """Where requests of a lane sit; None: no rule concerns them."""
+        if lane.table is not self.rules:
+            lane.table, lane.seat = self.rules, self._find_seat(lane, request)
+        return lane.seat
+
+    def _find_seat(self, lane: Lane, request: Request) -> Seat | None:
+        entry = request.entry
+        assert entry is not None
+        if not self.rules.concern(entry.org) or lane.endpoint in FREE_ENDPOINTS:
+            return None
         traits = Traits(
-            entry.key_id, entry.team, plan.requested_model, plan.sent_model, request.tags
+            entry.key_id, entry.team, lane.requested_model, lane.model, request.tags
         )
         seat = self._seats.get(traits)
         if seat is None:
             if len(self._seats) >= SEATS_MAX:
                 self._seats.clear()
-            seat = Seat(self._rules.match(entry.org, traits), self._rules)
+            seat = Seat(self.rules.match(entry.org, traits), self.rules)
             self._seats[traits] = seat
-        return seat
+        return seat if seat.rules else None
 
     def _renew(self, seat: Seat, at_s: int) -> None:
         """Find the accounts of the windows of a moment."""
@@ -445,19 +450,25 @@ class Purse:
     # -- giving back
 
     def _settle(self, hold: Hold, used: Sequence[int | None]) -> None:
-        now, over = time.monotonic(), False
         if hold.stock is not None:
-            if hold.stock.settle(hold.need, used, now):
+            if hold.stock.settle(hold.need, used, time.monotonic()):
                 hold.stock = None
                 return
             hold.leave_stock()
-        for entry, kind in zip(hold.entries, hold.seat.kinds, strict=False):
+        entries, hold.entries = hold.entries, ()
+        self.settle_entries(entries, hold.seat.kinds, used)
+
+    def settle_entries(
+        self, entries: Sequence[Entry], kinds: Sequence[int], used: Sequence[int | None]
+    ) -> None:
+        """Of what is held of accounts of these kinds, so much was used; None: all of it."""
+        now, over = time.monotonic(), False
+        for entry, kind in zip(entries, kinds, strict=False):
             amount = used[kind]
             if amount is None:
                 amount = entry.amount
             over |= amount > entry.amount
             self._book.settle(entry, amount, now)
-        hold.entries = ()
         if over:
             self._flush()
         elif self._book.any_leaving:
@@ -465,9 +476,9 @@ class Purse:
 
     def _charge_news(self, hold: Hold, cost_pico: int) -> None:
         """Charge a request to budgets that were not there when it began."""
-        assert hold.request.entry is not None
         known = {rule.id for rule in hold.seat.rules}
-        for rule in self._seat(hold.request.entry, hold.request, hold.plan).rules:
+        seat = self.seat(hold.plan.lane, hold.request)
+        for rule in seat.rules if seat is not None else ():
             if rule.measure == "usd" and rule.id not in known:
                 unheld = Entry(self._open(rule, hold.at_s), 0)
                 self._book.settle(unheld, cost_pico, time.monotonic())

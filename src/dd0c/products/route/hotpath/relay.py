@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dd0c.base import ids
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import DRILLED, crash_point
-from dd0c.products.route.hotpath import coding, dialects, exchange, heads, sse, tariff, trace
+from dd0c.products.route.hotpath import coding, dialects, exchange, heads, spool, sse, tariff
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
 from dd0c.products.route.hotpath.bill import Bill
@@ -27,6 +26,7 @@ from dd0c.products.route.hotpath.delivery import Delivery
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
 from dd0c.products.route.hotpath.holds import Hold
+from dd0c.products.route.hotpath.identity import Identity
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.meter import Meter
 from dd0c.products.route.hotpath.outlet import Outlet
@@ -67,7 +67,9 @@ CRASH_POINTS = (
 class Relay:
     """Carries one request to a provider and the answer back."""
 
-    def __init__(self, plane: DataPlane, caller: Caller, request: Request, plan: Plan):
+    def __init__(
+        self, plane: DataPlane, caller: Caller, request: Request, plan: Plan, who: Identity
+    ):
         assert request.route is not None
         assert request.entry is not None
         self._plane = plane
@@ -76,13 +78,11 @@ class Relay:
         self._plan = plan
         self._route = request.route
         self._entry = request.entry
-        chance = plane.entropy.take(10 + trace.CHANCE_BYTES)
-        self._id = ids.new_bytes(None, chance[:10])
-        self.request_id = ids.text(ids.Kind.REQUEST, self._id)
-        self._trace = trace.begin(request.traceparent, chance[10:])
+        self._who = who
+        self.request_id = who.text
         self._state = _RESERVING
         self._attempt = 1
-        self._meter = Meter(self._id, 1, self._trace.trace_id, plane.clock)
+        self._meter = Meter(who, 1, who.begun_us)
         self._got = self._nothing_received()
         self._out = Outlet(caller)
         self._hold: Hold | None = None
@@ -97,11 +97,20 @@ class Relay:
         self._upstream = False  # the organisation pays for what the provider made
         self._drain_pico: int | None = None
 
+    def take_over(self, hold: Hold | None, begun_ns: int, connection: Connection | None) -> None:
+        """Go on with what an express has sent; without a connection its answer is there."""
+        self._hold, self._connection = hold, connection
+        self._meter.begun_ns = begun_ns
+        self._recorded = self._got.sent = True
+        self._state = State.WAITING
+        if connection is not None:
+            connection.hand_over(self)
+
     # -- the caller's side
 
     def start(self) -> None:
         """Begin the first attempt as soon as limits and budgets permit it."""
-        held = self._plane.purse.hold(self, self._id, self._request, self._plan)
+        held = self._plane.purse.hold(self, self._who.id, self._request, self._plan)
         if isinstance(held, Refusal):
             self.refused(held)
             return
@@ -199,6 +208,17 @@ class Relay:
         got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
         got.delivery = Delivery(self._route.endpoint, self._plane.room)
         self._on(_HEAD_TO_RELAY)
+
+    def answered(
+        self, status: int, lines: list[bytes], said: dict[bytes, bytes], body: bytes
+    ) -> None:
+        """The answer is there, all of it; its connection is no longer ours."""
+        self._connection = None
+        self.head(status, lines, said)
+        if self._state is not State.ENDED:
+            if body:
+                self.data(body)
+            self.ended()
 
     def data(self, chunk: bytes) -> None:
         """A run of the answer's body."""
@@ -324,12 +344,13 @@ class Relay:
     def _open(self) -> None:
         reserved_pico = self._hold.reserved if self._hold is not None else None
         record = self._meter.opened(self._request, self._plan, reserved_pico)
-        self._recorded = self._plane.journal.open(record)
+        first = self._attempt == 1 and self._denial is None
+        self._recorded = self._plane.journal.open(spool.encode(record), record.org, first=first)
 
     def _send(self, _: Event) -> None:
         assert self._connection is not None
         plan = self._plan
-        head = heads.onward(plan.lane.outward, self._request, self._trace, plan.length)
+        head = heads.onward(plan.lane.outward, self._request, self._who.trace, plan.length)
         self._got.sent = True
         self._connection.send(self, head, plan.pieces)
         if DRILLED:
@@ -441,7 +462,7 @@ class Relay:
     def _retry(self, event: Event) -> None:
         self._attempt += 1
         self._got = self._nothing_received()
-        self._meter = Meter(self._id, self._attempt, self._trace.trace_id, self._plane.clock)
+        self._meter = Meter(self._who, self._attempt, self._plane.clock.now_us())
         self._begin(event)
 
     def _send_head(self, _: Event) -> None:
@@ -491,7 +512,7 @@ class Relay:
         caller is why it went nowhere."""
         assert self._denial is not None
         if self._denial.status != 503:
-            self._meter = Meter(self._id, 0, self._trace.trace_id, self._plane.clock)
+            self._meter = Meter(self._who, 0, self._plane.clock.now_us())
             self._plan = msgspec.structs.replace(self._plan, reason=self._denial.message)
             self._open()
             record = self._meter.denied(self._denial, self._request.body_bytes)
@@ -578,18 +599,14 @@ class Relay:
     def _head(self, framing: bytes) -> bytes:
         got, hold, lane = self._got, self._hold, self._plan.lane
         cost_pico = self._bill.rating.cost_pico if self._bill is not None else None
-        cost = b"" if cost_pico is None else heads.cost_line(cost_pico)
         lines = got.lines
         if hold is not None and hold.shown:
             lines = [*heads.without_limits(lines), hold.shown]
-        return b"%b%b%b%bx-dd0c-request-id: %b\r\n%b%b\r\n" % (
-            heads.status_line(got.status),
+        return heads.to_caller(
+            got.status,
             lane.target.scrub(b"".join(lines)),
-            framing,
-            self._caller.connection_line(self._request),
-            self.request_id.encode(),
-            lane.about,
-            cost,
+            framing + self._caller.connection_line(self._request),
+            heads.about_request(self.request_id, lane.about, cost_pico),
         )
 
 

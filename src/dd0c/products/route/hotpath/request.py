@@ -87,6 +87,7 @@ class Request:
         self.given_keys: list[tuple[bytes, bytes]] = []
         self.body: list[bytes | bytearray] = []
         self.lanes: dict[bytes, Lane] = {}
+        self.found: dict[str, tuple[int, int]] = {}  # of the body, once it was looked at
 
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""
@@ -123,7 +124,8 @@ class Request:
 
     def content(self) -> bytes:
         """The whole body."""
-        return bytes(self.body[0]) if len(self.body) == 1 else b"".join(self.body)
+        first = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        return first if type(first) is bytes else bytes(first)
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body."""

@@ -23,9 +23,10 @@ from typing import cast
 import httptools
 
 from dd0c.base import ids
-from dd0c.products.route.hotpath import admission, dialects, heads, keys
+from dd0c.products.route.hotpath import admission, dialects, heads, identity, keys
 from dd0c.products.route.hotpath.delivery import TCP_CLOSE, TCP_CLOSE_WAIT, Standing, standing
 from dd0c.products.route.hotpath.dialects import Refusal
+from dd0c.products.route.hotpath.express import Express
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
 from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Request
@@ -67,7 +68,8 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, plane: DataPlane):
         self.deadline = math.inf
-        self.relay: Relay | None = None
+        self._relay: Relay | None = None
+        self._express: Express | None = None
         self._plane = plane
         self._parser = httptools.HttpRequestParser(self)
         self._parsing: Request | None = None
@@ -159,7 +161,7 @@ class Caller(asyncio.Protocol):
         self._plane.unsure.discard(self)
         self._deaf = True
         self._waiting.clear()
-        relay, self.relay = self.relay, None
+        relay, self._relay = self.relay, None
         if relay is not None:
             self._count(0)
             relay.caller_gone(self.acked())
@@ -254,6 +256,23 @@ class Caller(asyncio.Protocol):
         return self._standing().acked
 
     @property
+    def relay(self) -> Relay | None:
+        """What carries its request. Whoever asks has something to tell it that an express does not
+        know of."""
+        if self._express is not None:
+            self._express.derail()
+        return self._relay
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request of it is being carried."""
+        return self._relay is not None or self._express is not None
+
+    def carried_by(self, relay: Relay) -> None:
+        """A relay goes on where an express was."""
+        self._relay, self._express = relay, None
+
+    @property
     def slow(self) -> bool:
         """Whether it has been sent more than it takes."""
         return self._full
@@ -297,7 +316,8 @@ class Caller(asyncio.Protocol):
     def done(self, status: int) -> None:
         """The answer is out: on to the next request, or to the end."""
         self._count(status)
-        request, self._serving, self.relay = self._serving, None, None
+        request, self._serving = self._serving, None
+        self._relay = self._express = None
         if request is None or not request.keep_alive or self._plane.ending:
             self._linger()
         elif self._waiting:
@@ -310,7 +330,7 @@ class Caller(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection, so that the caller cannot take what it has for the whole answer."""
         self._count(0)
-        self.relay = None
+        self._relay = None
         self._transport.abort()
 
     # -- what the worker does to us
@@ -469,12 +489,20 @@ class Caller(asyncio.Protocol):
         elif request.path in LOCAL:
             self._answer_locally(request)
         else:
+            lane = admission.find_lane(request) if request.lanes else None
+            if lane is not None:
+                self._express = Express(self._plane, self, request, lane)
+                if self._express.depart():
+                    return
+                self._express = None
             plan = admission.plan(request, self._plane.routes)
             if isinstance(plan, Refusal):
                 self.refuse(plan, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
                 return
-            self.relay = Relay(self._plane, self, request, plan)
-            self.relay.start()
+            now_us = self._plane.clock.now_us()
+            who = identity.draw(self._plane.entropy, now_us, request.traceparent)
+            self._relay = Relay(self._plane, self, request, plan, who)
+            self._relay.start()
 
     def _answer_locally(self, request: Request) -> None:
         fine = request.path == b"/livez" or self._plane.ready

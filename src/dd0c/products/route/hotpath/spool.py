@@ -50,7 +50,11 @@ class Decoded(NamedTuple):
 
 def encode(record: SpoolRecord) -> bytes:
     """The frame of a record."""
-    payload = _encoder.encode(record)
+    return frame(_encoder.encode(record))
+
+
+def frame(payload: bytes) -> bytes:
+    """The frame of a record that is packed already."""
     return _HEADER.pack(MAGIC << 24 | len(payload), zlib.crc32(payload)) + payload
 
 
@@ -93,7 +97,10 @@ class SpoolWriter:
 
     def write(self, record: SpoolRecord, *, durable: bool = False) -> None:
         """One record, one write(2). `durable`: synced before we return if syncs are not timed."""
-        frame = encode(record)
+        self.append(encode(record), durable=durable)
+
+    def append(self, frame: bytes, *, durable: bool = False) -> None:
+        """The same for a record that is a frame already."""
         if self._fd < 0 or self._size + len(frame) > self._rotate_bytes:
             self._rotate()
         try:

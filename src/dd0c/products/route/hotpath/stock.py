@@ -11,11 +11,13 @@ sweep.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 from dd0c.products.route.hotpath import denials
 from dd0c.products.route.hotpath.allowances import Account, Book, Entry
 from dd0c.products.route.hotpath.denials import Least
+from dd0c.products.route.models import Dialect
 
 REQUESTS, CONCURRENCY, TOKENS, USD = range(4)
 STOCKED = 32  # requests like the one that has just been held for
@@ -89,6 +91,10 @@ class Stock:
         """What is left of the limits, with what is in stock."""
         mine = {"requests": self.requests, "tokens": self.tokens}
         return {what: (left + mine[what], limit) for what, (left, limit) in self._left.items()}
+
+    def shown(self, dialect: Dialect) -> bytes:
+        """Header lines about that."""
+        return denials.headers(dialect, self.left(), time.time()) if self._left else b""
 
     def dissolve(self, book: Book, now: float) -> None:
         """Give what is left to the accounts; what requests hold stays held there."""

@@ -50,20 +50,23 @@ class Line(NamedTuple):
 _lines: dict[bytes, Line] = {}  # most are the same in each answer of a provider
 
 
+Head = tuple[int, list[bytes], dict[bytes, bytes]]
+"""Status, header lines that travel on, and what some of them say."""
+
+
 class Attempt(Protocol):
     """Who holds a connection."""
-
-    def connected(self, connection: Connection) -> None:
-        """The connection asked for is there."""
-
-    def not_connected(self, *, timeout: bool) -> None:
-        """No connection could be made."""
 
     def head(self, status: int, lines: list[bytes], said: dict[bytes, bytes]) -> None:
         """The head of the answer: the header lines that travel on, and what some of them say."""
 
+    def answered(
+        self, status: int, lines: list[bytes], said: dict[bytes, bytes], body: bytes
+    ) -> None:
+        """The answer is there, all of it; the connection is no longer the attempt's."""
+
     def data(self, chunk: bytes) -> None:
-        """A run of the answer's body."""
+        """A run of the answer's body, once its head was told."""
 
     def ended(self) -> None:
         """The answer is complete; the connection is no longer the attempt's."""
@@ -73,6 +76,16 @@ class Attempt(Protocol):
 
     def silent(self) -> None:
         """A deadline of the connection has passed."""
+
+
+class Connecting(Attempt, Protocol):
+    """Who waits for a connection."""
+
+    def connected(self, connection: Connection) -> None:
+        """The connection asked for is there."""
+
+    def not_connected(self, *, timeout: bool) -> None:
+        """No connection could be made."""
 
 
 class Connection(asyncio.Protocol):
@@ -101,6 +114,7 @@ class Connection(asyncio.Protocol):
         self._answered = self._complete = self._reusable = False
         self._status = 0
         self._raw = b""
+        self._head: Head | None = None  # until the attempt has heard it
         self._unfolding: Unfolding | None = None
         self._delimited = False
         self._body: list[bytes] = []
@@ -110,6 +124,10 @@ class Connection(asyncio.Protocol):
             self.transport.write(head + body[0])
         else:
             self.transport.writelines([head, *body])
+
+    def hand_over(self, attempt: Attempt) -> None:
+        """Another one goes on with what was sent."""
+        self._attempt = attempt
 
     def pause(self) -> None:
         """Read no more until `resume`: the caller is slow, which is not the provider's silence."""
@@ -157,6 +175,14 @@ class Connection(asyncio.Protocol):
             raise  # a mistake of ours: logged, and this connection ends
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             broken = True  # what came before it counts
+        if self._head is not None:
+            head, self._head = self._head, None
+            if self._complete and self._unfolding is None and not broken:
+                whole = b"".join(self._body)
+                self._release()
+                attempt.answered(*head, whole)
+                return
+            attempt.head(*head)
         if not (self._complete or self._paused):
             self._expect_more()  # before the attempt hears of it: it may know better
         if self._body and self._attempt is not None:
@@ -167,16 +193,18 @@ class Connection(asyncio.Protocol):
                 try:
                     run = self._unfolding.feed(run)
                 except coding.Broken:
-                    self._fail(attempt)
+                    self._fail()
                     return
             if run:
-                attempt.data(run)
+                self._attempt.data(run)
         if self._attempt is None:
             return
         if self._complete and (self._unfolding is None or self._unfolding.complete):
-            self._release(attempt)
+            attempt = self._attempt
+            self._release()
+            attempt.ended()
         elif broken or self._complete or len(self._raw) > HEAD_BYTES_MAX:
-            self._fail(attempt)
+            self._fail()
 
     def on_headers_complete(self) -> None:
         raw, status = self._raw, self._parser.get_status_code()
@@ -199,8 +227,7 @@ class Connection(asyncio.Protocol):
         self._raw = b""
         if said.get(b"content-encoding") in coding.KNOWN:
             self._unfolding = Unfolding()
-        if self._attempt is not None:
-            self._attempt.head(status, lines, said)
+        self._head = status, lines, said
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -229,11 +256,13 @@ class Connection(asyncio.Protocol):
         stall = self._pool.now() + self._pool.limits.stall_timeout_s
         self.deadline = min(stall, self._total_deadline)
 
-    def _fail(self, attempt: Attempt) -> None:
+    def _fail(self) -> None:
+        attempt = self._attempt
         self.drop()
-        attempt.lost(answered=True)
+        if attempt is not None:
+            attempt.lost(answered=True)
 
-    def _release(self, attempt: Attempt) -> None:
+    def _release(self) -> None:
         self._attempt = None
         if self._paused:  # it may end while its caller is slow
             self._paused = False
@@ -243,7 +272,6 @@ class Connection(asyncio.Protocol):
             self._pool.give(self)
         else:
             self.transport.close()
-        attempt.ended()
 
 
 def _read(text: bytes) -> Line:
@@ -290,16 +318,25 @@ class Pool:
         """Connections that wait for a request."""
         return sum(map(len, self._idle.values()))
 
+    def next_idle(self, origin: Origin) -> Connection | None:
+        """The kept connection that `find_idle` will give."""
+        idle = self._idle.get(origin)
+        while idle and idle[-1].transport.is_closing():
+            idle.pop()
+        return idle[-1] if idle else None
+
     def find_idle(self, origin: Origin) -> Connection | None:
         """A kept connection, the one used last."""
-        idle = self._idle.get(origin)
-        while idle:
-            connection = idle.pop()
-            if not connection.transport.is_closing():
-                return connection
-        return None
+        connection = self.next_idle(origin)
+        if connection is not None:
+            self.take(connection)
+        return connection
 
-    def connect(self, origin: Origin, attempt: Attempt) -> None:
+    def take(self, connection: Connection) -> None:
+        """Let nobody else have what `next_idle` gave."""
+        self._idle[connection.origin].pop()
+
+    def connect(self, origin: Origin, attempt: Connecting) -> None:
         """Make a connection and give it to `attempt`."""
         if self.open_by_origin.get(origin, 0) >= self.limits.upstream_connections_max:
             attempt.not_connected(timeout=False)
@@ -342,7 +379,7 @@ class Pool:
     def _count(self, origin: Origin, change: int) -> None:
         self.open_by_origin[origin] = self.open_by_origin.get(origin, 0) + change
 
-    async def _connect(self, origin: Origin, attempt: Attempt) -> None:
+    async def _connect(self, origin: Origin, attempt: Connecting) -> None:
         made = False
         try:
             async with asyncio.timeout(self.limits.connect_timeout_s):

@@ -8,7 +8,8 @@ from keys, tenants or what a caller writes.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -68,6 +69,19 @@ class Histogram:
             self._sums[value] = 0.0
         counts[bisect_left(SECONDS, seconds)] += 1
         self._sums[value] += seconds
+
+    def observe_all(self, value: str, seconds: list[float]) -> None:
+        """Count many durations."""
+        if not seconds:
+            return
+        seconds.sort()
+        before = 0
+        counts = self._counts.setdefault(value, [0] * (len(SECONDS) + 1))
+        for bucket, bound in enumerate((*SECONDS, math.inf)):
+            upto = bisect_right(seconds, bound)
+            counts[bucket] += upto - before
+            before = upto
+        self._sums[value] = self._sums.get(value, 0.0) + sum(seconds)
 
     def samples(self) -> Iterator[tuple[str, float]]:
         """All of it, buckets cumulated."""

@@ -62,7 +62,6 @@ _TIER_KEYS = ("service_tier", "speed", "inference_geo")  # whoever sets one may 
 _EARLIER = ("previous_response_id", "conversation", "prompt")
 _LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00[4-7]")  # is escaped by who wants to hide a mark
 _DATA_URL = re.compile(rb'"(?:image_)?url"\s*:\s*"data:image\\?/[^"]*;\Z')
-_ODD = re.compile(_MARKS.pattern + rb"|\\u00")
 _LOOKED_AT = frozenset(
     (
         *("stream", "stream_options", "n", "best_of", "prompt", "tools", "functions"),
@@ -154,7 +153,7 @@ def is_simple(found: Spans) -> bool:
 
 def simple(body: bytes, found: Spans, endpoint: Endpoint) -> tuple[int, int | None, int] | None:
     """Input, output and estimate as `of` has them for a body that `is_simple`; None: ask there."""
-    if _ODD.search(body) is not None:
+    if body.find(b"\\u00") >= 0 or _MARKS.search(body) is not None:
         return None
     output = None
     for key in OUTPUT_KEYS[endpoint]:
@@ -196,8 +195,8 @@ def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | Non
 def is_plain(price: Price, bounds: Bounds, found: Spans) -> bool:
     """Whether `worst` of a price is the same for all requests like this one."""
     return (
-        len(price.tiers) == 1
-        and not price.variants
+        tariff.is_steady(price)
+        and not any(key in found for key in _TIER_KEYS)
         and "modalities" not in found
         and "audio" not in found
         and not bounds.marks

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import DRILLED, crash_point
-from dd0c.products.route.hotpath import bill, bounds, heads, identity, tariff
+from dd0c.products.route.hotpath import bill, bounds, heads, identity, plain
 from dd0c.products.route.hotpath.admission import Plan
-from dd0c.products.route.hotpath.answers import Reading
 from dd0c.products.route.hotpath.holds import Hold, Seat, tokens_of
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.lanes import Lane
@@ -103,8 +102,8 @@ class Express:
                 return False
             most, output, tokens = size
             if seat.budget is not None:
-                price, rates = self._lane.price(self._plane, self._lane.model), seat.rates
-                if rates is None or price is None or seat.price is not price:
+                priced, rates = self._lane.price(self._plane, self._lane.model), seat.rates
+                if rates is None or priced is None or seat.price is not priced[0]:
                     return False
                 self._reserved = pico = rates.cost(most, seat.most if output is None else output)
         if not stock.draw(tokens, pico, time.monotonic()):
@@ -155,15 +154,13 @@ class Express:
         shown = b"".join(lines)
         if target.scrub(shown) is not shown or target.scrub(body) is not body:
             return False
-        reading = Reading(lane.dialect, lane.endpoint, target.provider.price_provider)
-        reading.whole(body)
-        usage = reading.usage()
-        if usage.input is None or usage.output is None or reading.wrong is not None:
+        told = plain.read(body, target.provider.price_provider)
+        priced = lane.price(plane, told.model) if told is not None else None
+        if told is None or priced is None:
             return False
-        price = lane.price(plane, reading.model or lane.model)
-        rating = tariff.rate(price, usage, reading.service_tier, self._identity.begun_us)
-        cost_pico = rating.cost_pico
-        if cost_pico is None or not self._settle(cost_pico, tokens_of(usage)):
+        usage, (price, sheet) = told.usage, priced
+        cost_pico = sheet.cost(usage, told.service_tier) if sheet is not None else None
+        if sheet is None or cost_pico is None or not self._settle(cost_pico, tokens_of(usage)):
             return False
         tokens = bill.output_tokens(usage)
         own_id = said.get(b"x-request-id") or said.get(b"request-id")
@@ -176,17 +173,17 @@ class Express:
             status,
             status,
             _COMPLETE,
-            reading.model,
+            told.model,
             usage,
             _PROVIDER,
-            reading.usage_raw,
+            told.raw,
             tokens,
             tokens,
             cost_pico,
-            rating.price_id,
+            sheet.price_id,
             None,
             own_id[:200].decode("latin-1") if own_id else None,
-            reading.service_tier,
+            told.service_tier,
             None,
             self._request.body_bytes,
             len(body),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dd0c.products.route.hotpath import heads
+from dd0c.products.route.hotpath import heads, plain
 from dd0c.products.route.hotpath.opening import Opening
+from dd0c.products.route.hotpath.plain import Sheet
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Choice
 from dd0c.products.route.hotpath.snapshot import Price
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 LANES_MAX = 64  # of one head
 PRICES_MAX = 16  # of one lane: names that a provider answers with
-STRAIGHT = frozenset((Endpoint.CHAT, Endpoint.MESSAGES))
+STRAIGHT = frozenset((Endpoint.CHAT,))
 _NOBODY = bytes(16)
+
+Priced = tuple[Price, Sheet | None]
 
 
 class Lane:
@@ -31,7 +34,7 @@ class Lane:
     express may take it; `seat` with its `table`, as the purse noted them."""
 
     __slots__ = (
-        *("_org", "_priced", "_prices", "_record", "about", "dialect", "endpoint", "model", "opening", "outward"),
+        *("_org", "_prices", "_record", "_told", "about", "dialect", "endpoint", "model", "opening", "outward"),
         *("reason", "requested_model", "seat", "straight", "table", "target"),
     )
 
@@ -51,22 +54,22 @@ class Lane:
         self.seat: Seat | None = None
         self.table: object = None
         self._org = request.entry.org
-        self._prices: dict[str, Price] = {}
-        self._priced = -1
+        self._prices: dict[str, Priced] = {}
+        self._told = -1
         self._record: AttemptOpened | None = None
 
-    def price(self, plane: DataPlane, model: str) -> Price | None:
-        """The price of a model as its provider calls it."""
-        if self._priced != plane.prices_told or len(self._prices) > PRICES_MAX:
-            self._priced = plane.prices_told
+    def price(self, plane: DataPlane, model: str) -> Priced | None:
+        """The price of a model as its provider calls it, and its rates if they are plain."""
+        if self._told != plane.prices_told or len(self._prices) > PRICES_MAX:
+            self._told = plane.prices_told
             self._prices.clear()
-        price = self._prices.get(model)
-        if price is None:
+        found = self._prices.get(model)
+        if found is None:
             provider = self.target.provider.price_provider
             price = plane.find_price(provider, model, self._org)
             if price is not None:
-                self._prices[model] = price
-        return price
+                found = self._prices[model] = price, plain.sheet(price)
+        return found
 
     def record(self, request: Request) -> AttemptOpened:
         """The open record of a request, but for what differs from the next one's."""

@@ -56,6 +56,11 @@ def select(price: Price, service_tier: str | None, at_us: int) -> Price | None:
     return price if not wanted and price.tiers else None
 
 
+def is_steady(price: Price) -> bool:
+    """Whether it is one set of rates at all times, where no service tier is asked for."""
+    return len(price.tiers) == 1 and all(one.service_tier for one in price.variants)
+
+
 def cost(price: Price, usage: Usage) -> tuple[int | None, str | None]:
     """Pico-dollars of usage under one set of rates, or None with the reason."""
     if usage.input is None:

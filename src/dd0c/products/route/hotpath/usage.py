@@ -89,7 +89,7 @@ _plain = msgspec.json.Decoder(_Plain)
 def read(raw: bytes, form: Format, provider: str = "") -> Counted:
     """The buckets of a usage object in a provider's form."""
     if form is formats.OPENAI and provider not in form.habits:
-        usage = _read_plain(raw)
+        usage = read_plain(raw)
         if usage is not None:
             return Counted(usage)
     numbers: list[int | None] = [None] * len(_NUMBERS)
@@ -104,7 +104,7 @@ def read(raw: bytes, form: Format, provider: str = "") -> Counted:
     return Counted(usage, None, _tier(given, form.tiers) if form.tiers else None)
 
 
-def _read_plain(raw: bytes) -> Usage | None:
+def read_plain(raw: bytes) -> Usage | None:
     """The same as by the table for an object in OpenAI's own words that adds up, in a third of the
     time; None for any other."""
     try:

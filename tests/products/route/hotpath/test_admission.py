@@ -24,8 +24,8 @@ OTHER = [(b"x-api-key", b"dd0c_sk_" + b"o" * 43)]
 def plan(body: bytes, path: bytes = b"/v1/chat/completions", **changes: Any) -> Plan | Refusal:
     """The plan for a body, with one provider of each dialect and a second one named `sim`."""
     request = Request()
-    request.body, request.route = [body], ROUTES[path]
-    request.entry = key_entry(**changes)
+    request.body, request.head.route = [body], ROUTES[path]
+    request.head.entry = key_entry(**changes)
     providers = (provider(1), provider(1, "anthropic"), provider(2, name="sim"))
     return admission.plan(request, Routes(providers))
 

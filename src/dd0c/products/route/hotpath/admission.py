@@ -60,20 +60,20 @@ class Plan(msgspec.Struct, frozen=True):
 
 def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
     """Why a request is refused for its head alone, or None; notes route and key in the request."""
-    if request.hosts != 1 and not (request.old and request.hosts == 0):
+    if request.head.hosts != 1 and not (request.head.old and request.head.hosts == 0):
         return Refusal(400, "bad_host", "Send exactly one Host header.", close=True)
-    if request.coding and (request.old or request.coding.lower() != b"chunked"):
+    if request.head.coding and (request.head.old or request.head.coding.lower() != b"chunked"):
         told = "The only transfer coding here is `chunked`, and HTTP/1.0 has none."
         return Refusal(400, "bad_coding", told, close=True)
-    route = ROUTES.get(request.path)
+    route = ROUTES.get(request.head.path)
     if route is None:
         return Refusal(
             404,
             "unknown_path",
-            f"There is no {request.path[:100].decode(errors='replace')} here. This gateway serves "
+            f"There is no {request.head.path[:100].decode(errors='replace')} here. This gateway serves "
             f"{', '.join(path.decode() for path in ROUTES)}.",
         )
-    if request.method != route.method:
+    if request.head.method != route.method:
         return Refusal(
             405,
             "method_not_allowed",
@@ -81,17 +81,17 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
             ((b"allow", route.method.encode()),),
         )
     if route.endpoint is Endpoint.MODELS:
-        route = dialects.models_in(request.dialect())
-    request.route = route
-    entry = keys.check(request.given_keys, now_us)
+        route = dialects.models_in(request.head.dialect())
+    request.head.route = route
+    entry = keys.check(request.head.given_keys, now_us)
     if isinstance(entry, Refusal):
         return entry
-    request.entry = entry
-    if request.content_coding not in (b"", b"identity"):
+    request.head.entry = entry
+    if request.head.content_coding not in (b"", b"identity"):
         return Refusal(415, "encoded_body", "Send the body without Content-Encoding.")
-    if request.length > limits.body_bytes_max:
+    if request.head.length > limits.body_bytes_max:
         return too_large(limits)
-    if request.tags and not facts.are_tags(request.tags):
+    if request.head.tags and not facts.are_tags(request.head.tags):
         return facts.BAD_TAGS
     return None
 
@@ -108,7 +108,7 @@ def too_large(limits: Limits) -> Refusal:
 
 def plan(request: Request, routes: Routes) -> Plan | Refusal:
     """Where a whole request goes and what is sent, or why it is refused."""
-    route, entry = request.route, request.entry
+    route, entry = request.head.route, request.head.entry
     assert route is not None
     assert entry is not None
     if route.endpoint is Endpoint.MODELS:
@@ -125,7 +125,7 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
         if "stream" in found:
             changes, stream = _streaming(body, found, route.endpoint)
         start, end = found.get("model", (0, 0))
-        known = request.lanes.get(body[start:end])
+        known = request.head.lanes.get(body[start:end])
         made = _choose(request, routes, body[start:end]) if known is None else known
     except Malformed as error:
         return _invalid(f"{_sentence(str(error))} Send one JSON object with each key once.")
@@ -152,13 +152,13 @@ def find_lane(request: Request) -> Lane | None:
     except Malformed:
         return None  # `plan` says why
     start, end = found.get("model", (0, 0))
-    lane = request.lanes.get(body[start:end])
+    lane = request.head.lanes.get(body[start:end])
     return lane if lane is not None and lane.straight and bounds.is_simple(found) else None
 
 
 def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
     """The way for the model that is named by these bytes of JSON; remembered with the head."""
-    route, entry = request.route, request.entry
+    route, entry = request.head.route, request.head.entry
     assert route is not None
     assert entry is not None
     model = _text.decode(written) if written.startswith(b'"') else ""
@@ -176,8 +176,8 @@ def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
             f"This key may not use {model!r:.120}. It may use: {', '.join(entry.models)}.",
         )
     lane = Lane(request, choice, model)
-    if len(request.lanes) < LANES_MAX:
-        request.lanes[written] = lane
+    if len(request.head.lanes) < LANES_MAX:
+        request.head.lanes[written] = lane
     return lane
 
 

@@ -60,7 +60,7 @@ class Express:
     def depart(self) -> bool:
         """Send it; False: something is out of the ordinary, and nothing was done."""
         plane, request, lane = self._plane, self._request, self._lane
-        entry, body = request.entry, request.content()
+        entry, body = request.head.entry, request.content()
         connection = plane.pool.next_idle(lane.target.origin)
         if connection is None or entry is None or plane.journal.full:
             return False
@@ -213,8 +213,8 @@ class Express:
         if DRILLED:
             crash_point("before_close_record")
         try:
-            assert request.entry is not None
-            self._plane.journal.close(record, request.entry.org)
+            assert request.head.entry is not None
+            self._plane.journal.close(record, request.head.entry.org)
         except Unavailable:
             caller.refuse(UNBOOKABLE, request, self._identity.text)
             return

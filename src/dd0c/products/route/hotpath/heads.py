@@ -42,27 +42,27 @@ PROVIDERS_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
 def to_provider(request: Request, target: Target) -> bytes:
     """The head of a request up to the trace: the caller's headers and the provider's key."""
-    route = request.route
+    route = request.head.route
     assert route is not None
     return (
         b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%baccept-encoding: identity\r\n%btraceparent: "
     ) % (
-        request.method.encode(),
+        request.head.method.encode(),
         target.prefix,
         route.suffix,
-        b"?" + request.query if request.query else b"",
+        b"?" + request.head.query if request.head.query else b"",
         target.host,
         target.auth,
-        b"".join(request.lines),
+        b"".join(request.head.lines),
     )
 
 
 def onward(outward: bytes, request: Request, trace: Trace, length: int) -> bytes:
     """The whole of it."""
     state = b""
-    if trace.continued and request.tracestate:
-        state = b"\r\ntracestate: " + request.tracestate
-    if request.method != "POST":
+    if trace.continued and request.head.tracestate:
+        state = b"\r\ntracestate: " + request.head.tracestate
+    if request.head.method != "POST":
         return b"%b%b%b\r\n\r\n" % (outward, trace.traceparent, state)
     return b"%b%b%b\r\ncontent-length: %d\r\n\r\n" % (outward, trace.traceparent, state, length)
 

@@ -92,14 +92,14 @@ class Hold:
     @property
     def org(self) -> bytes:
         """Whose it is."""
-        assert self.request.entry is not None
-        return self.request.entry.org
+        assert self.request.head.entry is not None
+        return self.request.head.entry.org
 
     @property
     def endpoint(self) -> Endpoint:
         """What is called."""
-        assert self.request.route is not None
-        return self.request.route.endpoint
+        assert self.request.head.route is not None
+        return self.request.head.route.endpoint
 
     @property
     def at_s(self) -> int:

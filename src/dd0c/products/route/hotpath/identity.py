@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from dd0c.base import ids
 from dd0c.products.route.hotpath import trace
@@ -12,7 +12,7 @@ from dd0c.products.route.hotpath.trace import Trace
 _CHANCE_BYTES = 10 + trace.CHANCE_BYTES
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """`id` is 16 bytes, `text` what people see of it; `begun_us` the Unix time in it and more."""
 
     id: bytes

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from dd0c.products.route.hotpath.request import Request
+from dd0c.products.route.hotpath.request import Head, Request
 
 HEADS_MAX = 4096
 HEAD_BYTES_MAX = 4096
@@ -28,7 +28,7 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._pepper = b""
-        self._known: dict[bytes, Request] = {}
+        self._known: dict[bytes, Head] = {}
 
     def forget(self, pepper: bytes | None = None) -> None:
         """They may mean something else now."""
@@ -39,23 +39,25 @@ class KnownHeads:
     def recall(self, data: bytes) -> Request | None:
         """The request that these bytes are, no more and no less; None: let the parser see."""
         end = data.find(_END, 0, HEAD_BYTES_MAX) + len(_END)
-        found = self._known.get(self._mark(data, end)) if end >= len(_END) else None
-        if found is None:
+        head = self._known.get(self._mark(data, end)) if end >= len(_END) else None
+        if head is None:
             return None
-        request, body = _copy(found), data[end:]
+        request, body = Request(head), data[end:]
         request.body.append(body)
-        request.length = request.body_bytes = len(body)
+        request.body_bytes = len(body)
         return request
 
     def learn(self, data: bytes, request: Request) -> None:
         """Remember what the parser made of these bytes, where all of it holds for the next one."""
-        if not _is_plain(request) or request.length != request.body_bytes:
+        head = request.head
+        plain = request.refusal is None and request.keep_alive and _is_plain(head)
+        if not plain or head.length != request.body_bytes:
             return
-        end = len(data) - request.length
+        end = len(data) - head.length
         if data.find(_END, 0, HEAD_BYTES_MAX) + len(_END) == end and (mark := self._mark(data, end)):
             if len(self._known) >= HEADS_MAX:
                 self._known.clear()
-            self._known[mark] = _copy(request)
+            self._known[mark] = head
 
     def _mark(self, data: bytes, end: int) -> bytes:
         """The hash of a head whose Content-Length is that of what follows it; else nothing."""
@@ -72,27 +74,17 @@ class KnownHeads:
         return blake2b(data[:at] + data[stop:end], key=self._pepper).digest()
 
 
-def _copy(request: Request) -> Request:
-    """Another request with the same head, without its body."""
-    copy = Request.__new__(Request)
-    copy.__dict__.update(request.__dict__)
-    copy.body, copy.found = [], {}
-    return copy
-
-
-def _is_plain(request: Request) -> bool:
-    """Whether the head says nothing that is about one request only, or about its connection."""
-    names = [name for name, _ in request.noted]
-    hops = [value.lower() for name, value in request.noted if name == b"connection"]
+def _is_plain(head: Head) -> bool:
+    """Whether a head says nothing that is about one request only, or about its connection."""
+    names = [name for name, _ in head.noted]
+    hops = [value.lower() for name, value in head.noted if name == b"connection"]
     return (
-        request.refusal is None
-        and request.entry is not None
-        and request.method == "POST"
-        and request.keep_alive
-        and not request.old
+        head.entry is not None
+        and head.method == "POST"
+        and not head.old
         and names.count(b"content-length") == 1
         and hops in ([], [b"keep-alive"])
-        and not (request.coding or request.expects or request.tracestate)
-        and request.traceparent is None
-        and request.caller_key is None
+        and not (head.coding or head.expects or head.tracestate)
+        and head.traceparent is None
+        and head.caller_key is None
     )

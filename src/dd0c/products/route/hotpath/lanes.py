@@ -39,21 +39,21 @@ class Lane:
     )
 
     def __init__(self, request: Request, choice: Choice, requested_model: str):
-        assert request.route is not None
-        assert request.entry is not None
+        assert request.head.route is not None
+        assert request.head.entry is not None
         self.target = choice.target
         self.model = choice.model
         self.reason = choice.reason
         self.requested_model = requested_model
-        self.dialect = request.route.dialect
-        self.endpoint = request.route.endpoint
+        self.dialect = request.head.route.dialect
+        self.endpoint = request.head.route.endpoint
         self.straight = self.endpoint in STRAIGHT and choice.model == requested_model
         self.outward = heads.to_provider(request, choice.target)
         self.about = heads.about(choice.model, choice.reason) + choice.target.line
         self.opening: Opening | None = None
         self.seat: Seat | None = None
         self.table: object = None
-        self._org = request.entry.org
+        self._org = request.head.entry.org
         self._prices: dict[str, Priced] = {}
         self._told = -1
         self._record: AttemptOpened | None = None
@@ -78,7 +78,7 @@ class Lane:
         return self._record
 
     def _make_record(self, request: Request) -> AttemptOpened:
-        entry, provider = request.entry, self.target.provider
+        entry, provider = request.head.entry, self.target.provider
         assert entry is not None
         return AttemptOpened(
             request_id=_NOBODY,
@@ -98,9 +98,9 @@ class Lane:
             route_reason=self.reason,
             trace_id=_NOBODY,
             queue_us=0,
-            caller_key=request.caller_key,
-            caller_retry=request.caller_retry,
-            tags=request.tags,
+            caller_key=request.head.caller_key,
+            caller_retry=request.head.caller_retry,
+            tags=request.head.tags,
             team=entry.team,
         )
 

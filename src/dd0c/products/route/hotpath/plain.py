@@ -7,8 +7,6 @@ way there, and costs the same there; what is not ordinary is None, and is left t
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from dd0c.products.route.hotpath import formats, usage
@@ -27,7 +25,7 @@ class _Answer(msgspec.Struct, gc=False):
 _answer = msgspec.json.Decoder(_Answer)
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself; `raw` is its usage as it was written."""
 
     model: str
@@ -51,7 +49,7 @@ def read(body: bytes, provider: str) -> Told | None:
     return Told(found.model, found.service_tier or None, raw, counted)
 
 
-class Sheet(NamedTuple):
+class Sheet(msgspec.Struct, frozen=True, gc=False):
     """Rates of a steady price, in units of 10**-12 dollars / `unit`."""
 
     price_id: str

@@ -227,12 +227,12 @@ class Purse:
         return lane.seat
 
     def _find_seat(self, lane: Lane, request: Request) -> Seat | None:
-        entry = request.entry
+        entry = request.head.entry
         assert entry is not None
         if not self.rules.concern(entry.org) or lane.endpoint in FREE_ENDPOINTS:
             return None
         traits = Traits(
-            entry.key_id, entry.team, lane.requested_model, lane.model, request.tags
+            entry.key_id, entry.team, lane.requested_model, lane.model, request.head.tags
         )
         seat = self._seats.get(traits)
         if seat is None:
@@ -327,7 +327,7 @@ class Purse:
         """All is held."""
         if rated := hold.seat.rated:
             left = denials.least(rated) if hold.stock is None else hold.stock.left()
-            hold.shown = denials.headers(hold.request.dialect(), left, time.time())
+            hold.shown = denials.headers(hold.request.head.dialect(), left, time.time())
         hold.secure()
 
     # -- asking
@@ -382,7 +382,7 @@ class Purse:
             needed = hold.cost(hold.least)
         now_s = time.time()
         refusal = denials.refuse(rule, message.remaining, message.frees_in_s, needed, now_s)
-        more = denials.refused_headers(hold.request.dialect(), rule, now_s)
+        more = denials.refused_headers(hold.request.head.dialect(), rule, now_s)
         self._refuse(waiting, self._count(rule, refusal._replace(headers=refusal.headers + more)))
 
     def _refuse(self, waiting: _Waiting, refusal: Refusal) -> None:

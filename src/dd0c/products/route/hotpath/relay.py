@@ -70,14 +70,14 @@ class Relay:
     def __init__(
         self, plane: DataPlane, caller: Caller, request: Request, plan: Plan, who: Identity
     ):
-        assert request.route is not None
-        assert request.entry is not None
+        assert request.head.route is not None
+        assert request.head.entry is not None
         self._plane = plane
         self._caller = caller
         self._request = request
         self._plan = plan
-        self._route = request.route
-        self._entry = request.entry
+        self._route = request.head.route
+        self._entry = request.head.entry
         self._who = who
         self.request_id = who.text
         self._state = _RESERVING
@@ -170,7 +170,7 @@ class Relay:
         """Bytes that mean nothing to a caller, but make a closed socket say so; b"" if none can
         be sent now."""
         if not self._out.begun:
-            return b"" if self._request.old else b"HTTP/1.1 100 Continue\r\n\r\n"
+            return b"" if self._request.head.old else b"HTTP/1.1 100 Continue\r\n\r\n"
         if self._got.stream is None or self._got.stream.in_event:
             return b""
         return self._out.framed(b":\n\n")
@@ -467,7 +467,7 @@ class Relay:
 
     def _send_head(self, _: Event) -> None:
         framing = b"transfer-encoding: chunked\r\n"
-        if self._request.old:  # knows no chunks: the end of the connection is the end
+        if self._request.head.old:  # knows no chunks: the end of the connection is the end
             framing, self._request.keep_alive = b"", False
         self._out.begin(self._head(framing), chunked=bool(framing))
 

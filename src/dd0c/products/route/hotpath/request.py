@@ -51,43 +51,39 @@ OWN = b"x-dd0c-"
 TOLD = frozenset((b"idempotency-key", b"x-stainless-retry-count"))
 """What the ledger wants to know too; these travel on."""
 NOTED_OR_TOLD = NOTED | TOLD
+Spans = dict[str, tuple[int, int]]
+_NOT_LOOKED_AT: Spans = {}
 PIECES_MAX = 64  # of a body; the rest is gathered in one, for each piece costs 60 bytes
 
 
-class Request:
-    """Head, then body, of one request; `refusal` when the answer is already known to be no.
+class Head:
+    """What the head of a request says, and what was found out about it: who asks (`entry`), for
+    what (`route`), and the lanes that its models take. Requests may share it."""
 
-    What is not set is as here: a request that sets nothing costs nothing.
-    """
-
-    url = b""
-    method = ""
-    path = b""
-    query = b""
-    old = False
-    hosts = 0
-    length = 0
-    coding = b""
-    content_coding = b""
-    traceparent: bytes | None = None
-    tracestate = b""
-    expects = False
-    keep_alive = True
-    body_bytes = 0
-    refusal: Refusal | None = None
-    route: Route | None = None
-    entry: KeyEntry | None = None
-    tags: tuple[str, ...] = ()
-    caller_key: str | None = None
-    caller_retry: int | None = None
+    __slots__ = (
+        *("caller_key", "caller_retry", "coding", "content_coding", "entry", "expects"),
+        *("given_keys", "hosts", "lanes", "length", "lines", "method", "noted", "old", "path"),
+        *("query", "route", "tags", "traceparent", "tracestate", "url"),
+    )
 
     def __init__(self) -> None:
+        self.url = self.path = self.query = b""
+        self.method = ""
+        self.old = False
         self.lines: list[bytes] = []
         self.noted: list[tuple[bytes, bytes]] = []
         self.given_keys: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes | bytearray] = []
+        self.hosts = self.length = 0
+        self.coding = self.content_coding = b""
+        self.traceparent: bytes | None = None
+        self.tracestate = b""
+        self.expects = False
+        self.tags: tuple[str, ...] = ()
+        self.caller_key: str | None = None
+        self.caller_retry: int | None = None
+        self.route: Route | None = None
+        self.entry: KeyEntry | None = None
         self.lanes: dict[bytes, Lane] = {}
-        self.found: dict[str, tuple[int, int]] = {}  # of the body, once it was looked at
 
     def understand(self, method: str, version: str) -> None:
         """Read what was noted, once the head is complete."""
@@ -122,19 +118,6 @@ class Request:
         noted = sum(len(name) + len(value) + 4 for name, value in stopped)
         return len(self.url) + noted + sum(map(len, self.lines))
 
-    def content(self) -> bytes:
-        """The whole body."""
-        first = self.body[0] if len(self.body) == 1 else b"".join(self.body)
-        return first if type(first) is bytes else bytes(first)
-
-    def add(self, piece: bytes) -> None:
-        """Take a piece of the body."""
-        last = self.body[-1] if len(self.body) > PIECES_MAX else None
-        if isinstance(last, bytearray):
-            last += piece
-        else:
-            self.body.append(piece if len(self.body) < PIECES_MAX else bytearray(piece))
-
     def _note(self, name: bytes, value: bytes) -> None:
         match name:
             case b"connection":
@@ -161,3 +144,31 @@ class Request:
         """Drop a header that `Connection` says is about this hop only."""
         if name not in (b"keep-alive", b"close", b""):
             self.lines = [line for line in self.lines if not line.startswith(name + b":")]
+
+
+class Request:
+    """Head, then body, of one request; `refusal` when the answer is already known to be no. `found`
+    are the top-level values of the body, once somebody has looked."""
+
+    __slots__ = ("body", "body_bytes", "found", "head", "keep_alive", "refusal")
+
+    def __init__(self, head: Head | None = None):
+        self.head = Head() if head is None else head
+        self.body: list[bytes | bytearray] = []
+        self.body_bytes = 0
+        self.found: Spans = _NOT_LOOKED_AT
+        self.keep_alive = True
+        self.refusal: Refusal | None = None
+
+    def content(self) -> bytes:
+        """The whole body."""
+        first = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        return first if type(first) is bytes else bytes(first)
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        last = self.body[-1] if len(self.body) > PIECES_MAX else None
+        if isinstance(last, bytearray):
+            last += piece
+        else:
+            self.body.append(piece if len(self.body) < PIECES_MAX else bytearray(piece))

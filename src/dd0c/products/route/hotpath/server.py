@@ -186,17 +186,17 @@ class Caller(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         if self._parsing is not None:
-            self._parsing.url += url
+            self._parsing.head.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._parsing
         if request is not None and not self._in_body:  # else it is a trailer
             name = name.lower()
             if name in NOTED_OR_TOLD or name[:7] == OWN:
-                request.noted.append((name, value))
+                request.head.noted.append((name, value))
                 if name not in TOLD:
                     return
-            request.lines.append(b"%b: %b\r\n" % (name, value))
+            request.head.lines.append(b"%b: %b\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
         request = self._parsing
@@ -204,13 +204,13 @@ class Caller(asyncio.Protocol):
             return
         self._in_body = True
         self._timed = False
-        request.understand(self._parser.get_method().decode(), self._parser.get_http_version())
+        request.head.understand(self._parser.get_method().decode(), self._parser.get_http_version())
         request.refusal = self._refusal_of_head(request)
         self._raw_bytes = 0
         if request.refusal is None:
-            if request.expects and not request.old:
+            if request.head.expects and not request.head.old:
                 self.write(_CONTINUE)
-        elif request.refusal.close or request.expects or self._is_long(request):
+        elif request.refusal.close or request.head.expects or self._is_long(request):
             self._turn_away(request)
 
     def on_body(self, body: bytes) -> None:
@@ -299,18 +299,18 @@ class Caller(asyncio.Protocol):
             request.keep_alive = False
         if self._ended or not request.keep_alive:
             return b"connection: close\r\n"
-        return b"connection: keep-alive\r\n" if request.old else b""
+        return b"connection: keep-alive\r\n" if request.head.old else b""
 
     def refuse(self, refusal: Refusal, request: Request, request_id: str) -> None:
         """Answer with an error of our own in the caller's dialect."""
-        body = dialects.error_body(request.dialect(), refusal, request_id)
+        body = dialects.error_body(request.head.dialect(), refusal, request_id)
         if refusal.close:
             request.keep_alive = False
         shown = b"x-dd0c-request-id: %b\r\n" % request_id.encode()
         head = heads.own(
             refusal.status, body, refusal.headers, shown + self.connection_line(request)
         )
-        self.write(head if request.method == "HEAD" else head + body)
+        self.write(head if request.head.method == "HEAD" else head + body)
         self.done(refusal.status)
 
     def done(self, status: int) -> None:
@@ -383,19 +383,19 @@ class Caller(asyncio.Protocol):
     def _refusal_of_head(self, request: Request) -> Refusal | None:
         limits = self._plane.limits
         fed = self._raw_bytes + self._fed  # at least the head; counting exactly is rarely needed
-        if fed > limits.header_bytes_max and request.head_bytes() > limits.header_bytes_max:
+        if fed > limits.header_bytes_max and request.head.head_bytes() > limits.header_bytes_max:
             return self._too_long_head()
-        if request.method == "CONNECT" or self._parser.should_upgrade():
+        if request.head.method == "CONNECT" or self._parser.should_upgrade():
             return _NO_UPGRADE
-        if request.expects and self._serving is not None:
+        if request.head.expects and self._serving is not None:
             return _NO_EXPECT
-        if request.path in LOCAL:
-            return None if request.method in ("GET", "HEAD") else _GET_ONLY
+        if request.head.path in LOCAL:
+            return None if request.head.method in ("GET", "HEAD") else _GET_ONLY
         return self._admit(request)
 
     def _may_pass(self, request: Request) -> bool:
         """Whether what was found of its head before still holds."""
-        plane, entry = self._plane, request.entry
+        plane, entry = self._plane, request.head.entry
         assert entry is not None
         if entry.expires_us is not None and entry.expires_us <= plane.clock.now_us():
             return False
@@ -408,7 +408,7 @@ class Caller(asyncio.Protocol):
         )
         if refusal is None and not self._plane.loaded:
             return _STARTING
-        if refusal is None and request.entry and not self._plane.journal.admits(request.entry.org):
+        if refusal is None and request.head.entry and not self._plane.journal.admits(request.head.entry.org):
             return _SPOOL_FULL
         return refusal
 
@@ -429,12 +429,12 @@ class Caller(asyncio.Protocol):
                 told = "The body's chunks have too long extensions or trailers."
                 self._reject(Refusal(400, "bad_chunks", told))
             return
-        self._raw_bytes = max(self._raw_bytes, request.head_bytes())
+        self._raw_bytes = max(self._raw_bytes, request.head.head_bytes())
         if self._raw_bytes > limits.header_bytes_max:
             self._reject(self._too_long_head())
 
     def _is_long(self, request: Request) -> bool:
-        return request.length > KEEP_BODY_BYTES
+        return request.head.length > KEEP_BODY_BYTES
 
     def _reject(self, refusal: Refusal) -> None:
         """Answer what cannot be read on, after all that came before it."""
@@ -486,10 +486,10 @@ class Caller(asyncio.Protocol):
             self.deadline = self._plane.now() + KEY_WAIT_S
         elif request.refusal is not None:
             self.refuse(request.refusal, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
-        elif request.path in LOCAL:
+        elif request.head.path in LOCAL:
             self._answer_locally(request)
         else:
-            lane = admission.find_lane(request) if request.lanes else None
+            lane = admission.find_lane(request) if request.head.lanes else None
             if lane is not None:
                 self._express = Express(self._plane, self, request, lane)
                 if self._express.depart():
@@ -500,21 +500,21 @@ class Caller(asyncio.Protocol):
                 self.refuse(plan, request, ids.text(ids.Kind.REQUEST, ids.new_bytes()))
                 return
             now_us = self._plane.clock.now_us()
-            who = identity.draw(self._plane.entropy, now_us, request.traceparent)
+            who = identity.draw(self._plane.entropy, now_us, request.head.traceparent)
             self._relay = Relay(self._plane, self, request, plan, who)
             self._relay.start()
 
     def _answer_locally(self, request: Request) -> None:
-        fine = request.path == b"/livez" or self._plane.ready
+        fine = request.head.path == b"/livez" or self._plane.ready
         body = b'{"status":"ok"}' if fine else b'{"status":"not ready"}'
         status = 200 if fine else 503
         head = heads.own(status, body, (), self.connection_line(request))
-        self.write(head if request.method == "HEAD" else head + body)
+        self.write(head if request.head.method == "HEAD" else head + body)
         self.done(status)
 
     def _count(self, status: int) -> None:
         request = self._serving
-        endpoint = request.route.endpoint if request is not None and request.route else "none"
+        endpoint = request.head.route.endpoint if request is not None and request.head.route else "none"
         self._plane.metrics.request(endpoint, status)
 
     # -- the end

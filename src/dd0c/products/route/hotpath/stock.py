@@ -20,7 +20,7 @@ from dd0c.products.route.hotpath.denials import Least
 from dd0c.products.route.models import Dialect
 
 REQUESTS, CONCURRENCY, TOKENS, USD = range(4)
-STOCKED = 32  # requests like the one that has just been held for
+STOCKED = 256  # requests like the one that has just been held for
 PLENTY = 4  # times as much has to be free in each account
 _NO_RULE = 1 << 62  # more than anybody draws
 

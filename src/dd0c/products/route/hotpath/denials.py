@@ -108,14 +108,14 @@ def refused_headers(dialect: Dialect, rule: Rule, now_s: float) -> tuple[tuple[b
 
 def _lines(dialect: Dialect, measure: str, left: int, limit: int, now_s: float) -> bytes:
     anthropic = dialect is Dialect.ANTHROPIC
-    before, after = _frame(measure, limit, anthropic)
+    before, after = frame(measure, limit, anthropic=anthropic)
     if anthropic:
         return before + b"%d" % left + after + _reset(int(now_s) + MINUTE_S)
     return before + b"%d" % left + after
 
 
 @lru_cache(1000)
-def _frame(measure: str, limit: int, anthropic: bool) -> tuple[bytes, bytes]:
+def frame(measure: str, limit: int, *, anthropic: bool = False) -> tuple[bytes, bytes]:
     """What stands before and behind the number that is left."""
     what = measure.encode()
     if anthropic:

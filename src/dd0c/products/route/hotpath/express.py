@@ -152,8 +152,11 @@ class Express:
         if said.get(b"content-type", b"")[:16].lower() != b"application/json" or not body:
             return False
         shown = b"".join(lines)
-        if target.scrub(shown) is not shown or target.scrub(body) is not body:
+        both = shown + body
+        if target.scrub(both) is not both:
             return False
+        if self._stock is not None and heads.LIMITS_SAID in said:
+            shown = b"".join(heads.without_limits(lines))
         told = plain.read(body, target.provider.price_provider)
         priced = lane.price(plane, told.model) if told is not None else None
         if told is None or priced is None:
@@ -191,7 +194,7 @@ class Express:
             cost_pico,
             cost_pico,
         )
-        self._finish(record, lines, body)
+        self._finish(record, shown, body)
         plane.metrics.attempt(target.provider, price, record)
         return True
 
@@ -207,7 +210,7 @@ class Express:
             purse.settle_entries(stock.entries(self._need), stock.kinds, used)
         return True
 
-    def _finish(self, record: AttemptClosed, lines: list[bytes], body: bytes) -> None:
+    def _finish(self, record: AttemptClosed, lines: bytes, body: bytes) -> None:
         """Book, and only then give the answer."""
         caller, request, lane = self._caller, self._request, self._lane
         if DRILLED:
@@ -220,16 +223,22 @@ class Express:
             return
         if DRILLED:
             crash_point("after_close_record")
-        limits = b""
-        if self._stock is not None and (limits := self._stock.shown(lane.dialect)):
-            lines = heads.without_limits(lines)
-        head = heads.to_caller(
-            200,
-            b"".join(lines) + limits,
-            b"content-length: %d\r\n%b" % (len(body), caller.connection_line(request)),
-            heads.about_request(self._identity.text, lane.about, record.cost_pico),
+        limits = self._stock.shown() if self._stock is not None else b""
+        assert record.cost_pico is not None
+        caller.write(
+            b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n%bx-dd0c-request-id: %b\r\n"
+            b"%bx-dd0c-cost-usd: %b\r\n\r\n%b"
+            % (
+                lines,
+                limits,
+                len(body),
+                caller.connection_line(request),
+                self._identity.text.encode(),
+                lane.about,
+                heads.dollars(record.cost_pico).encode(),
+                body,
+            )
         )
-        caller.write(head + body)
         if DRILLED:
             crash_point("after_last_byte")
         caller.done(200)

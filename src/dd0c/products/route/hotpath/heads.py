@@ -38,6 +38,8 @@ STOPPED = frozenset(
 )
 
 PROVIDERS_LIMITS = (b"x-ratelimit-", b"anthropic-ratelimit-")
+LIMITS_SAID = b"limits"
+"""Under this an answer is noted to have such lines."""
 
 
 def to_provider(request: Request, target: Target) -> bytes:

@@ -25,6 +25,5 @@ def draw(entropy: Entropy, now_us: int, traceparent: bytes | None) -> Identity:
     """A new one, in the trace of the caller if it tells one."""
     chance = entropy.take(_CHANCE_BYTES)
     made = ids.new_bytes(now_us // 1000, chance[:10])
-    return Identity(
-        made, ids.text(ids.Kind.REQUEST, made), now_us, trace.begin(traceparent, chance[10:])
-    )
+    span = trace.begin(traceparent, chance[10:])
+    return Identity(made, ids.text(ids.Kind.REQUEST, made), now_us, span)

@@ -12,7 +12,7 @@ from collections import deque
 
 from dd0c.base.errors import Unavailable
 from dd0c.products.route.hotpath.dialects import Refusal
-from dd0c.products.route.hotpath.spool import SpoolWriter
+from dd0c.products.route.hotpath.spool import SpoolWriter, encode
 from dd0c.products.route.models import AttemptClosed
 
 OWED_MAX = 1000  # close records that wait for room on the disk
@@ -72,7 +72,7 @@ class Journal:
         """Write the end of an attempt that has a record; Unavailable when the caller must not have
         its last bytes. What was not written is tried again."""
         try:
-            self._spool.write(record, durable=True)
+            self._spool.append(encode(record), durable=True)
         except Unavailable:
             self._owed.append(record)
             if org not in self.unbilled:

@@ -50,7 +50,13 @@ def spans(body: bytes) -> dict[str, tuple[int, int]]:
     """Start and end of each top-level value by key, in order; raises Malformed."""
     found: dict[str, tuple[int, int]] = {}
     at = 0  # at a bracket or comma, perhaps with space before it
-    for key, raw in _decode(body).items():
+    if not body.isascii():
+        _check_text(body)
+    try:
+        given = _objects.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _malformed(error) from None
+    for key, raw in given.items():
         written, value = _WRITTEN.get(key) or _write(key), bytes(raw)
         start = at + 2 if body[at + 1] == _BLANK else at + 1  # as SDKs write it, or json.dumps
         if body.startswith(written, start):
@@ -101,16 +107,17 @@ def _after_key(body: bytes, at: int, key: str) -> int:
     return match.end()
 
 
-def _decode(body: bytes) -> dict[str, msgspec.Raw]:
+def _check_text(body: bytes) -> None:
     try:
-        if not body.isascii():
-            str(body, "utf-8")  # msgspec does not look inside the strings that it skips
-        return _objects.decode(body)
+        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 (byte {error.start})") from None
-    except RecursionError:
-        raise Malformed("the body is nested too deeply") from None
-    except msgspec.ValidationError:
-        raise Malformed("the body must be a JSON object") from None
-    except msgspec.DecodeError as error:
-        raise Malformed(f"the body is not JSON: {error}") from None
+
+
+def _malformed(error: Exception) -> Malformed:
+    match error:
+        case RecursionError():
+            return Malformed("the body is nested too deeply")
+        case msgspec.ValidationError():
+            return Malformed("the body must be a JSON object")
+    return Malformed(f"the body is not JSON: {error}")

@@ -85,11 +85,12 @@ CATALOGUE = (
 
 
 class Metrics:
-    """Everything counted since the start. Labels come from closed sets, and what could still grow
+    """Everything counted since the start; `requests` by endpoint and status (0: the caller left
+    before). Labels come from closed sets, and what could still grow
     is bounded: the parent takes a megabyte of it at most."""
 
     def __init__(self) -> None:
-        self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._attempts: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._tokens: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._cost_pico: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -99,10 +100,6 @@ class Metrics:
         self._first_byte = Histogram("dd0c_route_first_byte_seconds", "provider")
         self._providers: set[str] = set()
         self._models: set[tuple[str, str]] = set()
-
-    def request(self, endpoint: str, status: int) -> None:
-        """A request was answered; status 0: its caller left before."""
-        self._requests[endpoint, status] += 1
 
     def attempt(self, provider: Provider, price: Price | None, record: AttemptClosed) -> None:
         """An attempt has ended. It is counted with others like it, in a quarter of the time."""
@@ -157,7 +154,7 @@ class Metrics:
         """All counters by their name with labels."""
         self._count_ended()
         named: dict[str, float] = {}
-        for (endpoint, status), count in self._requests.items():
+        for (endpoint, status), count in self.requests.items():
             labels = {"endpoint": endpoint, "status": status}
             named[sample("dd0c_route_requests_total", labels)] = count
         for (provider, end), count in self._attempts.items():

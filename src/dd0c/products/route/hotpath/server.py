@@ -29,7 +29,7 @@ from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.express import Express
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
-from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Request
+from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Head, Request
 
 PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is not read
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -114,7 +114,7 @@ class Caller(asyncio.Protocol):
         fresh = self._parsing is None and self._serving is None and not self._full
         if fresh:
             request = self._plane.known.recall(data)
-            if request is not None and self._may_pass(request):
+            if request is not None and self._may_pass(request.head):
                 self._serve(request)
                 return
         self._fed = len(data)
@@ -315,9 +315,10 @@ class Caller(asyncio.Protocol):
 
     def done(self, status: int) -> None:
         """The answer is out: on to the next request, or to the end."""
-        self._count(status)
         request, self._serving = self._serving, None
         self._relay = self._express = None
+        route = request.head.route if request is not None else None
+        self._plane.metrics.requests[route.endpoint if route is not None else "none", status] += 1
         if request is None or not request.keep_alive or self._plane.ending:
             self._linger()
         elif self._waiting:
@@ -393,9 +394,9 @@ class Caller(asyncio.Protocol):
             return None if request.head.method in ("GET", "HEAD") else _GET_ONLY
         return self._admit(request)
 
-    def _may_pass(self, request: Request) -> bool:
-        """Whether what was found of its head before still holds."""
-        plane, entry = self._plane, request.head.entry
+    def _may_pass(self, head: Head) -> bool:
+        """Whether what was found of it before still holds."""
+        plane, entry = self._plane, head.entry
         assert entry is not None
         if entry.expires_us is not None and entry.expires_us <= plane.clock.now_us():
             return False
@@ -515,7 +516,7 @@ class Caller(asyncio.Protocol):
     def _count(self, status: int) -> None:
         request = self._serving
         endpoint = request.head.route.endpoint if request is not None and request.head.route else "none"
-        self._plane.metrics.request(endpoint, status)
+        self._plane.metrics.requests[endpoint, status] += 1
 
     # -- the end
 

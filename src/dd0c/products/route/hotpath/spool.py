@@ -50,11 +50,12 @@ class Decoded(NamedTuple):
 
 def encode(record: SpoolRecord) -> bytes:
     """The frame of a record."""
-    return frame(_encoder.encode(record))
+    payload = _encoder.encode(record)
+    return _HEADER.pack(MAGIC << 24 | len(payload), zlib.crc32(payload)) + payload
 
 
 def frame(payload: bytes) -> bytes:
-    """The frame of a record that is packed already."""
+    """The same for a record that is packed already."""
     return _HEADER.pack(MAGIC << 24 | len(payload), zlib.crc32(payload)) + payload
 
 

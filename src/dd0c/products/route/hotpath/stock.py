@@ -11,13 +11,11 @@ sweep.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 from dd0c.products.route.hotpath import denials
 from dd0c.products.route.hotpath.allowances import Account, Book, Entry
 from dd0c.products.route.hotpath.denials import Least
-from dd0c.products.route.models import Dialect
 
 REQUESTS, CONCURRENCY, TOKENS, USD = range(4)
 STOCKED = 256  # requests like the one that has just been held for
@@ -92,9 +90,14 @@ class Stock:
         mine = {"requests": self.requests, "tokens": self.tokens}
         return {what: (left + mine[what], limit) for what, (left, limit) in self._left.items()}
 
-    def shown(self, dialect: Dialect) -> bytes:
-        """Header lines about that."""
-        return denials.headers(dialect, self.left(), time.time()) if self._left else b""
+    def shown(self) -> bytes:
+        """Header lines about that, in OpenAI's words."""
+        lines = b""
+        for what, (left, limit) in self._left.items():
+            before, after = denials.frame(what, limit)
+            left += self.requests if what == "requests" else self.tokens
+            lines += b"%b%d%b" % (before, left, after)
+        return lines
 
     def dissolve(self, book: Book, now: float) -> None:
         """Give what is left to the accounts; what requests hold stays held there."""

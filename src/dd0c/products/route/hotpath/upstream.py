@@ -20,7 +20,7 @@ import httptools
 
 from dd0c.products.route.hotpath import coding
 from dd0c.products.route.hotpath.coding import Unfolding
-from dd0c.products.route.hotpath.heads import STOPPED
+from dd0c.products.route.hotpath.heads import LIMITS_SAID, PROVIDERS_LIMITS, STOPPED
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import OWN
 from dd0c.products.route.hotpath.routes import Origin
@@ -287,6 +287,8 @@ def _read(text: bytes) -> Line:
     else:
         onward = b"%b: %b\r\n" % (name, value)
         line = Line(onward, name, value) if name in _SAID else Line(onward)
+        if name.startswith(PROVIDERS_LIMITS):
+            line = Line(onward, LIMITS_SAID, name)
     if len(text) <= LINE_BYTES_MAX:
         if len(_lines) >= LINES_MAX:
             _lines.clear()

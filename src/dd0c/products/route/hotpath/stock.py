@@ -18,8 +18,8 @@ from dd0c.products.route.hotpath.allowances import Account, Book, Entry
 from dd0c.products.route.hotpath.denials import Least
 
 REQUESTS, CONCURRENCY, TOKENS, USD = range(4)
-STOCKED = 256  # requests like the one that has just been held for
-PLENTY = 4  # times as much has to be free in each account
+STOCKED_MIN, STOCKED_MAX = 8, 256  # requests like the one that has just been held for
+PART = 4  # of what is free in an account, no more than this part
 _NO_RULE = 1 << 62  # more than anybody draws
 
 
@@ -31,8 +31,12 @@ class Stock:
         *("seconds", "spent", "tokens"),
     )
 
-    def __init__(self, accounts: Sequence[Account], kinds: Sequence[int], amounts: Sequence[int]):
-        taken = [STOCKED * amount if kind in kinds else _NO_RULE for kind, amount in enumerate(amounts)]
+    def __init__(
+        self, accounts: Sequence[Account], kinds: Sequence[int], amounts: Sequence[int], number: int
+    ):
+        taken = [
+            number * amount if kind in kinds else _NO_RULE for kind, amount in enumerate(amounts)
+        ]
         self.requests, self.running, self.tokens, self.pico = taken
         self.accounts, self.kinds = accounts, kinds
         self.seconds = [account.second for account in accounts]
@@ -113,9 +117,10 @@ def fill(
     accounts: Sequence[Account], kinds: Sequence[int], amounts: Sequence[int], now: float
 ) -> Stock | None:
     """A stock for requests that need `amounts` by kind, where every account has plenty."""
+    number = STOCKED_MAX
     for account, kind in zip(accounts, kinds, strict=True):
-        if account.free < PLENTY * STOCKED * amounts[kind] or now < account.tight_until:
+        if now < account.tight_until or now >= account.good_until:
             return None
-        if now >= account.good_until:
-            return None
-    return Stock(accounts, kinds, amounts)
+        if amounts[kind]:
+            number = min(number, account.free // (PART * amounts[kind]))
+    return Stock(accounts, kinds, amounts, number) if number >= STOCKED_MIN else None

@@ -198,25 +198,34 @@ LIMITS = Bounds(10_000, 100, 1, 0)
 def test_the_dearest_rate_that_may_apply_is_taken() -> None:
     """Cache writes where they are asked for, the tier that a long prompt may reach, and any service
     tier where the caller names one (R-11, R-16)."""
-    assert bounds.worst(PRICE, LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((PRICE,), LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     kept = {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}
     cached, _ = of(Endpoint.MESSAGES, model="claude-sonnet-4-5", system=[kept], max_tokens=100)
     dear = Rates(6_000_000, 15_000_000, 0, 1)
-    assert bounds.worst(CLAUDE_PRICE, cached, {}, 0) == dear
-    assert bounds.worst(CLAUDE_PRICE, LIMITS, {}, 0) == Rates(3_000_000, 15_000_000, 0, 1)
+    assert bounds.worst((CLAUDE_PRICE,), cached, {}, 0) == dear
+    assert bounds.worst((CLAUDE_PRICE,), LIMITS, {}, 0) == Rates(3_000_000, 15_000_000, 0, 1)
     longer = Tier(9_999, 400_000, None, None, None, 1_000_000)
     tiers = msgspec.structs.replace(PRICE, tiers=(*PRICE.tiers, longer))
-    assert bounds.worst(tiers, LIMITS, {}, 0) == Rates(400_000, 2_000_000, 0, 1)
+    assert bounds.worst((tiers,), LIMITS, {}, 0) == Rates(400_000, 2_000_000, 0, 1)
     short = LIMITS._replace(input=9_999)
-    assert bounds.worst(tiers, short, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((tiers,), short, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     fast = msgspec.structs.replace(
         PRICE, tiers=(Tier(0, 500_000, None, None, None, 4_000_000),), scale=1
     )
     both = msgspec.structs.replace(PRICE, variants=(Variant("priority", fast),))
-    assert bounds.worst(both, LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((both,), LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     for key in ("service_tier", "speed"):  # Anthropic's fast mode is six times as dear
-        named = bounds.worst(both, LIMITS, {key: (0, 0)}, 0)
+        named = bounds.worst((both,), LIMITS, {key: (0, 0)}, 0)
         assert named == Rates(2_500_000, 20_000_000, 0, 10)
+
+
+def test_a_price_that_begins_within_the_second_is_held_for() -> None:
+    """What is sent at 7.9 s is known as sent at 7: a dearer price from 7.5 s on is its own
+    (R-12, R-16)."""
+    dear = msgspec.structs.replace(PRICE, tiers=(Tier(0, 500_000, None, None, None, 4_000_000),))
+    both = msgspec.structs.replace(PRICE, variants=(Variant("", dear, from_us=7_500_000),))
+    found = [bounds.worst((both,), LIMITS, {}, at_us) for at_us in (6_000_000, 7_000_000)]
+    assert found == [Rates(250_000, 2_000_000, 0, 1), Rates(500_000, 4_000_000, 0, 1)]
 
 
 def test_a_body_with_sound_may_be_as_dear_as_sound() -> None:
@@ -227,16 +236,16 @@ def test_a_body_with_sound_may_be_as_dear_as_sound() -> None:
     price = msgspec.structs.replace(
         PRICE, tiers=(Tier(0, 250_000, None, None, None, 2_000_000, audio_input=10_000_000),)
     )
-    assert bounds.worst(price, heard, {}, 0) == Rates(10_000_000, 2_000_000, 0, 1)
-    assert not bounds.is_plain(price, heard, {})
-    assert bounds.is_plain(price, LIMITS, {})
+    assert bounds.worst((price,), heard, {}, 0) == Rates(10_000_000, 2_000_000, 0, 1)
+    assert not bounds.is_plain((price,), heard, {})
+    assert bounds.is_plain((price,), LIMITS, {})
 
 
 def test_a_price_without_a_rate_bounds_nothing() -> None:
     """No rate for output: the cost of an answer is unknown, that of an embedding is not (R-11)."""
     half = msgspec.structs.replace(PRICE, tiers=(Tier(0, 250_000, None, None, None, None),))
-    assert bounds.worst(half, LIMITS, {}, 0) is None
-    assert bounds.worst(half, LIMITS._replace(output=0), {}, 0) == Rates(250_000, 0, 0, 1)
+    assert bounds.worst((half,), LIMITS, {}, 0) is None
+    assert bounds.worst((half,), LIMITS._replace(output=0), {}, 0) == Rates(250_000, 0, 0, 1)
 
 
 def test_costs_are_rounded_up_and_what_is_affordable_down() -> None:

@@ -238,6 +238,20 @@ def _spend_all(shop: Shop) -> int:
     raise AssertionError("the budget has no end")
 
 
+def test_a_dearer_price_of_the_name_in_the_answer_is_held_for(shop: Shop) -> None:
+    """Who asks for gpt-5-mini is answered by gpt-5-mini-2025-08-07, for which this organisation
+    pays $20 a million and not 2: a cent is not enough for 1,000 tokens, but for 400, and what is
+    charged stays below it (R-12, R-16)."""
+    shop.budget("0.01")
+    dear = {"input": "2.5", "output": "20"}
+    name = "gpt-5-mini-2025-08-07"
+    shop.set("POST", "prices/overrides", provider="openai", model=name, tiers=[dear])
+    assert shop.chat("tokens=1000", max_completion_tokens=1000).status_code == 429
+    assert shop.chat("tokens=400", max_completion_tokens=400).status_code == 200
+    until(lambda: shop.reserved() == "0", "nothing is reserved any more")
+    assert 400 * 20_000_000 < shop.charged() <= DOLLAR // 100
+
+
 def test_a_key_a_tag_and_a_model_have_budgets_of_their_own(shop: Shop) -> None:
     """A request has to fit into all of them or touches none: the fuller one decides (R-16)."""
     shop.budget("1")

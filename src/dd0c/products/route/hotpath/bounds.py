@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -36,6 +37,7 @@ LARGEST = (20_000, 20_000)
 WIDEST = (2_048, 768)  # has the most tiles
 ASKED_MAX = 10**9
 CONTEXT_MAX = 1_050_000  # tokens of a prompt, where no bound of the model is known
+_SECOND_US = 1_000_000
 _BASE64 = bytes(set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\"))
 
 OUTPUT_KEYS = {
@@ -128,14 +130,18 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     return Bounds(most, output, answers, estimate, marks, elsewhere)
 
 
-def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
-    """The dearest rates that may apply; None where the price says too little to bound a cost."""
-    prices = [tariff.select(price, None, at_us)]
+def worst(prices: Sequence[Price], bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
+    """The dearest rates that may apply, of all prices that an answer may get; None where one says
+    too little to bound a cost. `at_us`: when it is sent, rounded down to a second."""
+    chosen: list[Price | None] = []
+    for price in prices:
+        now, later = (tariff.select(price, None, at_us + us) for us in (0, _SECOND_US))
+        chosen += [now] if now is later else [now, later]
     if any(key in found for key in _TIER_KEYS):
-        prices += [variant.price for variant in price.variants]
+        chosen += [variant.price for price in prices for variant in price.variants]
     rates = [
         _tier_rates(tier, 10**one.scale, bounds, found)
-        for one in prices
+        for one in chosen
         if one is not None
         for tier in one.tiers
         if tier.above < bounds.input
@@ -154,15 +160,12 @@ def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | Non
     )
 
 
-def is_plain(price: Price, bounds: Bounds, found: Spans) -> bool:
-    """Whether `worst` of a price is the same for all requests like this one."""
-    return (
-        len(price.tiers) == 1
-        and not price.variants
-        and "modalities" not in found
-        and "audio" not in found
-        and not bounds.marks
-    )
+def is_plain(prices: Sequence[Price], bounds: Bounds, found: Spans) -> bool:
+    """Whether `worst` of these prices is the same for all requests like this one."""
+    for price in prices:
+        if len(price.tiers) != 1 or price.variants:
+            return False
+    return "modalities" not in found and "audio" not in found and not bounds.marks
 
 
 def _tier_rates(tier: Tier, unit: int, bounds: Bounds, found: Spans) -> Rates | None:

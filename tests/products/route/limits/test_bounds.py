@@ -17,6 +17,11 @@ from tests.support.worker import CLAUDE_PRICE, PRICE
 
 QUESTION = [{"role": "user", "content": "Hello"}]
 PICTURE = base64.b64encode(bytes(30_000)).decode()  # 40,000 letters
+IMAGE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
+}
+DATA_URL = f"data:image/png;base64,{PICTURE}"
 TEMPLATE, TOOLS = 64, 1_000
 
 
@@ -71,20 +76,17 @@ def test_tools_and_templates_add_what_no_byte_of_the_body_shows() -> None:
     [
         (  # 2,048 x 768 is 8 tiles: 85 + 8 x 170
             *(Endpoint.CHAT, "gpt-4o"),
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+            {"type": "image_url", "image_url": {"url": DATA_URL}},
             1_445,
         ),
         (  # 1,536 patches of 1.62 tokens
             *(Endpoint.RESPONSES, "gpt-5-mini"),
-            {"type": "input_image", "image_url": f"data:image/jpeg;base64,{PICTURE}"},
+            {"type": "input_image", "image_url": DATA_URL},
             2_488,
         ),
         (
             *(Endpoint.MESSAGES, "claude-sonnet-4-5"),
-            {
-                "type": "image",
-                "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
-            },
+            IMAGE,
             1_600,
         ),
     ],
@@ -93,8 +95,8 @@ def test_an_image_counts_as_the_largest_and_not_by_its_base64(
     endpoint: Endpoint, model: str, part: dict[str, Any], tokens: int
 ) -> None:
     """40,000 letters of base64 are one image (R-14, R-16)."""
-    content = [{"role": "user", "content": [part]}]
-    found, size = of(endpoint, model=model, messages=content)
+    key = "input" if endpoint is Endpoint.RESPONSES else "messages"
+    found, size = of(endpoint, model=model, **{key: [{"role": "user", "content": [part]}]})
     assert found.input == size - len(PICTURE) + tokens + TEMPLATE
 
 
@@ -122,6 +124,108 @@ def test_a_text_with_a_data_url_in_it_is_no_image() -> None:
     content = [{"role": "user", "content": [image, page, quoted]}]
     found, size = of(Endpoint.CHAT, model="gpt-4o", messages=content)
     assert found.input == size + 1_445 + TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "images", "each"),
+    [
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "name": "draw", "input": IMAGE}]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "input": {"parts": [IMAGE] * 2}}]}]},
+            *(2, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [], "tools": [{"input_schema": {"default": IMAGE}}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "text", "text": json.dumps(IMAGE)}, IMAGE]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "input": 1}, {"type": []}, IMAGE]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.CHAT,
+            {"messages": [], "tools": [{"function": {"parameters": {"image_url": DATA_URL}}}]},
+            *(1, 1_445),
+        ),
+        (
+            Endpoint.RESPONSES,
+            {"input": [], "metadata": {"type": "input_image", "image_url": DATA_URL}},
+            *(1, 1_445),
+        ),
+    ],
+)
+def test_what_imitates_an_image_is_text(
+    endpoint: Endpoint, body: dict[str, Any], images: int, each: int
+) -> None:
+    """Input of a tool, a schema or a text that is spelled as an image costs by its length: taken
+    out, it would let 40,000 letters through a budget for 1,600 tokens. So does what nobody
+    understands (R-16)."""
+    found, size = of(endpoint, model="gpt-4o", **body)
+    real = json.dumps(body).count('"text": ') * len(PICTURE)  # beside the text stands a real one
+    tools = TOOLS if "tools" in body else 0
+    assert found.input == size - real + images * each + TEMPLATE + tools
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "tokens"),
+    [
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_result", "content": [IMAGE, IMAGE]}]}]},
+            3_200,
+        ),
+        (
+            Endpoint.MESSAGES,
+            {
+                "messages": [
+                    {
+                        "content": [
+                            {"type": "document", "source": {"type": "content", "content": [IMAGE]}},
+                            {"type": "text", "text": "What is it?"},
+                            {"type": "tool_use", "input": {"content": 5, "source": []}},
+                            IMAGE,
+                        ]
+                    },
+                    {"content": "Go on"},
+                ]
+            },
+            3_200,
+        ),
+        (
+            Endpoint.RESPONSES,
+            {
+                "input": [
+                    {
+                        "type": "function_call_output",
+                        "output": [{"type": "input_image", "image_url": DATA_URL}],
+                    },
+                    {"type": "function_call", "arguments": "{}"},
+                    {"content": [{"type": "input_image", "image_url": DATA_URL}]},
+                ]
+            },
+            2_890,
+        ),
+    ],
+)
+def test_images_are_found_wherever_a_provider_takes_them(
+    endpoint: Endpoint, body: dict[str, Any], tokens: int
+) -> None:
+    """In what a tool returned and in a document, too, an image is not held for by the letter: a
+    screenshot would take a hundred times its price (R-16)."""
+    found, size = of(endpoint, model="gpt-4o", **body)
+    assert found.input == size - 2 * len(PICTURE) + tokens + TEMPLATE
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from dd0c.base import images
-from dd0c.products.route.hotpath import tariff
+from dd0c.products.route.hotpath import pictures, tariff
 from dd0c.products.route.hotpath.snapshot import Price, Tier
 from dd0c.products.route.models import Endpoint
 
@@ -38,7 +38,6 @@ WIDEST = (2_048, 768)  # has the most tiles
 ASKED_MAX = 10**9
 CONTEXT_MAX = 1_050_000  # tokens of a prompt, where no bound of the model is known
 _SECOND_US = 1_000_000
-_BASE64 = bytes(set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\"))
 
 OUTPUT_KEYS = {
     Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
@@ -63,7 +62,6 @@ _DOCUMENT = re.compile(rb'"type"\s*:\s*"document"')
 _TIER_KEYS = ("service_tier", "speed", "inference_geo")  # whoever sets one may pay another price
 _EARLIER = ("previous_response_id", "conversation", "prompt")
 _LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00[4-7]")  # is escaped by who wants to hide a mark
-_DATA_URL = re.compile(rb'"(?:image_)?url"\s*:\s*"data:image\\?/[^"]*;\Z')
 _items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -110,7 +108,7 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     """The bounds of a request whose top-level values are at `found`."""
     text, seen, marks = len(body), 0, frozenset(_MARKS.findall(body))
     if marks and (count := _pictures(body, endpoint)):
-        text -= sum(_base64_runs(body))
+        text -= pictures.measure(body, found, endpoint)
         seen = count * _picture_tokens(model, endpoint)
     most = text + seen + FRAME_TOKENS
     if "tools" in found or "functions" in found:
@@ -227,25 +225,6 @@ def _pictures(body: bytes, endpoint: Endpoint) -> int:
     """How many images there are."""
     mark, times = _IMAGES.get(endpoint, (b"", 1))
     return -(-body.count(mark) // times) if mark else 0
-
-
-def _base64_runs(body: bytes) -> list[int]:
-    """The lengths of strings that are the base64 of an image, by data URL or by Anthropic's key."""
-    runs = []
-    at = body.find(b"base64")
-    while at >= 0:
-        start = at + len(b"base64")
-        if body[start : start + 1] == b",":  # data:image/png;base64,…
-            begin = start + 1 if _DATA_URL.search(body, max(0, at - 80), at) else -1
-        else:  # "type":"base64","media_type":"image/png","data":"…"
-            data = body.find(b'"data"', start, start + 200)
-            image = data >= 0 and b"image/" in body[at:data]
-            begin = body.find(b'"', data + 6) + 1 if image else -1
-        end = body.find(b'"', begin) if begin > 0 else -1
-        if end > 0 and not body[begin:end].translate(None, _BASE64):
-            runs.append(end - begin)
-        at = body.find(b"base64", max(end, start))
-    return runs
 
 
 def _picture_tokens(model: str, endpoint: Endpoint) -> int:

@@ -21,13 +21,16 @@ FILE = Path(__file__).parent / "prices.toml"
 
 @pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Served]:
-    """A control server with three requests of acme."""
+    """A control server with three requests of acme, and an older one without a price."""
     with serving(cluster) as served:
         register(served)
         org, key = tenant_of(served, served.acme)
         hours = (records.START_US + n * 3_600_000_000 for n in range(3))
         rows = [rated(records.opened(org, at_us=at_us, key_id=key.bytes)) for at_us in hours]
-        ship(served, rows)
+        before_us = records.START_US - 48 * 3_600_000_000
+        odd = records.opened(org, at_us=before_us, key_id=key.bytes, requested_model="odd")
+        unknown = {"served_model": "odd", "cost_pico": None, "price_id": None}
+        ship(served, [*rows, rated(odd, cost_reason="no_price", **unknown)])
         yield served
 
 
@@ -119,6 +122,8 @@ def test_a_price_is_set_shown_and_billed_by_a_new_rating(served: Served) -> None
     assert dry.exception is None, dry.exception
     assert dry.stdout.splitlines()[-1].split()[-3:] == ["0.0004365", "0.0003783", "-0.0000582"]
     assert "nothing was changed" in dry.stderr
+    odd = run(served, *wanted, "--dry-run", "--model", "odd").stdout.splitlines()
+    assert [line.split()[-3:] for line in odd[1:]] == [["–", "–", "–"]] * 2, "unknown is not 0"
     applied = json.loads(run(served, *wanted, "--apply", "--reason", "new", "--json").stdout)
     assert (applied["total"]["changed"], applied["applied"]) == (2, True)
     [newest, *_] = json.loads(run(served, "requests", "list", "--json").stdout)["items"]

@@ -88,10 +88,12 @@ class Desk:
     workers: dict[int, Worker] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
-    async def ask(self, worker: int, of: Rule, need: int, from_s: int = 0) -> ToWorker:
+    async def ask(
+        self, worker: int, of: Rule, need: int, from_s: int = 0, *, want: int = 0
+    ) -> ToWorker:
         """The answer to one ask of a worker."""
         number = next(self.numbers)
-        ask = Ask(number, of.org, (Want(of.id, from_s, need, need),))
+        ask = Ask(number, of.org, (Want(of.id, from_s, need, max(need, want)),))
         who = self.workers.setdefault(worker, Worker(worker))
         self.bank.hear(who, Dealings(asks=(ask,)))
         return await self.answer(who, number)
@@ -104,8 +106,10 @@ class Desk:
                         return message
                 await asyncio.sleep(0.005)
 
-    def give_back(self, worker: int, of: Rule, amount: int, *recalls: int) -> None:
-        returned = (Returned(of.id, 0, amount),)
+    def give_back(
+        self, worker: int, of: Rule, amount: int, *recalls: int, second: int | None = None
+    ) -> None:
+        returned = (Returned(of.id, 0, amount, second),)
         who = self.workers.setdefault(worker, Worker(worker))
         self.bank.hear(who, Dealings(returned=returned, recalled=recalls))
 
@@ -195,6 +199,24 @@ async def world(settings: Settings) -> AsyncIterator[World]:
             task.cancel()
         await asyncio.gather(*one.tasks, return_exceptions=True)
         await one.client.aclose()
+
+
+async def test_what_a_worker_does_not_need_of_a_rate_is_called_in(settings: Settings) -> None:
+    """A worker that got two more requests of this minute than it had callers has them called in
+    before another hears no: 37 a minute are 37, wherever they arrive (K-60)."""
+    limit = rule(measure="requests", window="", amount=37)
+    async with world(settings) as found:
+        desk = found.gateway("one", limit)
+        given = await desk.ask(1, limit, 1, want=3)
+        assert isinstance(given, Granted)
+        assert given.grants[0].amount == 3
+        asked = asyncio.create_task(desk.ask(2, limit, 36))
+        recall = await desk.heard(1, Recall)
+        assert recall.counters == ((limit.id, 0),)
+        desk.give_back(1, limit, 2, recall.id, second=given.grants[0].second)
+        assert isinstance(await asked, Granted)
+        assert (await desk.state(limit)).window == 37
+        assert isinstance(await desk.ask(2, limit, 1), Short)
 
 
 async def test_two_workers_never_have_more_than_there_is(settings: Settings) -> None:

@@ -51,6 +51,7 @@ RECALL_OTHERS_S = TICK_S + 0.1  # for other gateways
 RECALL_AGAIN_S = 1.0
 SOON_S = 0.02  # until somebody else has counted
 COUNT_MAX_S = 8.0
+RATE_BACK_S = 2.0  # after its second: what nobody used of it has come back by itself
 RESERVED_S = 1.0  # when permission that others hold may be back
 
 Count = Callable[[Rule, int, int | None], Awaitable[tuple[int, str]]]
@@ -239,7 +240,7 @@ class Bank:
             await asyncio.sleep(TICK_S)
             if self._needed:
                 await self._speak(self._renew)
-                self._leases.forget_idle()
+                self._leases.forget_idle(self._now())
                 self._woken.set()
 
     async def _speak(self, what: Callable[[Counters], Awaitable[None]]) -> None:
@@ -441,6 +442,8 @@ class Bank:
             amount = given.amounts[at]
             if lease.kind is not Kind.RATE:
                 amount = lease.give(worker.pid, amount)
+            elif amount > want.need:
+                lease.spare[worker.pid] = given.until_s + RATE_BACK_S
             remaining = given.remaining[at] * lease.unit
             grants.append(Grant(amount, remaining, given.tight[at], given.second, given.until_s))
         worker.tell(Granted(asking.ask.id, tuple(grants)))
@@ -451,7 +454,7 @@ class Bank:
             if recalling.lease is lease:
                 recalling.asking.append(asking)
                 return
-        ours = lease.others_than(asking.worker.pid) & self._workers.keys()
+        ours = lease.idle(asking.worker.pid, self._now()) & self._workers.keys()
         if (ours or short.others) and self._now() - lease.recalled_at >= RECALL_AGAIN_S:
             self._recall(asking, lease, ours, RECALL_OTHERS_S if short.others else RECALL_S)
             return

@@ -49,6 +49,7 @@ class Lease:
         "queued",
         "recalled_at",
         "rule",
+        "spare",
         "unit",
     )
 
@@ -67,6 +68,7 @@ class Lease:
         self.queued = 0  # of what is pending, in Valkey's units: has its settlement
         self.posted = 0
         self.recalled_at = -1e9
+        self.spare: dict[int, float] = {}  # of a rate: workers that may have some, and until when
 
     @property
     def key(self) -> Key:
@@ -100,8 +102,11 @@ class Lease:
             if amount < 0:
                 self.out[worker] = 0
 
-    def others_than(self, worker: int) -> set[int]:
-        """Who else has something out."""
+    def idle(self, worker: int, now: float) -> set[int]:
+        """Who may have something that this worker needs; of a rate also itself: it takes all that
+        it needs in one second, or nothing."""
+        if self.kind is Kind.RATE:
+            return {spared for spared, until in self.spare.items() if until > now}
         return {other for other, amount in self.out.items() if amount > 0 and other != worker}
 
     def ask(self, need: int, want: int) -> Ask:
@@ -213,10 +218,10 @@ class Leases:
         if not self._settlements[org]:
             del self._settlements[org]
 
-    def forget_idle(self) -> None:
+    def forget_idle(self, now: float) -> None:
         """Drop leases of which nothing is out: a counter that is needed again is opened again."""
         for key, lease in list(self._leases.items()):
-            if not (lease.owed or lease.posted):
+            if not (lease.owed or lease.posted or lease.idle(0, now)):
                 del self._leases[key]
 
     def keep(self) -> tuple[Kept, ...]:

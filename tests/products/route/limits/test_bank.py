@@ -234,7 +234,7 @@ async def test_two_workers_never_have_more_than_there_is(settings: Settings) -> 
         assert granted.grants[0].amount == 500_000
         short = await desk.ask(1, budget, 200_000)
         assert isinstance(short, Short)
-        assert (short.remaining, short.frees_in_s) == (100_000, 1.0)
+        assert (short.remaining, short.frees_in_s, short.held) == (100_000, 1.0, 900_000)
         assert isinstance(await desk.ask(1, budget, 100_000), Granted)
 
 
@@ -263,7 +263,7 @@ async def test_what_a_row_cost_is_spent_and_the_rest_is_free(settings: Settings)
         await desk.until(budget, spent=301, outstanding=0)
         short = await desk.ask(2, budget, 700_000)
         assert isinstance(short, Short)
-        assert short.frees_in_s is None  # there will never be room: nothing is on its way
+        assert (short.frees_in_s, short.held) == (None, 0)  # nothing is on its way: no room ever
 
 
 async def test_more_than_was_reserved_counts_once_whoever_tells_it_first(

@@ -30,7 +30,7 @@ from dd0c.products.route.hotpath.snapshot import (
     ToWorker,
     Unasked,
 )
-from tests.products.route.limits.made import ORG, rule
+from tests.products.route.limits.made import DOLLAR, ORG, rule
 from tests.support.upstream import (
     CHAT,
     Peer,
@@ -336,6 +336,24 @@ def test_a_refusal_speaks_the_callers_dialect(parent: Parent) -> None:
     assert refused.headers["x-should-retry"] == "false"
     assert refused.headers["anthropic-ratelimit-requests-limit"] == "7"
     assert refused.headers["anthropic-ratelimit-requests-remaining"] == "0"
+
+
+def test_a_refusal_says_what_is_only_held(parent: Parent) -> None:
+    """Where nearly all of a budget is with requests under way, how much that is and that it may
+    come back is said beside what is left (R-16)."""
+    budget = rule(amount=DOLLAR // 100)
+    parent.limit(budget)
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.worker.tell(Short(parent.ask().id, budget.id, 1_750_000, 1.0, held=9_500_000_000))
+        assert caller.answer().error["message"] == (
+            "The budget of $0.01 in total for this organisation has $0.00000175 left while requests"
+            " under way hold $0.0095, which comes back as far as unused, and this request may cost"
+            " up to $0.0002395. Try again in 1 s."
+        )
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.worker.tell(Short(parent.ask().id, budget.id, 1_750_000))
+        assert "has $0.00000175 left, and this" in caller.answer().error["message"]
 
 
 def test_what_is_idle_is_returned_when_others_need_it(parent: Parent) -> None:

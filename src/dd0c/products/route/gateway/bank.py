@@ -417,7 +417,8 @@ class Bank:
             return
         for lease, want in wanted:
             if want.need > lease.counter.cap * lease.unit:
-                self._refuse(asking, lease, lease.counter.cap, None)
+                told = Short(ask.id, want.rule, lease.counter.cap * lease.unit)
+                asking.worker.tell(told)
                 return
         answer = await counters.take([lease.ask(want.need, want.want) for lease, want in wanted])
         match answer:
@@ -458,21 +459,18 @@ class Bank:
         if (ours or short.others) and self._now() - lease.recalled_at >= RECALL_AGAIN_S:
             self._recall(asking, lease, ours, RECALL_OTHERS_S if short.others else RECALL_S)
             return
-        frees_in_s = short.frees_in_s
+        frees_in_s, held = short.frees_in_s, 0
         if lease.kind is Kind.CONCURRENCY:
             frees_in_s = RESERVED_S
         elif lease.kind is Kind.MONEY:
             spent = lease.counter.cap - short.remaining - short.others - lease.posted
             if need <= (lease.counter.cap - spent) * lease.unit:
                 frees_in_s = RESERVED_S  # all the rest is with requests under way
+                held = lease.held + short.others
             elif lease.counter.expires_s is not None:
                 frees_in_s = max(0.0, lease.counter.expires_s - time.time())
-        self._refuse(asking, lease, short.remaining, frees_in_s)
-
-    def _refuse(
-        self, asking: Asking, lease: Lease, remaining: int, frees_in_s: float | None
-    ) -> None:
-        told = Short(asking.ask.id, lease.counter.rule, remaining * lease.unit, frees_in_s)
+        left = short.remaining * lease.unit
+        told = Short(asking.ask.id, lease.counter.rule, left, frees_in_s, held * lease.unit)
         asking.worker.tell(told)
 
     def _recall(

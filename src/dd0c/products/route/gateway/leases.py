@@ -81,6 +81,11 @@ class Lease:
         out = sum(amount for amount in self.out.values() if amount > 0)
         return -(-(out + self.pending + self.doubtful) // self.unit)
 
+    @property
+    def held(self) -> int:
+        """What of it is with workers, in Valkey's units."""
+        return max(0, self.posted + (-self.pending - self.doubtful) // self.unit)
+
     def give(self, worker: int, amount: int) -> int:
         """A worker has this much of Valkey's units now; what that is to the worker."""
         self.posted += amount

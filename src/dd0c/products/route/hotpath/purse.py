@@ -339,7 +339,7 @@ class Purse:
         if hold.rates is not None and rule.measure == "usd":
             needed = hold.cost(hold.least)
         now_s = time.time()
-        refusal = denials.refuse(rule, message.remaining, message.frees_in_s, needed, now_s)
+        refusal = denials.refuse(rule, message, needed, now_s)
         more = denials.refused_headers(hold.request.dialect(), rule, now_s)
         self._refuse(waiting, self._count(rule, refusal._replace(headers=refusal.headers + more)))
 

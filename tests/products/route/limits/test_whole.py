@@ -128,17 +128,21 @@ def test_requests_without_a_bound_are_bounded_by_what_is_left(shop: Shop) -> Non
 
 def test_a_stream_without_a_bound_is_cut_where_the_budget_ends(shop: Shop) -> None:
     """A stream of 20,000 tokens under a budget for some 4,000: its text flows until money for no
-    more is left, its end is an error that the SDK raises, and its row says `limit` (R-16)."""
+    more is left, its end is an error that the SDK raises and that names the budget, and its row
+    says `limit` (R-16)."""
     shop.budget("0.009")
     pieces: list[str] = []
-    with openai_for(shop) as client, pytest.raises(openai.APIError, match="budget"):
+    with openai_for(shop) as client, pytest.raises(openai.APIError) as cut:
         stream_into(pieces, client)
+    assert cut.value.message.startswith("The budget of $0.009 in total for this organisation has ")
+    assert cut.value.code == "budget_exceeded"
     text = "".join(pieces)
     # 4,400 tokens of $2 a million are affordable after the input, and each is at least a byte.
     assert 4_300 < len(text.encode()) <= 4_500
     until(lambda: shop.reserved() == "0", "nothing is reserved any more")
     row = shop.product.get_json("/route/requests", key=shop.key)["items"][0]
-    assert [one["end_reason"] for one in row["attempts"]] == ["limit"]
+    (attempt,) = row["attempts"]
+    assert (attempt["end_reason"], attempt["error_code"]) == ("limit", "budget_exceeded")
     assert 0 < shop.charged() <= 9 * DOLLAR // 1000
 
 

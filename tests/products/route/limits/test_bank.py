@@ -14,7 +14,7 @@ import pytest
 from dd0c.base.settings import Settings
 from dd0c.kernel.cache.client import Client, open_client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
-from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.counters import INSTALLATION, Counters
 from dd0c.kernel.guard.limits import State
 from dd0c.products.route.gateway.bank import Bank
 from dd0c.products.route.gateway.leases import Kept, Lease
@@ -166,6 +166,7 @@ class World:
         self.ledger = Ledger()
         self.living: set[int] = {1, 2, 3, 4}
         self.tasks: list[asyncio.Task[None]] = []
+        self.alone = True
 
     def gateway(self, name: str, *rules: Rule, before: tuple[Kept, ...] = ()) -> Desk:
         """A running gateway of this name; another program of it under the same name. Without rules
@@ -186,7 +187,7 @@ class World:
         return Desk(bank, self.ledger, self.client, wanted)
 
     async def _alone(self) -> bool:
-        return True
+        return self.alone
 
 
 @asynccontextmanager
@@ -325,6 +326,47 @@ async def test_what_another_gateway_has_idle_is_called_in(settings: Settings) ->
         await asyncio.wait_for(one.wanted.wait(), WITHIN_S)
         one.give_back(1, budget, 900_000)
         assert isinstance(await waiting, Granted)
+
+
+async def test_a_gateway_that_has_nothing_hears_no_when_another_has_it_all(
+    settings: Settings,
+) -> None:
+    """What the other one's requests hold does not come when it is called in: that is a no, and not
+    a store that is away, which would let the request pass (R-16: N gateways)."""
+    budget = rule(amount=1_000_000)
+    async with world(settings) as all_:
+        one, other = all_.gateway("gwy_n", budget), all_.gateway("gwy_o", budget)
+        assert await one.gets(1, budget, 900_000)
+        short = await other.ask(2, budget, 500_000)
+        assert isinstance(short, Short)
+        assert (short.remaining, short.frees_in_s, short.held) == (100_000, 1.0, 900_000)
+
+
+async def test_nothing_is_given_before_others_could_say_what_they_have(
+    settings: Settings,
+) -> None:
+    """The counters' data is lost while one gateway is stalled: the other one gives nothing until
+    that one's lease would be over, so that it can say what its workers hold (R-16: N gateways)."""
+    budget = rule(amount=1_000_000)
+    async with world(settings) as all_:
+        stalled, other = all_.gateway("gwy_l", budget), all_.gateway("gwy_m", budget)
+        assert await stalled.gets(1, budget, 900_000)
+        all_.tasks[0].cancel()
+        all_.alone = False
+        await all_.client.flushall()
+
+        async def begun() -> bool:
+            return bool(await all_.client.exists(INSTALLATION))
+
+        await eventually(begun)
+        waiting = asyncio.create_task(other.ask(2, budget, 500_000))
+        all_.tasks.append(asyncio.create_task(stalled.bank.run()))
+        stalled.bank.replace_rules([budget])
+        while isinstance(answer := await waiting, Unasked):  # others are called in after the wait
+            waiting = asyncio.create_task(other.ask(2, budget, 500_000))
+        assert isinstance(answer, Short)
+        assert answer.remaining == 100_000
+        assert await other.gets(2, budget, 100_000)
 
 
 async def test_a_new_program_goes_on_with_what_workers_have(settings: Settings) -> None:

@@ -33,6 +33,7 @@ KINDS = {
     "concurrency": Kind.CONCURRENCY,
 }
 PICO_PER_NANO = 1_000
+RECALLED_S = 5.0
 CHARGES_MAX = 10_000  # transactions of the ledger that wait to be settled
 
 
@@ -224,9 +225,11 @@ class Leases:
             del self._settlements[org]
 
     def forget_idle(self, now: float) -> None:
-        """Drop leases of which nothing is out: a counter that is needed again is opened again."""
+        """Drop leases of which nothing is out: a counter that is needed again is opened again. One
+        that was just called in is known as such until all who wait for it have their answer."""
         for key, lease in list(self._leases.items()):
-            if not (lease.owed or lease.posted or lease.idle(0, now)):
+            called_in = now - lease.recalled_at < RECALLED_S
+            if not (lease.owed or lease.posted or called_in or lease.idle(0, now)):
                 del self._leases[key]
 
     def keep(self) -> tuple[Kept, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -16,6 +17,7 @@ import openai
 import pytest
 
 from dd0c.kernel.cache.client import Client
+from dd0c.products.route.models import dollars_text
 from tests.products.route.limits.conftest import Shop, new_shop
 from tests.support.product import Product, until
 
@@ -201,6 +203,35 @@ def test_lost_counters_are_counted_anew_before_anything_is_given(
     assert got == {200: 7, 429: 5}
     until(lambda: shop.reserved() == "0", "nothing is reserved any more")
     assert 7 * DOLLAR * 4 // 1000 <= shop.charged() <= DOLLAR * 3 // 100
+
+
+def test_a_lost_answer_that_is_reconciled_costs_what_it_cost(dd0c: Product, shop: Shop) -> None:
+    """Workers die with an answer on its way: it stays charged at its reservation. An export that
+    names it brings its cost, and the budget is counted anew by every gateway (R-15, R-16, R-17)."""
+    shop.budget("1")
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(lost, shop)
+        until(lambda: shop.reserved() != "0", "the request is on its way")
+        for name, pid in dd0c.parts().items():
+            if name.startswith("gateway_worker"):
+                os.kill(pid, signal.SIGKILL)
+        cut.result(20)
+    until(lambda: shop.reserved() == "0" and shop.open_attempts() == 1, "it is in the ledger")
+    assert shop.charged() > DOLLAR * 4 // 1000  # 2,000 tokens of $2 a million, and the question
+    assert shop.spent() == dollars_text(shop.charged())
+    waiting = dd0c.get_json("/route/waiting", key=shop.key)["items"]
+    export = f"date,request_id,cost_usd\n2026-01-01,{waiting[0]['request_id']},0.00125"
+    given = {"provider": "csv", "export": export}
+    answer = dd0c.api("POST", "/route/reconciliations", key=shop.key, json=given)
+    assert answer.json()["settled"] == 1, answer.text
+    until(lambda: shop.spent() == "0.00125", "the budget is charged what it cost")
+    assert shop.chat("tokens=10", max_completion_tokens=10).status_code == 200
+
+
+def lost(shop: Shop) -> None:
+    """A request whose answer would take longer than its worker lives."""
+    with contextlib.suppress(httpx.TransportError):
+        shop.chat("tokens=2000;latency=60000", max_completion_tokens=2000)
 
 
 def test_without_counters_each_organisation_gets_what_its_terms_say(

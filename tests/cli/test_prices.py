@@ -64,22 +64,30 @@ GOOD = '"provider": "openai", "model": "m", "from": "2026-11-01T00:00:00Z"'
 UNIT = '"unit": "usd_per_million_tokens"'
 BAD = [
     ("toml", 'unit = "eur"\n[[prices]]\nmodel = "x"', "line 2, prices.0.unit: Input should be"),
-    ("toml", '[[prices]]\nprovider = "openai"', "unit: must be said"),
+    ("toml", '[[prices]]\nprovider = "openai"', "line 1, prices.0.unit: must be said"),
+    ("json", '{"prices": [\n {"unit": 1},\n {}]}', "line 3, prices.1.unit: must be said"),
+    ("json", f'{{{UNIT},\n"prices": [7]}}', "line 2, prices.0: must have `provider`"),
     ("toml", "prices = [", "(at end of document)"),
     (
         "toml",
         'unit = "usd_per_token"\n[[prices]]\nprovider = "openai"\nmodel = "m"\n'
         "tiers = [{input = nan}]",
-        "line 2, prices.0.tiers.0.input: must be plain decimal text",
+        "line 5, prices.0.tiers.0.input: must be plain decimal text",
+    ),
+    (
+        "toml",
+        'unit = "usd_per_token"\n\n[[prices]]\nprovider = "openai"\nmodel = "m"\n'
+        'note = "from = to"\n"from" = "monday"\n[[prices.tiers]]\ninput = 1',
+        "line 7, prices.0.from: ",
     ),
     ("toml", 'unit = "usd_per_token"\ncurrency = "EUR"', "currency: only `unit` and `prices`"),
     ("json", "[]", "must be an object"),
     ("json", '{"unit": 1, "unit": 2}', "'unit' is there twice"),
     (
         "json",
-        f'{{{UNIT}, "prices": [{{{GOOD}, "tiers": [{{"input": 0.1}}]}},'
-        f' {{{GOOD}, "tiers": [{{"output": -0.5}}]}}]}}',
-        "prices.1.tiers.0.output: must be plain decimal text",
+        f'{{{UNIT}, "prices": [\n{{{GOOD}, "tiers": [{{"input": 0.1}}]}},\n\n'
+        f'{{{GOOD},\n"tiers": [{{"output": -0.5}}]}}]}}',
+        "line 5, prices.1.tiers.0.output: must be plain decimal text",
     ),
     (
         "json",

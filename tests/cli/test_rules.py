@@ -135,3 +135,10 @@ def test_nonsense_is_refused(
     """The field is named, and the exit status says that the input was wrong."""
     done = run(served, *words)
     assert (done.returncode, says in done.stderr, done.stdout) == (status, True, ""), done.stderr
+    assert "openapi" not in done.stderr, "that is for who speaks HTTP"
+
+
+def test_what_the_server_refuses_is_explained_in_the_words_of_the_command(served: Served) -> None:
+    """Who types a command is sent to its help, not to the description of the API."""
+    done = run(served, "route", "limits", "set", "--concurrency", "0")
+    assert done.stderr.splitlines()[-1] == "hint: dd0c route limits set --help"

@@ -67,6 +67,10 @@ MATRIX: dict[tuple[str, str], tuple[Row, ...]] = {
     ),
     ("get", "/api/v1/org"): (Row("/api/v1/org"),),
     ("patch", "/api/v1/org"): (Row("/api/v1/org", body={"time_zone": "Asia/Tokyo"}),),
+    ("get", "/api/v1/route/retention"): (Row("/api/v1/route/retention", blind=True),),
+    ("put", "/api/v1/route/retention"): (
+        Row("/api/v1/route/retention", body={"days": 90}, blind=True),
+    ),
     ("get", "/api/v1/teams"): (Row("/api/v1/teams"),),
     ("post", "/api/v1/teams"): (Row("/api/v1/teams", 201, 201, {"name": "x"}, blind=True),),
     ("patch", "/api/v1/teams/{team_id}"): (

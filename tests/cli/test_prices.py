@@ -21,13 +21,16 @@ FILE = Path(__file__).parent / "prices.toml"
 
 @pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Served]:
-    """A control server with three requests of acme."""
+    """A control server with three requests of acme, and an older one without a price."""
     with serving(cluster) as served:
         register(served)
         org, key = tenant_of(served, served.acme)
         hours = (records.START_US + n * 3_600_000_000 for n in range(3))
         rows = [rated(records.opened(org, at_us=at_us, key_id=key.bytes)) for at_us in hours]
-        ship(served, rows)
+        before_us = records.START_US - 48 * 3_600_000_000
+        odd = records.opened(org, at_us=before_us, key_id=key.bytes, requested_model="odd")
+        unknown = {"served_model": "odd", "cost_pico": None, "price_id": None}
+        ship(served, [*rows, rated(odd, cost_reason="no_price", **unknown)])
         yield served
 
 
@@ -61,22 +64,30 @@ GOOD = '"provider": "openai", "model": "m", "from": "2026-11-01T00:00:00Z"'
 UNIT = '"unit": "usd_per_million_tokens"'
 BAD = [
     ("toml", 'unit = "eur"\n[[prices]]\nmodel = "x"', "line 2, prices.0.unit: Input should be"),
-    ("toml", '[[prices]]\nprovider = "openai"', "unit: must be said"),
+    ("toml", '[[prices]]\nprovider = "openai"', "line 1, prices.0.unit: must be said"),
+    ("json", '{"prices": [\n {"unit": 1},\n {}]}', "line 3, prices.1.unit: must be said"),
+    ("json", f'{{{UNIT},\n"prices": [7]}}', "line 2, prices.0: must have `provider`"),
     ("toml", "prices = [", "(at end of document)"),
     (
         "toml",
         'unit = "usd_per_token"\n[[prices]]\nprovider = "openai"\nmodel = "m"\n'
         "tiers = [{input = nan}]",
-        "line 2, prices.0.tiers.0.input: must be plain decimal text",
+        "line 5, prices.0.tiers.0.input: must be plain decimal text",
+    ),
+    (
+        "toml",
+        'unit = "usd_per_token"\n\n[[prices]]\nprovider = "openai"\nmodel = "m"\n'
+        'note = "from = to"\n"from" = "monday"\n[[prices.tiers]]\ninput = 1',
+        "line 7, prices.0.from: ",
     ),
     ("toml", 'unit = "usd_per_token"\ncurrency = "EUR"', "currency: only `unit` and `prices`"),
     ("json", "[]", "must be an object"),
     ("json", '{"unit": 1, "unit": 2}', "'unit' is there twice"),
     (
         "json",
-        f'{{{UNIT}, "prices": [{{{GOOD}, "tiers": [{{"input": 0.1}}]}},'
-        f' {{{GOOD}, "tiers": [{{"output": -0.5}}]}}]}}',
-        "prices.1.tiers.0.output: must be plain decimal text",
+        f'{{{UNIT}, "prices": [\n{{{GOOD}, "tiers": [{{"input": 0.1}}]}},\n\n'
+        f'{{{GOOD},\n"tiers": [{{"output": -0.5}}]}}]}}',
+        "line 5, prices.1.tiers.0.output: must be plain decimal text",
     ),
     (
         "json",
@@ -119,6 +130,8 @@ def test_a_price_is_set_shown_and_billed_by_a_new_rating(served: Served) -> None
     assert dry.exception is None, dry.exception
     assert dry.stdout.splitlines()[-1].split()[-3:] == ["0.0004365", "0.0003783", "-0.0000582"]
     assert "nothing was changed" in dry.stderr
+    odd = run(served, *wanted, "--dry-run", "--model", "odd").stdout.splitlines()
+    assert [line.split()[-3:] for line in odd[1:]] == [["–", "–", "–"]] * 2, "unknown is not 0"
     applied = json.loads(run(served, *wanted, "--apply", "--reason", "new", "--json").stdout)
     assert (applied["total"]["changed"], applied["applied"]) == (2, True)
     [newest, *_] = json.loads(run(served, "requests", "list", "--json").stdout)["items"]

@@ -101,6 +101,17 @@ def test_policies_are_shown_and_set(served: Served) -> None:
     assert shown == {"store_away": "closed", "spool_full": "closed"}
 
 
+def test_an_organisation_says_how_long_requests_are_kept(served: Served) -> None:
+    """For ever, until it says otherwise; the time zone is another matter (R-10)."""
+    assert answer(served, "org", "show")["retention_days"] is None
+    assert answer(served, "org", "set", "--retention-days", "90")["retention_days"] == 90
+    zone = answer(served, "org", "set", "--time-zone", "UTC")
+    assert (zone["time_zone"], zone["retention_days"]) == ("UTC", 90)
+    assert "90 days" in run(served, "org", "show").stdout
+    assert answer(served, "org", "set", "--retention-days", "none")["retention_days"] is None
+    assert "for ever" in run(served, "org", "show").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
@@ -112,6 +123,10 @@ def test_policies_are_shown_and_set(served: Served) -> None:
         (("route", "limits", "set", "--concurrency", "0"), 2, "body.concurrency"),
         (("route", "budgets", "remove", "bgt_x"), 2, "bgt_"),
         (("org", "set", "--time-zone", "Mars/Base"), 2, "body.time_zone"),
+        (("org", "set"), 2, "--retention-days"),
+        (("org", "set", "--retention-days", "-1"), 2, "--retention-days"),
+        (("org", "set", "--retention-days", "0"), 2, "body.days"),
+        (("org", "set", "--retention-days", "9" * 20), 2, "body.days"),
     ],
 )
 def test_nonsense_is_refused(
@@ -120,3 +135,10 @@ def test_nonsense_is_refused(
     """The field is named, and the exit status says that the input was wrong."""
     done = run(served, *words)
     assert (done.returncode, says in done.stderr, done.stdout) == (status, True, ""), done.stderr
+    assert "openapi" not in done.stderr, "that is for who speaks HTTP"
+
+
+def test_what_the_server_refuses_is_explained_in_the_words_of_the_command(served: Served) -> None:
+    """Who types a command is sent to its help, not to the description of the API."""
+    done = run(served, "route", "limits", "set", "--concurrency", "0")
+    assert done.stderr.splitlines()[-1] == "hint: dd0c route limits set --help"

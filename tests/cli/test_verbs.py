@@ -274,6 +274,24 @@ def test_the_story_of_a_cut_answer_tells_what_was_made_and_how_sure_that_is(
     assert ["refused", why] in story(denied)
 
 
+def test_who_made_an_answer_up_is_said(served: Served) -> None:
+    """What a simulated provider answered was charged by nobody: each attempt tells, in the API and
+    in words (R-10)."""
+    org, key = tenant_of(served, served.acme)
+    made_up = records.opened(
+        org, key_id=key.bytes, provider="sim", credential_id=records.SIMULATOR.bytes
+    )
+    real = records.opened(org, key_id=key.bytes, attempt=2, request_id=made_up.request_id)
+    ship(served, [rated(made_up, final=False), rated(real)])
+    words = ("requests", "show", request_id(made_up))
+    env = asking(served, DD0C_KEY=served.acme)
+    attempts = json.loads(terminal.call(*words, "--json", env=env).stdout)["attempts"]
+    assert [one["simulated"] for one in attempts] == [True, False]
+    shown = terminal.call(*words, env=env).stdout
+    told = re.findall(r"^ +provider +(.*)$", shown, re.MULTILINE)
+    assert told == ["sim (simulated: nobody charges it)", "openai"]
+
+
 def test_a_plot_shows_who_costs_most(served: Served) -> None:
     """Bars are as long as costs are high; the total has none, and CSV takes no plot."""
     shown = terminal.run("usage", "--plot", env=asking(served)).stdout

@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +27,7 @@ import pytest
 from dd0c.app import prepare
 from dd0c.base import home
 from tests.support import external
-from tests.support.external import RUNTIME, External
+from tests.support.external import RUNTIME, External, Redis
 from tests.support.product import free_port, until
 from tests.support.simulator import Simulator, running_simulator
 
@@ -79,6 +80,25 @@ class Machine:
         )
         return answer.status_code
 
+    def spend(self, key: str, tokens: int = 2000) -> int:
+        """The status of a request for so many tokens, which cost $2 a million; of too many one is
+        made."""
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.gateway}/v1/chat/completions",
+            headers={
+                "Authorization": f"Bearer {key}",
+                "x-sim-fault": f"tokens={tokens if tokens <= 2000 else 1}",
+            },
+            json={
+                "model": "gpt-5-mini",
+                "messages": [{"role": "user", "content": "Hello"}],
+                "max_completion_tokens": tokens,
+            },
+            timeout=20,
+            trust_env=False,
+        )
+        return answer.status_code
+
     def refuses(self, key: str) -> bool:
         """Whether the gateway of this machine does not know the key."""
         return self.status(key) == 401
@@ -112,6 +132,7 @@ class Installation:
     """Two machines, prepared by the first."""
 
     database: External
+    redis: Redis
     one: Machine
     two: Machine
     owner_key: str
@@ -129,9 +150,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         prepare.main(database.settings(root / "one", **_provider(simulator)))
         (root / "two").mkdir()
         shutil.copytree(root / "one" / "secrets", root / "two" / "secrets")
+        password = quote(external.PASSWORD, safe="")
         stores = {
             "DD0C_DATABASE_URL": database.url(RUNTIME),
-            "DD0C_VALKEY_URL": f"redis://:{quote(external.PASSWORD, safe='')}@127.0.0.1:{redis}/0",
+            "DD0C_VALKEY_URL": f"redis://:{password}@127.0.0.1:{redis.port}/0",
         }
         one, two = (Machine(root / name, stores) for name in ("one", "two"))
         for machine in (one, two):
@@ -140,7 +162,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
                 machine.start(verb)
         until(lambda: one.is_ready() and two.is_ready(), "both machines serve", within_s=60)
         yield Installation(
-            database, one, two, home.find(root / "one").owner_key.read_text().strip()
+            database, redis, one, two, home.find(root / "one").owner_key.read_text().strip()
         )
 
 
@@ -193,6 +215,64 @@ def test_every_request_is_in_the_ledger_once(installation: Installation) -> None
     assert set(_ledger(installation.database).values()) == {1}
     shown = [m.api("GET", "/route/requests?limit=50", owner)["items"] for m in (one, two)]
     assert shown[0] == shown[1]
+
+
+def test_both_gateways_keep_one_budget_whatever_becomes_of_its_counters(
+    installation: Installation,
+) -> None:
+    """Ten cents are 24 answers of $0.004 and their questions, at whichever gateway: while the
+    counters hang and while they are gone nothing is sent, as the terms say; when they are back,
+    empty, all that was spent is known. Nothing is overshot, and nothing is left over (R-16)."""
+    gateways, redis = (installation.one, installation.two), installation.redis
+    asked = installation.one.api("POST", "/orgs", installation.owner_key, json={"name": "outage"})
+    key: str = asked["owner_key"]
+    policy = {"store_away": "closed", "spool_full": "closed"}
+    installation.one.api("PUT", "/route/store-policy", key, json=policy)
+    budget = {"scope": "organisation", "window": "total", "usd": "0.1", "hard": True}
+    made = installation.one.api("POST", "/route/budgets", key, json=budget)
+    until(lambda: statuses(gateways, key, 10**9) == {429}, "both go by the budget")
+    got: Counter[int] = Counter()
+
+    def both_say(*wanted: int) -> bool:
+        found = [gateway.spend(key) for gateway in gateways]
+        got.update(found)
+        return set(found) <= set(wanted)
+
+    assert both_say(200)
+    redis.send(signal.SIGSTOP)
+    try:
+        until(lambda: both_say(503), "both refuse while nobody answers")
+    finally:
+        redis.send(signal.SIGCONT)
+    until(lambda: both_say(200), "both go on")
+    redis.kill()
+    until(lambda: both_say(503), "both refuse while nobody is there")
+    redis.start()
+    until(lambda: both_say(200), "both go on from what the ledger says")
+
+    def settled() -> bool:
+        found = installation.one.api("GET", f"/route/budgets/{made['id']}", key)
+        return bool(found["reserved_usd"] == "0")
+
+    with ThreadPoolExecutor(8) as pool:
+        got.update(pool.map(lambda n: gateways[n % 2].spend(key), range(40)))
+    until(settled, "nothing is held any more")
+    until(lambda: both_say(429), "all of it is spent")
+    until(settled, "nothing is held any more")
+    assert set(got) == {200, 429, 503}
+    assert got[200] == 24
+    with installation.database.server.superuser(installation.database.name) as root:
+        row = root.execute(
+            "SELECT sum(charged_pico) FROM route.attempts a JOIN kernel.organisations o"
+            " ON o.id = a.org WHERE o.name = 'outage'"
+        ).fetchone()
+    assert row is not None
+    assert 24 * 4_000_000_000 < int(row[0]) <= 100_000_000_000
+
+
+def statuses(gateways: Iterable[Machine], key: str, tokens: int) -> set[int]:
+    """What each answers to a request for so many tokens."""
+    return {gateway.spend(key, tokens) for gateway in gateways}
 
 
 def test_an_administrators_address_is_refused(installation: Installation, tmp_path: Path) -> None:

@@ -171,27 +171,55 @@ def _answers(server: Server) -> bool:
     return True
 
 
+@dataclass(slots=True)
+class Redis:
+    """A running Redis that keeps nothing on disk."""
+
+    port: int
+    configuration: bytes
+    folder: str
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, empty."""
+        self.child = subprocess.Popen(
+            [str(shutil.which(REDIS)), "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd=self.folder,
+        )
+        assert self.child.stdin is not None
+        with self.child.stdin as configuration:
+            configuration.write(self.configuration)
+        until(lambda: _listens(self.port), "Redis answers")
+
+    def send(self, number: int) -> None:
+        """A signal to it."""
+        assert self.child is not None
+        self.child.send_signal(number)
+
+    def kill(self) -> None:
+        """End it; all that it knew is gone."""
+        assert self.child is not None
+        self.child.kill()
+        self.child.wait()
+
+
 @contextmanager
-def redis(**given: str) -> Iterator[int]:
-    """A Redis with the password and these settings for the block; its port."""
-    program = shutil.which(REDIS)
-    missing.unless(program is not None, f"{REDIS}: apt-get install redis-server")
+def redis(**given: str) -> Iterator[Redis]:
+    """A Redis with the password and these settings for the block."""
+    missing.unless(shutil.which(REDIS) is not None, f"{REDIS}: apt-get install redis-server")
     port = free_port()
     lines = {"port": str(port), "bind": "127.0.0.1", "save": '""',
         "requirepass": f'"{PASSWORD}"', "maxmemory-policy": "noeviction"} | given  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        child = subprocess.Popen(
-            [str(program), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder
-        )
+        text = "".join(f"{name} {value}\n" for name, value in lines.items())
+        server = Redis(port, text.encode(), folder)
+        server.start()
         try:
-            assert child.stdin is not None
-            with child.stdin as configuration:
-                configuration.write("".join(f"{n} {v}\n" for n, v in lines.items()).encode())
-            until(lambda: _listens(port), "Redis answers")
-            yield port
+            yield server
         finally:
-            child.kill()
-            child.wait()
+            server.kill()
 
 
 def _listens(port: int) -> bool:

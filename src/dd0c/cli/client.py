@@ -185,7 +185,16 @@ def _check(answer: httpx.Response, target: Target) -> None:
     message = str(problem["detail"])
     if kind in (errors.Unauthenticated, errors.Forbidden):
         message = f"{message} (key of {target.key_from} at {target.url})"
-    raise kind(message, hint=str(problem.get("hint") or ""))
+    raise kind(message, hint=_hint(problem))
+
+
+def _hint(problem: dict[str, Any]) -> str:
+    """What to do. Who types a command is told of its words, not of HTTP's."""
+    hint = str(problem.get("hint") or "")
+    if "/api/openapi.json" not in hint:
+        return hint
+    context = click.get_current_context(silent=True)
+    return f"{context.command_path} --help" if context else ""
 
 
 def _given(query: Mapping[str, str | None] | None) -> dict[str, str]:

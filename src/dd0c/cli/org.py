@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from dd0c.base.errors import Forbidden, InvalidInput
 from dd0c.cli import client, output
 from dd0c.cli.output import Column, How
 
 
 @click.group()
 def org() -> None:
-    """Make and list organisations (needs the role platform), and set one's own time zone."""
+    """Make and list organisations (needs the role platform), and set one's own time zone and
+    how long its requests are kept."""
 
 
 @org.command()
@@ -62,28 +64,58 @@ def show(how: How) -> None:
     Examples:
       dd0c org show
     """
-    _tell(how, client.call("GET", "/org"))
+    _show(how)
 
 
 @org.command("set")
 @click.option(
     "--time-zone",
-    required=True,
     metavar="NAME",
     help="Days, weeks and months of budgets begin by this clock: an IANA name.",
 )
+@click.option(
+    "--retention-days",
+    metavar="DAYS",
+    help="Delete requests that are older, once a day; none: keep them. Sums stay.",
+)
 @output.formats("json")
-def set_org(time_zone: str, how: How) -> None:
+def set_org(time_zone: str | None, retention_days: str | None, how: How) -> None:
     """Change the key's own organisation (needs the role owner or admin).
+
+    What is deleted does not come back: attempts with their tokens, tags and ratings. Usage, spend
+    and budgets of the past go on saying what they said.
 
     \b
     Examples:
       dd0c org set --time-zone Europe/Berlin
+      dd0c org set --retention-days 90
+      dd0c org set --retention-days none
     """
-    _tell(how, client.call("PATCH", "/org", body={"time_zone": time_zone}))
+    if time_zone is None and retention_days is None:
+        raise InvalidInput("say what to set: --time-zone, --retention-days")
+    if retention_days is not None:
+        client.call("PUT", "/route/retention", body={"days": _days(retention_days)})
+    if time_zone is not None:
+        client.call("PATCH", "/org", body={"time_zone": time_zone})
+    _show(how)
 
 
-def _tell(how: How, found: dict[str, Any]) -> None:
+def _days(text: str) -> int | None:
+    if text == "none":
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidInput("--retention-days: give a number of days, or none")
+    return int(text)
+
+
+def _show(how: How) -> None:
+    found: dict[str, Any] = client.call("GET", "/org")
+    try:
+        days = client.call("GET", "/route/retention")["days"]
+        kept = "for ever" if days is None else f"{days} days"
+        found |= {"retention_days": days}
+    except Forbidden:  # a key of the platform only
+        kept = None
     if how == "json":
         output.write_json(found)
         return
@@ -92,6 +124,7 @@ def _tell(how: How, found: dict[str, Any]) -> None:
             ("organisation", found["org"]),
             ("id", found["id"]),
             ("time zone", found["time_zone"]),
+            ("requests kept", kept),
             ("created", output.moment(found["created_at"])),
         )
     )

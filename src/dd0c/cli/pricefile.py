@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,48 @@ from dd0c.base.errors import InvalidInput
 
 BYTES_MAX = 1_000_000
 _BEGINS = re.compile(r"^[ \t]*\[\[[ \t]*prices[ \t]*\]\]", re.MULTILINE)
-_PLACE = re.compile(r"body\.prices\.(\d+)")
+_LIST = re.compile(r'"prices"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,]*")
+_PLACE = re.compile(r"body\.prices\.(\d+)(?:\.(\w+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a file, and where in it each price begins and ends; not where TOML has them in
+    one line."""
+
+    path: Path
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+    def name(self, index: int, field: str | None = None) -> str:
+        """Where a price stands, or its field; that of tiers is where they begin."""
+        return f"{self.path}{self._line(index, field)}, prices.{index}"
+
+    def _line(self, index: int, field: str | None) -> str:
+        if index >= len(self.spans):
+            return ""
+        at, end = self.spans[index]
+        written = rf"""(?:^|[{{,])\s*(["']?){field}\1\s*[=:]"""
+        if field and (found := re.compile(written, re.MULTILINE).search(self.text, at, end)):
+            at = found.end()
+        return f", line {self.text.count(chr(10), 0, at) + 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class PriceFile:
-    """The prices of a file, and the lines on which they begin where it is TOML."""
+    """The prices of a file."""
 
-    path: Path
+    source: Source
     prices: list[Any]
-    lines: tuple[int, ...]
 
     def place(self, message: str) -> str:
         """The server's message, with places in its request told as places in the file."""
-        return _PLACE.sub(lambda match: self._name(int(match[1])), message)
+        return _PLACE.sub(self._name, message)
 
-    def _name(self, index: int) -> str:
-        line = f", line {self.lines[index]}" if index < len(self.lines) else ""
-        return f"{self.path}{line}, prices.{index}"
+    def _name(self, match: re.Match[str]) -> str:
+        field = match[2] or ""
+        return self.source.name(int(match[1]), field) + (field and f".{field}")
 
 
 def read(path: Path) -> PriceFile:
@@ -56,9 +81,29 @@ def read(path: Path) -> PriceFile:
     prices = found.get("prices")
     if not isinstance(prices, list):
         raise InvalidInput(f"{path}: prices: must be a list", hint="see the example in --help")
-    made = [_price(path, n, one, found.get("unit")) for n, one in enumerate(prices)]
-    begins = (text.count("\n", 0, match.start()) + 1 for match in _BEGINS.finditer(text))
-    return PriceFile(path, made, () if path.suffix.lower() == ".json" else tuple(begins))
+    spans = _of_json(text) if path.suffix.lower() == ".json" else _of_toml(text)
+    source = Source(path, text, tuple(spans))
+    made = [_price(source, n, one, found.get("unit")) for n, one in enumerate(prices)]
+    return PriceFile(source, made)
+
+
+def _of_toml(text: str) -> Iterator[tuple[int, int]]:
+    begins = [match.start() for match in _BEGINS.finditer(text)]
+    return pairwise([*begins, len(text)])
+
+
+def _of_json(text: str) -> Iterator[tuple[int, int]]:
+    found, decoder = _LIST.search(text), json.JSONDecoder()
+    at = _skip(text, found.end()) if found else len(text)
+    while at < len(text) and text[at] != "]":
+        _, end = decoder.raw_decode(text, at)
+        yield at, end
+        at = _skip(text, end)
+
+
+def _skip(text: str, at: int) -> int:
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
 
 
 def _parse(text: str, *, is_json: bool) -> Any:
@@ -77,12 +122,12 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _price(path: Path, index: int, one: Any, unit: Any) -> Any:
+def _price(source: Source, index: int, one: Any, unit: Any) -> Any:
     if not isinstance(one, Mapping):
-        raise InvalidInput(f"{path}, prices.{index}: must have `provider`, `model` and `tiers`")
+        raise InvalidInput(f"{source.name(index)}: must have `provider`, `model` and `tiers`")
     if unit is None and "unit" not in one:
         raise InvalidInput(
-            f"{path}: unit: must be said, for the file or for prices.{index}",
+            f"{source.name(index)}.unit: must be said, here or for the file",
             hint='unit = "usd_per_million_tokens", for example',
         )
     made = {"unit": unit} | {name: _text(value) for name, value in one.items()}

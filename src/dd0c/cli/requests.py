@@ -206,7 +206,7 @@ def _story(attempt: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """What is known of an attempt, in the order in which it happened."""
     models = [attempt["requested_model"], attempt["sent_model"], attempt["served_model"]]
     yield "model", " → ".join(dict.fromkeys(name for name in models if name))
-    yield "provider", attempt["provider"]
+    yield "provider", attempt["provider"] + " (simulated: nobody charges it)" * attempt["simulated"]
     if attempt["attempt"]:
         yield "route", f"{attempt['route'] or 'direct'}: {attempt['route_reason']}"
     else:

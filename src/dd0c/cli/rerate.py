@@ -93,8 +93,15 @@ def _added(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
     if one is None:
         return other
     counts = {name: one[name] + other[name] for name in COUNTS}
-    amounts = {name: format(Decimal(one[name]) + Decimal(other[name]), "f") for name in AMOUNTS}
+    amounts = {name: _sum(one[name], other[name]) for name in AMOUNTS}
     return one | counts | amounts
+
+
+def _sum(one: str | None, other: str | None) -> str | None:
+    """What is unknown is in no sum; nothing known is no sum."""
+    if one is None or other is None:
+        return other if one is None else one
+    return format(Decimal(one) + Decimal(other), "f")
 
 
 def _columns(total: dict[str, Any]) -> list[Column]:

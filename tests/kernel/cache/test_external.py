@@ -58,10 +58,10 @@ async def test_a_redis_is_reached_by_tcp_tls_and_socket(tmp_path: Path) -> None:
     tls_port = str(free_port())
     tls = {"tls-port": tls_port, "tls-cert-file": certificate, "tls-key-file": key}
     more = {"tls-ca-cert-file": certificate, "tls-auth-clients": "no"}
-    with external.redis(unixsocket=f"{tmp_path}/s", **tls, **more) as port:
+    with external.redis(unixsocket=f"{tmp_path}/s", **tls, **more) as server:
         for url in (
-            f"redis://:{PASSWORD}@127.0.0.1:{port}/0",
-            f"valkey://default:{PASSWORD}@127.0.0.1:{port}/1",
+            f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0",
+            f"valkey://default:{PASSWORD}@127.0.0.1:{server.port}/1",
             f"rediss://:{PASSWORD}@127.0.0.1:{tls_port}/0",
             f"unix://:{PASSWORD}@{tmp_path}/s?db=0",
         ):
@@ -76,12 +76,15 @@ async def test_what_is_wrong_with_a_redis_is_said() -> None:
     """K-2, K-5: no server, a wrong password and none, a replica and one that evicts: a line for
     each, in health too, where one that evicts is degraded: it works until it is full."""
     assert "does not answer" in (await refusal("redis://127.0.0.1:1/0")).message
-    with external.redis(**{"maxmemory-policy": "allkeys-lru"}) as port:
+    with external.redis(**{"maxmemory-policy": "allkeys-lru"}) as server:
         assert (
-            "invalid username-password" in (await refusal(f"redis://:x@127.0.0.1:{port}")).message
+            "invalid username-password"
+            in (await refusal(f"redis://:x@127.0.0.1:{server.port}")).message
         )
-        assert "Authentication required" in (await refusal(f"redis://127.0.0.1:{port}")).message
-        right = f"redis://:{PASSWORD}@127.0.0.1:{port}"
+        assert (
+            "Authentication required" in (await refusal(f"redis://127.0.0.1:{server.port}")).message
+        )
+        right = f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
         assert "maxmemory-policy allkeys-lru" in (await refusal(right)).message
         async with reached(right) as client:
             await client.replicaof("127.0.0.1", "1")

@@ -246,6 +246,6 @@ def test_redis_counts_the_same(
 
     from dd0c.base.secrets import Secret
 
-    with external.redis() as port:
-        url = Secret(f"redis://:{quote(external.PASSWORD, safe='')}@127.0.0.1:{port}/0")
+    with external.redis() as server:
+        url = Secret(f"redis://:{quote(external.PASSWORD, safe='')}@127.0.0.1:{server.port}/0")
         follow(world_on(replace(valkey.settings, valkey_url=url)), runner, 10)

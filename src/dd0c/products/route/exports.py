@@ -7,7 +7,7 @@ there are, few are in memory, and a reader that is slow keeps nobody waiting.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 from dd0c.base import ids
@@ -15,7 +15,7 @@ from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.web import csvlines
 from dd0c.products.route.models import dollars_text
-from dd0c.products.route.store import providers, reading
+from dd0c.products.route.store import reading
 from dd0c.products.route.store.reading import Attempt, Request
 from dd0c.products.route.store.selection import Filter
 
@@ -36,28 +36,33 @@ async def lines(pool: Pool, org: uuid.UUID, wanted: Filter) -> AsyncIterator[str
     before = wanted.before
     while True:
         async with tenancy.tenant(pool, org) as tx:
-            made_up = {one.name for one in await providers.list_visible(tx) if one.simulated}
             page = await reading.list_requests(
                 tx, replace(wanted, before=before), limit=PAGE_REQUESTS
             )
-        yield "".join(line for each in page.requests for line in _lines(each, made_up))
+        yield "".join(line for each in page.requests for line in _lines(each))
         before = page.next_before
         if before is None:
             return
 
 
-def _lines(request: Request, made_up: Collection[str]) -> Iterator[str]:
+def _lines(request: Request) -> Iterator[str]:
     for attempt in request.attempts:
-        yield csvlines.line(_cells(request, attempt, simulated=attempt.provider in made_up))
+        yield csvlines.line(_cells(request, attempt))
 
 
-def _cells(request: Request, attempt: Attempt, *, simulated: bool) -> tuple[object, ...]:
+def _cells(request: Request, attempt: Attempt) -> tuple[object, ...]:
     key_id = ids.text(ids.Kind.KEY, request.key_id)
     return (
         *(ids.text(ids.Kind.REQUEST, request.request_id), attempt.attempt, _word(attempt.final)),
         *(attempt.started_at.isoformat(), request.endpoint, _word(request.stream)),
         *(attempt.requested_model, attempt.sent_model, attempt.served_model, attempt.provider),
-        *(_word(simulated), request.key_name, key_id, request.team_name, " ".join(attempt.tags)),
+        *(
+            _word(attempt.simulated),
+            request.key_name,
+            key_id,
+            request.team_name,
+            " ".join(attempt.tags),
+        ),
         *(request.end_user, attempt.end_reason, attempt.status, attempt.usage_source),
         *(getattr(attempt.usage, name) for name in (*_TOKENS, *_MORE_TOKENS)),
         *(attempt.first_byte_us, attempt.total_us, dollars_text(attempt.cost_pico)),

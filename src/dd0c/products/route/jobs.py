@@ -12,6 +12,7 @@ MONTHS_AHEAD = timedelta(days=62)
 LATE = timedelta(minutes=2)  # most rows of an hour are in the ledger that long after its end
 NEW_ROWS_MAX = 1_000  # a reader adds up so many in a millisecond
 SPANS_AT_ONCE = 200
+REQUESTS_AT_ONCE = 2_000  # of one organisation, in one transaction
 
 
 async def keep_partitions(work: Work) -> None:
@@ -30,7 +31,16 @@ async def merge_rollups(work: Work) -> None:
             merged = await ledger.merge_rollups(tx, ended_before, NEW_ROWS_MAX, SPANS_AT_ONCE)
 
 
+async def delete_expired(work: Work) -> None:
+    """Requests that are older than their organisation keeps them are deleted; their sums stay."""
+    deleted = 1
+    while deleted:
+        async with tenancy.system(work.pool) as tx:
+            deleted = await ledger.delete_expired(tx, work.clock.now(), REQUESTS_AT_ONCE)
+
+
 JOBS = (
     Job("route.keep_partitions", keep_partitions, cron="17 3 * * *", at_start=True),
+    Job("route.delete_expired", delete_expired, cron="47 3 * * *", at_start=True),
     Job("route.merge_rollups", merge_rollups, cron="* * * * *", at_start=True),
 )

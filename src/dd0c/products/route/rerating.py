@@ -26,7 +26,7 @@ COST_MAX = (1 << 63) - 1  # a bigint
 
 @dataclass(slots=True)
 class Sums:
-    """Of some attempts. Old and new are of those with a known cost, then and now.
+    """Of some attempts. Old and new are of those with a known cost, then and now; None: of none.
 
     changed: the cost is another; priced: there was none; kept: there is no price today; unpriced:
     there is still none.
@@ -37,13 +37,21 @@ class Sums:
     priced: int = 0
     kept: int = 0
     unpriced: int = 0
-    old_pico: int = 0
-    new_pico: int = 0
+    old_pico: int | None = None
+    new_pico: int | None = None
 
     def __iadd__(self, other: Sums) -> Sums:
         for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+            name = field.name
+            setattr(self, name, _plus(getattr(self, name), getattr(other, name)))
         return self
+
+    @property
+    def difference_pico(self) -> int | None:
+        """By how much the sum of known costs changes."""
+        if self.old_pico is None and self.new_pico is None:
+            return None
+        return (self.new_pico or 0) - (self.old_pico or 0)
 
     def add(self, old: Rated, new: Rerated | None, *, kept: bool) -> None:
         """Count an attempt."""
@@ -52,8 +60,13 @@ class Sums:
         self.priced += new is not None and old.cost_pico is None
         self.kept += kept
         self.unpriced += new is None and old.cost_pico is None
-        self.old_pico += old.cost_pico or 0
-        self.new_pico += old.cost_pico or 0 if new is None else new.cost_pico
+        self.old_pico = _plus(self.old_pico, old.cost_pico)
+        self.new_pico = _plus(self.new_pico, old.cost_pico if new is None else new.cost_pico)
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    """What is unknown is in no sum; nothing known is no sum."""
+    return other if one is None else one + (other or 0)
 
 
 Group = tuple[str, bytes]  # the model as it was asked for, the id of the key

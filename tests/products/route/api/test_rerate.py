@@ -21,6 +21,7 @@ from tests.support.control import Served, serving
 from tests.support.database import Cluster
 
 SINCE = "2026-11-03T00:00:00Z"
+AT_EIGHT = "2026-11-03T20:00:00Z"
 HOUR_US = 3_600_000_000
 CUT = Usage(input=100, output=40)
 HOUSE = Usage(input=1000, output=500)
@@ -145,9 +146,13 @@ def test_it_shows_what_today_would_cost_and_changes_nothing(
     by_model = {row["model"]: (row["old_usd"], row["new_usd"]) for row in shown["rows"]}
     assert by_model == {
         "gpt-5-mini": ("0.0005415", "0.0004623"),
-        "house": ("0", "0.002"),
+        "house": (None, "0.002"),  # there was no cost, which is not a cost of nothing
         "old": ("0.000007", "0.000007"),
     }
+    assert [row["difference_usd"] for row in shown["rows"]] == ["-0.0000792", "0.002", "0"]
+    unknown = rerate(served, served.acme, since="2026-11-03T19:00:00Z", until=AT_EIGHT)["total"]
+    amounts = [unknown[name] for name in ("old_usd", "new_usd", "difference_usd")]
+    assert (unknown["unpriced"], amounts) == (1, [None, None, None])
     key_id = ids.text(ids.Kind.KEY, tenant_of(served, served.acme)[1])
     assert {row["key"]["id"] for row in shown["rows"]} == {key_id}
     assert sums(served) == BILLED

@@ -4,7 +4,8 @@
 
 It sends the request, reads CHUNKS chunks of the answer's body (-1: not even the head), prints a
 line, and waits to be told by a line on stdin to leave: `close`, `reset`, `shut` (its sending side
-only; it then reads to the end and prints the last line) or `stay`.
+only; it then reads to the end and prints the last line) or `unread`: it closes a small buffer that
+is full of what it never read. Then it prints when it began to leave.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+import time
 
 
 def main() -> None:
@@ -38,8 +40,9 @@ def main() -> None:
         while data := sock.recv(65536):
             received += data
         print(received.strip().splitlines()[-1].decode(), flush=True)
+    at = time.monotonic()  # the same clock for every process
     sock.close()
-    print("left", flush=True)
+    print(at, flush=True)
     sys.stdin.readline()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +98,54 @@ def test_a_caller_that_leaves_frees_the_provider(
         assert closed.upstream_output_tokens is not None
         assert closed.cost_upstream_pico == 25_000_000 + closed.upstream_output_tokens * 2_000_000
     wait_for(lambda: worker.gauge("dd0c_route_requests_open") == 0, 3)
+
+
+TOOL = (
+    b'data: {"model":"gpt-5-mini","choices":[{"delta":{"tool_calls":[{"index":0,"function":'
+    b'{"arguments":"{\\"city\\": \\"%b"}}]}}]}\n\n' % (b"x" * 1000)
+)
+
+
+@pytest.mark.parametrize("way", ["inside a tool call", "with kilobytes unread", "stopped, killed"])
+def test_a_provider_is_dropped_within_a_second(
+    worker: Worker, upstream: Upstream, way: str
+) -> None:
+    """From the moment in which a caller's connection ends, wherever in a tool's JSON and whatever
+    lies unread, until the provider's own socket says that the gateway has left (R-13)."""
+    more, sent = asyncio.Event(), threading.Event()
+    dropped: queue.Queue[float] = queue.Queue()
+
+    async def speak_and_listen(peer: Peer, _: Received) -> None:
+        await peer.send_stream_head()
+        await peer.send_chunk(TOOL * 2)
+        await more.wait()
+        await peer.send_chunk(TOOL * 100)
+        sent.set()
+        end = asyncio.ensure_future(peer.reader.read())
+        while way == "inside a tool call" and not end.done():
+            with contextlib.suppress(ConnectionError):
+                await peer.send_chunk(TOOL)
+            await asyncio.wait([end], timeout=0.05)
+        await asyncio.wait([end])
+        dropped.put(time.monotonic())
+
+    upstream.script = speak_and_listen
+    how = "unread" if way == "with kilobytes unread" else "close"
+    with caller_process(worker, 2 if how == "close" else 0, how) as child:
+        if way == "stopped, killed":
+            child.send_signal(signal.SIGSTOP)
+        upstream.loop.call_soon_threadsafe(more.set)
+        assert sent.wait(20)
+        if way == "stopped, killed":
+            left_at = time.monotonic()
+            child.send_signal(signal.SIGKILL)
+        else:
+            leave(child)
+            assert child.stdout is not None
+            left_at = float(child.stdout.readline())
+        assert dropped.get(timeout=20) - left_at < 1.0
+        (closed,) = worker.closed(1)
+    assert closed.end_reason == "client_gone"
 
 
 @pytest.mark.parametrize("when", ["before the first byte", "in the middle"])

@@ -78,6 +78,11 @@ class Shop:
         (budget,) = self.product.get_json("/route/budgets", key=self.key)["items"]
         return str(budget["reserved_usd"])
 
+    def spent(self) -> str:
+        """What its only budget has settled, as the gateways' counters know it."""
+        (budget,) = self.product.get_json("/route/budgets", key=self.key)["items"]
+        return str(budget["spent_usd"])
+
     def metric(self, name: str) -> float:
         """A number of the gateway's, summed over its labels."""
         return metric(self.product, name)

@@ -14,7 +14,7 @@ import pytest
 from dd0c.base.settings import Settings
 from dd0c.kernel.cache.client import Client, open_client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
-from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.counters import INSTALLATION, Counters
 from dd0c.kernel.guard.limits import State
 from dd0c.products.route.gateway.bank import Bank
 from dd0c.products.route.gateway.leases import Kept, Lease
@@ -88,10 +88,12 @@ class Desk:
     workers: dict[int, Worker] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
-    async def ask(self, worker: int, of: Rule, need: int, from_s: int = 0) -> ToWorker:
+    async def ask(
+        self, worker: int, of: Rule, need: int, from_s: int = 0, *, want: int = 0
+    ) -> ToWorker:
         """The answer to one ask of a worker."""
         number = next(self.numbers)
-        ask = Ask(number, of.org, (Want(of.id, from_s, need, need),))
+        ask = Ask(number, of.org, (Want(of.id, from_s, need, max(need, want)),))
         who = self.workers.setdefault(worker, Worker(worker))
         self.bank.hear(who, Dealings(asks=(ask,)))
         return await self.answer(who, number)
@@ -104,8 +106,10 @@ class Desk:
                         return message
                 await asyncio.sleep(0.005)
 
-    def give_back(self, worker: int, of: Rule, amount: int, *recalls: int) -> None:
-        returned = (Returned(of.id, 0, amount),)
+    def give_back(
+        self, worker: int, of: Rule, amount: int, *recalls: int, second: int | None = None
+    ) -> None:
+        returned = (Returned(of.id, 0, amount, second),)
         who = self.workers.setdefault(worker, Worker(worker))
         self.bank.hear(who, Dealings(returned=returned, recalled=recalls))
 
@@ -162,6 +166,7 @@ class World:
         self.ledger = Ledger()
         self.living: set[int] = {1, 2, 3, 4}
         self.tasks: list[asyncio.Task[None]] = []
+        self.alone = True
 
     def gateway(self, name: str, *rules: Rule, before: tuple[Kept, ...] = ()) -> Desk:
         """A running gateway of this name; another program of it under the same name. Without rules
@@ -182,7 +187,7 @@ class World:
         return Desk(bank, self.ledger, self.client, wanted)
 
     async def _alone(self) -> bool:
-        return True
+        return self.alone
 
 
 @asynccontextmanager
@@ -195,6 +200,24 @@ async def world(settings: Settings) -> AsyncIterator[World]:
             task.cancel()
         await asyncio.gather(*one.tasks, return_exceptions=True)
         await one.client.aclose()
+
+
+async def test_what_a_worker_does_not_need_of_a_rate_is_called_in(settings: Settings) -> None:
+    """A worker that got two more requests of this minute than it had callers has them called in
+    before another hears no: 37 a minute are 37, wherever they arrive (K-60)."""
+    limit = rule(measure="requests", window="", amount=37)
+    async with world(settings) as found:
+        desk = found.gateway("one", limit)
+        given = await desk.ask(1, limit, 1, want=3)
+        assert isinstance(given, Granted)
+        assert given.grants[0].amount == 3
+        asked = asyncio.create_task(desk.ask(2, limit, 36))
+        recall = await desk.heard(1, Recall)
+        assert recall.counters == ((limit.id, 0),)
+        desk.give_back(1, limit, 2, recall.id, second=given.grants[0].second)
+        assert isinstance(await asked, Granted)
+        assert (await desk.state(limit)).window == 37
+        assert isinstance(await desk.ask(2, limit, 1), Short)
 
 
 async def test_two_workers_never_have_more_than_there_is(settings: Settings) -> None:
@@ -212,7 +235,7 @@ async def test_two_workers_never_have_more_than_there_is(settings: Settings) -> 
         assert granted.grants[0].amount == 500_000
         short = await desk.ask(1, budget, 200_000)
         assert isinstance(short, Short)
-        assert (short.remaining, short.frees_in_s) == (100_000, 1.0)
+        assert (short.remaining, short.frees_in_s, short.held) == (100_000, 1.0, 900_000)
         assert isinstance(await desk.ask(1, budget, 100_000), Granted)
 
 
@@ -241,7 +264,7 @@ async def test_what_a_row_cost_is_spent_and_the_rest_is_free(settings: Settings)
         await desk.until(budget, spent=301, outstanding=0)
         short = await desk.ask(2, budget, 700_000)
         assert isinstance(short, Short)
-        assert short.frees_in_s is None  # there will never be room: nothing is on its way
+        assert (short.frees_in_s, short.held) == (None, 0)  # nothing is on its way: no room ever
 
 
 async def test_more_than_was_reserved_counts_once_whoever_tells_it_first(
@@ -303,6 +326,47 @@ async def test_what_another_gateway_has_idle_is_called_in(settings: Settings) ->
         await asyncio.wait_for(one.wanted.wait(), WITHIN_S)
         one.give_back(1, budget, 900_000)
         assert isinstance(await waiting, Granted)
+
+
+async def test_a_gateway_that_has_nothing_hears_no_when_another_has_it_all(
+    settings: Settings,
+) -> None:
+    """What the other one's requests hold does not come when it is called in: that is a no, and not
+    a store that is away, which would let the request pass (R-16: N gateways)."""
+    budget = rule(amount=1_000_000)
+    async with world(settings) as all_:
+        one, other = all_.gateway("gwy_n", budget), all_.gateway("gwy_o", budget)
+        assert await one.gets(1, budget, 900_000)
+        short = await other.ask(2, budget, 500_000)
+        assert isinstance(short, Short)
+        assert (short.remaining, short.frees_in_s, short.held) == (100_000, 1.0, 900_000)
+
+
+async def test_nothing_is_given_before_others_could_say_what_they_have(
+    settings: Settings,
+) -> None:
+    """The counters' data is lost while one gateway is stalled: the other one gives nothing until
+    that one's lease would be over, so that it can say what its workers hold (R-16: N gateways)."""
+    budget = rule(amount=1_000_000)
+    async with world(settings) as all_:
+        stalled, other = all_.gateway("gwy_l", budget), all_.gateway("gwy_m", budget)
+        assert await stalled.gets(1, budget, 900_000)
+        all_.tasks[0].cancel()
+        all_.alone = False
+        await all_.client.flushall()
+
+        async def begun() -> bool:
+            return bool(await all_.client.exists(INSTALLATION))
+
+        await eventually(begun)
+        waiting = asyncio.create_task(other.ask(2, budget, 500_000))
+        all_.tasks.append(asyncio.create_task(stalled.bank.run()))
+        stalled.bank.replace_rules([budget])
+        while isinstance(answer := await waiting, Unasked):  # others are called in after the wait
+            waiting = asyncio.create_task(other.ask(2, budget, 500_000))
+        assert isinstance(answer, Short)
+        assert answer.remaining == 100_000
+        assert await other.gets(2, budget, 100_000)
 
 
 async def test_a_new_program_goes_on_with_what_workers_have(settings: Settings) -> None:

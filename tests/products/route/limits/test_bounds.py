@@ -17,6 +17,11 @@ from tests.support.worker import CLAUDE_PRICE, PRICE
 
 QUESTION = [{"role": "user", "content": "Hello"}]
 PICTURE = base64.b64encode(bytes(30_000)).decode()  # 40,000 letters
+IMAGE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
+}
+DATA_URL = f"data:image/png;base64,{PICTURE}"
 TEMPLATE, TOOLS = 64, 1_000
 
 
@@ -71,20 +76,17 @@ def test_tools_and_templates_add_what_no_byte_of_the_body_shows() -> None:
     [
         (  # 2,048 x 768 is 8 tiles: 85 + 8 x 170
             *(Endpoint.CHAT, "gpt-4o"),
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+            {"type": "image_url", "image_url": {"url": DATA_URL}},
             1_445,
         ),
         (  # 1,536 patches of 1.62 tokens
             *(Endpoint.RESPONSES, "gpt-5-mini"),
-            {"type": "input_image", "image_url": f"data:image/jpeg;base64,{PICTURE}"},
+            {"type": "input_image", "image_url": DATA_URL},
             2_488,
         ),
         (
             *(Endpoint.MESSAGES, "claude-sonnet-4-5"),
-            {
-                "type": "image",
-                "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
-            },
+            IMAGE,
             1_600,
         ),
     ],
@@ -93,8 +95,8 @@ def test_an_image_counts_as_the_largest_and_not_by_its_base64(
     endpoint: Endpoint, model: str, part: dict[str, Any], tokens: int
 ) -> None:
     """40,000 letters of base64 are one image (R-14, R-16)."""
-    content = [{"role": "user", "content": [part]}]
-    found, size = of(endpoint, model=model, messages=content)
+    key = "input" if endpoint is Endpoint.RESPONSES else "messages"
+    found, size = of(endpoint, model=model, **{key: [{"role": "user", "content": [part]}]})
     assert found.input == size - len(PICTURE) + tokens + TEMPLATE
 
 
@@ -122,6 +124,108 @@ def test_a_text_with_a_data_url_in_it_is_no_image() -> None:
     content = [{"role": "user", "content": [image, page, quoted]}]
     found, size = of(Endpoint.CHAT, model="gpt-4o", messages=content)
     assert found.input == size + 1_445 + TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "images", "each"),
+    [
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "name": "draw", "input": IMAGE}]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "input": {"parts": [IMAGE] * 2}}]}]},
+            *(2, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [], "tools": [{"input_schema": {"default": IMAGE}}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "text", "text": json.dumps(IMAGE)}, IMAGE]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_use", "input": 1}, {"type": []}, IMAGE]}]},
+            *(1, 1_600),
+        ),
+        (
+            Endpoint.CHAT,
+            {"messages": [], "tools": [{"function": {"parameters": {"image_url": DATA_URL}}}]},
+            *(1, 1_445),
+        ),
+        (
+            Endpoint.RESPONSES,
+            {"input": [], "metadata": {"type": "input_image", "image_url": DATA_URL}},
+            *(1, 1_445),
+        ),
+    ],
+)
+def test_what_imitates_an_image_is_text(
+    endpoint: Endpoint, body: dict[str, Any], images: int, each: int
+) -> None:
+    """Input of a tool, a schema or a text that is spelled as an image costs by its length: taken
+    out, it would let 40,000 letters through a budget for 1,600 tokens. So does what nobody
+    understands (R-16)."""
+    found, size = of(endpoint, model="gpt-4o", **body)
+    real = json.dumps(body).count('"text": ') * len(PICTURE)  # beside the text stands a real one
+    tools = TOOLS if "tools" in body else 0
+    assert found.input == size - real + images * each + TEMPLATE + tools
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "tokens"),
+    [
+        (
+            Endpoint.MESSAGES,
+            {"messages": [{"content": [{"type": "tool_result", "content": [IMAGE, IMAGE]}]}]},
+            3_200,
+        ),
+        (
+            Endpoint.MESSAGES,
+            {
+                "messages": [
+                    {
+                        "content": [
+                            {"type": "document", "source": {"type": "content", "content": [IMAGE]}},
+                            {"type": "text", "text": "What is it?"},
+                            {"type": "tool_use", "input": {"content": 5, "source": []}},
+                            IMAGE,
+                        ]
+                    },
+                    {"content": "Go on"},
+                ]
+            },
+            3_200,
+        ),
+        (
+            Endpoint.RESPONSES,
+            {
+                "input": [
+                    {
+                        "type": "function_call_output",
+                        "output": [{"type": "input_image", "image_url": DATA_URL}],
+                    },
+                    {"type": "function_call", "arguments": "{}"},
+                    {"content": [{"type": "input_image", "image_url": DATA_URL}]},
+                ]
+            },
+            2_890,
+        ),
+    ],
+)
+def test_images_are_found_wherever_a_provider_takes_them(
+    endpoint: Endpoint, body: dict[str, Any], tokens: int
+) -> None:
+    """In what a tool returned and in a document, too, an image is not held for by the letter: a
+    screenshot would take a hundred times its price (R-16)."""
+    found, size = of(endpoint, model="gpt-4o", **body)
+    assert found.input == size - 2 * len(PICTURE) + tokens + TEMPLATE
 
 
 @pytest.mark.parametrize(
@@ -198,25 +302,34 @@ LIMITS = Bounds(10_000, 100, 1, 0)
 def test_the_dearest_rate_that_may_apply_is_taken() -> None:
     """Cache writes where they are asked for, the tier that a long prompt may reach, and any service
     tier where the caller names one (R-11, R-16)."""
-    assert bounds.worst(PRICE, LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((PRICE,), LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     kept = {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}
     cached, _ = of(Endpoint.MESSAGES, model="claude-sonnet-4-5", system=[kept], max_tokens=100)
     dear = Rates(6_000_000, 15_000_000, 0, 1)
-    assert bounds.worst(CLAUDE_PRICE, cached, {}, 0) == dear
-    assert bounds.worst(CLAUDE_PRICE, LIMITS, {}, 0) == Rates(3_000_000, 15_000_000, 0, 1)
+    assert bounds.worst((CLAUDE_PRICE,), cached, {}, 0) == dear
+    assert bounds.worst((CLAUDE_PRICE,), LIMITS, {}, 0) == Rates(3_000_000, 15_000_000, 0, 1)
     longer = Tier(9_999, 400_000, None, None, None, 1_000_000)
     tiers = msgspec.structs.replace(PRICE, tiers=(*PRICE.tiers, longer))
-    assert bounds.worst(tiers, LIMITS, {}, 0) == Rates(400_000, 2_000_000, 0, 1)
+    assert bounds.worst((tiers,), LIMITS, {}, 0) == Rates(400_000, 2_000_000, 0, 1)
     short = LIMITS._replace(input=9_999)
-    assert bounds.worst(tiers, short, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((tiers,), short, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     fast = msgspec.structs.replace(
         PRICE, tiers=(Tier(0, 500_000, None, None, None, 4_000_000),), scale=1
     )
     both = msgspec.structs.replace(PRICE, variants=(Variant("priority", fast),))
-    assert bounds.worst(both, LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
+    assert bounds.worst((both,), LIMITS, {}, 0) == Rates(250_000, 2_000_000, 0, 1)
     for key in ("service_tier", "speed"):  # Anthropic's fast mode is six times as dear
-        named = bounds.worst(both, LIMITS, {key: (0, 0)}, 0)
+        named = bounds.worst((both,), LIMITS, {key: (0, 0)}, 0)
         assert named == Rates(2_500_000, 20_000_000, 0, 10)
+
+
+def test_a_price_that_begins_within_the_second_is_held_for() -> None:
+    """What is sent at 7.9 s is known as sent at 7: a dearer price from 7.5 s on is its own
+    (R-12, R-16)."""
+    dear = msgspec.structs.replace(PRICE, tiers=(Tier(0, 500_000, None, None, None, 4_000_000),))
+    both = msgspec.structs.replace(PRICE, variants=(Variant("", dear, from_us=7_500_000),))
+    found = [bounds.worst((both,), LIMITS, {}, at_us) for at_us in (6_000_000, 7_000_000)]
+    assert found == [Rates(250_000, 2_000_000, 0, 1), Rates(500_000, 4_000_000, 0, 1)]
 
 
 def test_a_body_with_sound_may_be_as_dear_as_sound() -> None:
@@ -227,16 +340,16 @@ def test_a_body_with_sound_may_be_as_dear_as_sound() -> None:
     price = msgspec.structs.replace(
         PRICE, tiers=(Tier(0, 250_000, None, None, None, 2_000_000, audio_input=10_000_000),)
     )
-    assert bounds.worst(price, heard, {}, 0) == Rates(10_000_000, 2_000_000, 0, 1)
-    assert not bounds.is_plain(price, heard, {})
-    assert bounds.is_plain(price, LIMITS, {})
+    assert bounds.worst((price,), heard, {}, 0) == Rates(10_000_000, 2_000_000, 0, 1)
+    assert not bounds.is_plain((price,), heard, {})
+    assert bounds.is_plain((price,), LIMITS, {})
 
 
 def test_a_price_without_a_rate_bounds_nothing() -> None:
     """No rate for output: the cost of an answer is unknown, that of an embedding is not (R-11)."""
     half = msgspec.structs.replace(PRICE, tiers=(Tier(0, 250_000, None, None, None, None),))
-    assert bounds.worst(half, LIMITS, {}, 0) is None
-    assert bounds.worst(half, LIMITS._replace(output=0), {}, 0) == Rates(250_000, 0, 0, 1)
+    assert bounds.worst((half,), LIMITS, {}, 0) is None
+    assert bounds.worst((half,), LIMITS._replace(output=0), {}, 0) == Rates(250_000, 0, 0, 1)
 
 
 def test_costs_are_rounded_up_and_what_is_affordable_down() -> None:

@@ -17,6 +17,7 @@ from dd0c.products.route.hotpath.snapshot import (
     Drain,
     Grant,
     Granted,
+    OverridesChanged,
     PricesChanged,
     Recall,
     Returned,
@@ -25,10 +26,11 @@ from dd0c.products.route.hotpath.snapshot import (
     Short,
     StoreAway,
     Terms,
+    Tier,
     ToWorker,
     Unasked,
 )
-from tests.products.route.limits.made import ORG, rule
+from tests.products.route.limits.made import DOLLAR, ORG, rule
 from tests.support.upstream import (
     CHAT,
     Peer,
@@ -226,6 +228,36 @@ def test_more_answers_than_one_cost_more(parent: Parent) -> None:
     assert want.need == (102 + 64) * 250_000 + 3 * 100 * 2_000_000
 
 
+def test_the_dearest_price_of_any_name_in_an_answer_is_held(
+    parent: Parent, upstream: Upstream
+) -> None:
+    """The provider may answer under a dated name, for which the organisation has a price of its
+    own, ten times that of the name that was asked for; of what is cheaper, for another model or
+    another's, nothing is held (R-12, R-16)."""
+    parent.limit(rule())
+    names = ("gpt-5-mini-2025-08-07", "gpt-5-mini-2025-09-09", "gpt-5-mini-high")
+    dear = Tier(0, 2_500_000, None, None, None, 20_000_000)
+    dearest = Tier(0, 90_000_000, None, None, None, 90_000_000)
+    tiers = (dear, *PRICE.tiers, dearest)
+    own = [price(model=name, tiers=(t,), org=ORG) for name, t in zip(names, tiers, strict=True)]
+    others = price(model=names[0], tiers=(dearest,), org=bytes(16))
+    parent.say(OverridesChanged((*own, others)))
+
+    async def dated(peer: Peer, _: Received) -> None:
+        await peer.send_json(CHAT | {"model": names[0]})
+
+    upstream.script = dated
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        ask = parent.ask()
+        assert ask.wants[0].need == (94 + 64) * 2_500_000 + 100 * 20_000_000
+        parent.grant(ask)
+        assert caller.answer().status == 200
+        (closed,) = parent.worker.closed()
+        assert closed.cost_pico == 10 * 2_500_000 + 5 * 20_000_000
+    parent.say(OverridesChanged(()))
+
+
 def test_what_was_used_beyond_permission_is_told_before_it_is_booked(
     parent: Parent, upstream: Upstream
 ) -> None:
@@ -306,6 +338,24 @@ def test_a_refusal_speaks_the_callers_dialect(parent: Parent) -> None:
     assert refused.headers["x-should-retry"] == "false"
     assert refused.headers["anthropic-ratelimit-requests-limit"] == "7"
     assert refused.headers["anthropic-ratelimit-requests-remaining"] == "0"
+
+
+def test_a_refusal_says_what_is_only_held(parent: Parent) -> None:
+    """Where nearly all of a budget is with requests under way, how much that is and that it may
+    come back is said beside what is left (R-16)."""
+    budget = rule(amount=DOLLAR // 100)
+    parent.limit(budget)
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.worker.tell(Short(parent.ask().id, budget.id, 1_750_000, 1.0, held=9_500_000_000))
+        assert caller.answer().error["message"] == (
+            "The budget of $0.01 in total for this organisation has $0.00000175 left while requests"
+            " under way hold $0.0095, which comes back as far as unused, and this request may cost"
+            " up to $0.0002395. Try again in 1 s."
+        )
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.worker.tell(Short(parent.ask().id, budget.id, 1_750_000))
+        assert "has $0.00000175 left, and this" in caller.answer().error["message"]
 
 
 def test_what_is_idle_is_returned_when_others_need_it(parent: Parent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -16,6 +17,7 @@ import openai
 import pytest
 
 from dd0c.kernel.cache.client import Client
+from dd0c.products.route.models import dollars_text
 from tests.products.route.limits.conftest import Shop, new_shop
 from tests.support.product import Product, until
 
@@ -128,17 +130,21 @@ def test_requests_without_a_bound_are_bounded_by_what_is_left(shop: Shop) -> Non
 
 def test_a_stream_without_a_bound_is_cut_where_the_budget_ends(shop: Shop) -> None:
     """A stream of 20,000 tokens under a budget for some 4,000: its text flows until money for no
-    more is left, its end is an error that the SDK raises, and its row says `limit` (R-16)."""
+    more is left, its end is an error that the SDK raises and that names the budget, and its row
+    says `limit` (R-16)."""
     shop.budget("0.009")
     pieces: list[str] = []
-    with openai_for(shop) as client, pytest.raises(openai.APIError, match="budget"):
+    with openai_for(shop) as client, pytest.raises(openai.APIError) as cut:
         stream_into(pieces, client)
+    assert cut.value.message.startswith("The budget of $0.009 in total for this organisation has ")
+    assert cut.value.code == "budget_exceeded"
     text = "".join(pieces)
     # 4,400 tokens of $2 a million are affordable after the input, and each is at least a byte.
     assert 4_300 < len(text.encode()) <= 4_500
     until(lambda: shop.reserved() == "0", "nothing is reserved any more")
     row = shop.product.get_json("/route/requests", key=shop.key)["items"][0]
-    assert [one["end_reason"] for one in row["attempts"]] == ["limit"]
+    (attempt,) = row["attempts"]
+    assert (attempt["end_reason"], attempt["error_code"]) == ("limit", "budget_exceeded")
     assert 0 < shop.charged() <= 9 * DOLLAR // 1000
 
 
@@ -199,6 +205,35 @@ def test_lost_counters_are_counted_anew_before_anything_is_given(
     assert 7 * DOLLAR * 4 // 1000 <= shop.charged() <= DOLLAR * 3 // 100
 
 
+def test_a_lost_answer_that_is_reconciled_costs_what_it_cost(dd0c: Product, shop: Shop) -> None:
+    """Workers die with an answer on its way: it stays charged at its reservation. An export that
+    names it brings its cost, and the budget is counted anew by every gateway (R-15, R-16, R-17)."""
+    shop.budget("1")
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(lost, shop)
+        until(lambda: shop.reserved() != "0", "the request is on its way")
+        for name, pid in dd0c.parts().items():
+            if name.startswith("gateway_worker"):
+                os.kill(pid, signal.SIGKILL)
+        cut.result(20)
+    until(lambda: shop.reserved() == "0" and shop.open_attempts() == 1, "it is in the ledger")
+    assert shop.charged() > DOLLAR * 4 // 1000  # 2,000 tokens of $2 a million, and the question
+    assert shop.spent() == dollars_text(shop.charged())
+    waiting = dd0c.get_json("/route/waiting", key=shop.key)["items"]
+    export = f"date,request_id,cost_usd\n2026-01-01,{waiting[0]['request_id']},0.00125"
+    given = {"provider": "csv", "export": export}
+    answer = dd0c.api("POST", "/route/reconciliations", key=shop.key, json=given)
+    assert answer.json()["settled"] == 1, answer.text
+    until(lambda: shop.spent() == "0.00125", "the budget is charged what it cost")
+    assert shop.chat("tokens=10", max_completion_tokens=10).status_code == 200
+
+
+def lost(shop: Shop) -> None:
+    """A request whose answer would take longer than its worker lives."""
+    with contextlib.suppress(httpx.TransportError):
+        shop.chat("tokens=2000;latency=60000", max_completion_tokens=2000)
+
+
 def test_without_counters_each_organisation_gets_what_its_terms_say(
     dd0c: Product, shop: Shop
 ) -> None:
@@ -236,6 +271,20 @@ def _spend_all(shop: Shop) -> int:
         if shop.chat("tokens=2000", max_completion_tokens=2000).status_code != 200:
             return passed
     raise AssertionError("the budget has no end")
+
+
+def test_a_dearer_price_of_the_name_in_the_answer_is_held_for(shop: Shop) -> None:
+    """Who asks for gpt-5-mini is answered by gpt-5-mini-2025-08-07, for which this organisation
+    pays $20 a million and not 2: a cent is not enough for 1,000 tokens, but for 400, and what is
+    charged stays below it (R-12, R-16)."""
+    shop.budget("0.01")
+    dear = {"input": "2.5", "output": "20"}
+    name = "gpt-5-mini-2025-08-07"
+    shop.set("POST", "prices/overrides", provider="openai", model=name, tiers=[dear])
+    assert shop.chat("tokens=1000", max_completion_tokens=1000).status_code == 429
+    assert shop.chat("tokens=400", max_completion_tokens=400).status_code == 200
+    until(lambda: shop.reserved() == "0", "nothing is reserved any more")
+    assert 400 * 20_000_000 < shop.charged() <= DOLLAR // 100
 
 
 def test_a_key_a_tag_and_a_model_have_budgets_of_their_own(shop: Shop) -> None:

@@ -71,6 +71,32 @@ def test_the_exact_name_goes_before_the_models() -> None:
     assert pico(prices.find("openai", "gpt-5-mini-2025-08-07", ACME.bytes)) == OWN // 2
 
 
+@pytest.mark.parametrize(
+    ("asked", "own", "found"),
+    [
+        ("gpt-5-mini", ["gpt-5-mini-2025-08-07"], ["gpt-5-mini", "gpt-5-mini-2025-08-07"]),
+        ("gpt-5-mini-2025-08-07", ["gpt-5-mini"], ["gpt-5-mini"]),
+        ("gpt-5-mini", ["gpt-5", "gpt-5-2025-08-07"], ["gpt-5-mini"]),
+        ("gpt-4", ["gpt-4-0613", "gpt-4o"], ["gpt-4", "gpt-4-0613"]),
+        # A name that only some answers have: the others cost what the list says.
+        ("gpt-4o-2024-08-06", ["gpt-4o-2024-08-06"], ["gpt-4o-2024-08-06"] * 2),
+        ("house-7b", ["house-7b", "house-7b@20260101"], ["house-7b", "house-7b@20260101"]),
+        ("house-7b-latest", ["house-7b-latest", "house-7b"], ["house-7b-latest", "house-7b"]),
+    ],
+)
+def test_all_prices_that_an_answer_may_get_are_known_before_it(
+    asked: str, own: list[str], found: list[str]
+) -> None:
+    """A provider answers under names of its own; whatever price one's own names or the list give
+    these, a budget has to hold the dearest (R-12, R-16)."""
+    prices = known(*make(*(wanted(name) for name in sorted(own))))
+    assert [one.model for one in prices.find_all("openai", asked, ACME.bytes)] == found
+    listed = prices.find("openai", asked)
+    others = prices.find_all("openai", asked, GLOBEX.bytes)
+    assert others == (() if listed is None else (listed,))
+    assert others is prices.find_all("openai", asked, GLOBEX.bytes) or others == ()
+
+
 def test_it_holds_from_its_first_moment_until_its_last() -> None:
     """Before, after, and in other service tiers the list holds; an open one ends never."""
     until = NOON + timedelta(hours=1)

@@ -63,9 +63,11 @@ class SumsShown(BaseModel):
     newly_priced: int = Field(description="There was no cost.")
     kept: int = Field(description="There is no price today: the old cost stays.")
     unpriced: int = Field(description="There still is no cost.")
-    old_usd: str
-    new_usd: str
-    difference_usd: str
+    old_usd: str | None = Field(description="Null: none of them had a cost.")
+    new_usd: str | None = Field(description="Null: none of them has a cost.")
+    difference_usd: str | None = Field(
+        description="By how much the sum of known costs changes; null: there is none."
+    )
 
 
 class Row(SumsShown):
@@ -174,5 +176,5 @@ def _shown(sums: Sums) -> dict[str, Any]:
         "unpriced": sums.unpriced,
         "old_usd": dollars_text(sums.old_pico),
         "new_usd": dollars_text(sums.new_pico),
-        "difference_usd": dollars_text(sums.new_pico - sums.old_pico),
+        "difference_usd": dollars_text(sums.difference_pico),
     }

@@ -71,6 +71,7 @@ class AttemptShown(BaseModel):
     sent_model: str
     served_model: str | None
     provider: str
+    simulated: bool = Field(description="The provider made it up: nobody charges for it.")
     route: str | None
     route_reason: str = Field(
         description="Why it went there; of a request that a limit refused, what was said."

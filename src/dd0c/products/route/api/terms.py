@@ -1,4 +1,5 @@
-"""Policies: what becomes of an answer whose caller left, and of requests that cannot be checked."""
+"""Policies: what becomes of an answer whose caller left, of requests that cannot be checked, and of
+those that are old."""
 
 from __future__ import annotations
 
@@ -55,6 +56,18 @@ class StorePolicy(Body):
     )
 
 
+class Retention(Body):
+    """How long requests stay in the ledger, with their attempts, ratings and tags."""
+
+    days: int | None = Field(
+        ge=1,
+        le=36_500,
+        description="Older ones are deleted, once a day. What they add up to stays: usage, spend "
+        "and budgets of the past. Null: they are kept. Where a day does not begin with an hour of "
+        "UTC they stay at least 32 days, for budgets of a month.",
+    )
+
+
 @router.get(
     "/disconnect-policy", operation_id="show_disconnect_policy", summary="When a caller leaves"
 )
@@ -92,6 +105,25 @@ async def set_store_policy(wanted: StorePolicy, request: Request, who: Writer) -
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await store.set_store(tx, who.org, wanted.store_away, wanted.spool_full)
         return _store(await store.get(tx))
+
+
+@router.get("/retention", operation_id="show_retention", summary="How long requests are kept")
+async def show_retention(request: Request, who: Reader) -> Retention:
+    """What holds for the caller's organisation."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return Retention(days=(await store.get(tx)).retention_days)
+
+
+@router.put("/retention", operation_id="set_retention", summary="Say how long that is")
+async def set_retention(
+    wanted: Retention,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("org:write"))],
+) -> Retention:
+    """The next daily job deletes what is older then, for good."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        await store.set_retention(tx, who.org, wanted.days)
+    return wanted
 
 
 def _disconnect(terms: Terms) -> DisconnectPolicy:

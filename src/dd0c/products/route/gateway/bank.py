@@ -51,6 +51,7 @@ RECALL_OTHERS_S = TICK_S + 0.1  # for other gateways
 RECALL_AGAIN_S = 1.0
 SOON_S = 0.02  # until somebody else has counted
 COUNT_MAX_S = 8.0
+RATE_BACK_S = 2.0  # after its second: what nobody used of it has come back by itself
 RESERVED_S = 1.0  # when permission that others hold may be back
 
 Count = Callable[[Rule, int, int | None], Awaitable[tuple[int, str]]]
@@ -239,7 +240,7 @@ class Bank:
             await asyncio.sleep(TICK_S)
             if self._needed:
                 await self._speak(self._renew)
-                self._leases.forget_idle()
+                self._leases.forget_idle(self._now())
                 self._woken.set()
 
     async def _speak(self, what: Callable[[Counters], Awaitable[None]]) -> None:
@@ -416,7 +417,8 @@ class Bank:
             return
         for lease, want in wanted:
             if want.need > lease.counter.cap * lease.unit:
-                self._refuse(asking, lease, lease.counter.cap, None)
+                told = Short(ask.id, want.rule, lease.counter.cap * lease.unit)
+                asking.worker.tell(told)
                 return
         answer = await counters.take([lease.ask(want.need, want.want) for lease, want in wanted])
         match answer:
@@ -441,6 +443,8 @@ class Bank:
             amount = given.amounts[at]
             if lease.kind is not Kind.RATE:
                 amount = lease.give(worker.pid, amount)
+            elif amount > want.need:
+                lease.spare[worker.pid] = given.until_s + RATE_BACK_S
             remaining = given.remaining[at] * lease.unit
             grants.append(Grant(amount, remaining, given.tight[at], given.second, given.until_s))
         worker.tell(Granted(asking.ask.id, tuple(grants)))
@@ -451,25 +455,22 @@ class Bank:
             if recalling.lease is lease:
                 recalling.asking.append(asking)
                 return
-        ours = lease.others_than(asking.worker.pid) & self._workers.keys()
+        ours = lease.idle(asking.worker.pid, self._now()) & self._workers.keys()
         if (ours or short.others) and self._now() - lease.recalled_at >= RECALL_AGAIN_S:
             self._recall(asking, lease, ours, RECALL_OTHERS_S if short.others else RECALL_S)
             return
-        frees_in_s = short.frees_in_s
+        frees_in_s, held = short.frees_in_s, 0
         if lease.kind is Kind.CONCURRENCY:
             frees_in_s = RESERVED_S
         elif lease.kind is Kind.MONEY:
             spent = lease.counter.cap - short.remaining - short.others - lease.posted
             if need <= (lease.counter.cap - spent) * lease.unit:
                 frees_in_s = RESERVED_S  # all the rest is with requests under way
+                held = lease.held + short.others
             elif lease.counter.expires_s is not None:
                 frees_in_s = max(0.0, lease.counter.expires_s - time.time())
-        self._refuse(asking, lease, short.remaining, frees_in_s)
-
-    def _refuse(
-        self, asking: Asking, lease: Lease, remaining: int, frees_in_s: float | None
-    ) -> None:
-        told = Short(asking.ask.id, lease.counter.rule, remaining * lease.unit, frees_in_s)
+        left = short.remaining * lease.unit
+        told = Short(asking.ask.id, lease.counter.rule, left, frees_in_s, held * lease.unit)
         asking.worker.tell(told)
 
     def _recall(

@@ -33,6 +33,7 @@ KINDS = {
     "concurrency": Kind.CONCURRENCY,
 }
 PICO_PER_NANO = 1_000
+RECALLED_S = 5.0
 CHARGES_MAX = 10_000  # transactions of the ledger that wait to be settled
 
 
@@ -49,6 +50,7 @@ class Lease:
         "queued",
         "recalled_at",
         "rule",
+        "spare",
         "unit",
     )
 
@@ -67,6 +69,7 @@ class Lease:
         self.queued = 0  # of what is pending, in Valkey's units: has its settlement
         self.posted = 0
         self.recalled_at = -1e9
+        self.spare: dict[int, float] = {}  # of a rate: workers that may have some, and until when
 
     @property
     def key(self) -> Key:
@@ -78,6 +81,11 @@ class Lease:
         """What has to be outstanding, in Valkey's units."""
         out = sum(amount for amount in self.out.values() if amount > 0)
         return -(-(out + self.pending + self.doubtful) // self.unit)
+
+    @property
+    def held(self) -> int:
+        """What of it is with workers, in Valkey's units."""
+        return max(0, self.posted + (-self.pending - self.doubtful) // self.unit)
 
     def give(self, worker: int, amount: int) -> int:
         """A worker has this much of Valkey's units now; what that is to the worker."""
@@ -100,8 +108,11 @@ class Lease:
             if amount < 0:
                 self.out[worker] = 0
 
-    def others_than(self, worker: int) -> set[int]:
-        """Who else has something out."""
+    def idle(self, worker: int, now: float) -> set[int]:
+        """Who may have something that this worker needs; of a rate also itself: it takes all that
+        it needs in one second, or nothing."""
+        if self.kind is Kind.RATE:
+            return {spared for spared, until in self.spare.items() if until > now}
         return {other for other, amount in self.out.items() if amount > 0 and other != worker}
 
     def ask(self, need: int, want: int) -> Ask:
@@ -213,10 +224,12 @@ class Leases:
         if not self._settlements[org]:
             del self._settlements[org]
 
-    def forget_idle(self) -> None:
-        """Drop leases of which nothing is out: a counter that is needed again is opened again."""
+    def forget_idle(self, now: float) -> None:
+        """Drop leases of which nothing is out: a counter that is needed again is opened again. One
+        that was just called in is known as such until all who wait for it have their answer."""
         for key, lease in list(self._leases.items()):
-            if not (lease.owed or lease.posted):
+            called_in = now - lease.recalled_at < RECALLED_S
+            if not (lease.owed or lease.posted or called_in or lease.idle(0, now)):
                 del self._leases[key]
 
     def keep(self) -> tuple[Kept, ...]:

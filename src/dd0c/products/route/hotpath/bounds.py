@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from dd0c.base import images
-from dd0c.products.route.hotpath import tariff
+from dd0c.products.route.hotpath import pictures, tariff
 from dd0c.products.route.hotpath.snapshot import Price, Tier
 from dd0c.products.route.models import Endpoint
 
@@ -36,7 +37,7 @@ LARGEST = (20_000, 20_000)
 WIDEST = (2_048, 768)  # has the most tiles
 ASKED_MAX = 10**9
 CONTEXT_MAX = 1_050_000  # tokens of a prompt, where no bound of the model is known
-_BASE64 = bytes(set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\"))
+_SECOND_US = 1_000_000
 
 OUTPUT_KEYS = {
     Endpoint.CHAT: ("max_completion_tokens", "max_tokens"),
@@ -61,7 +62,6 @@ _DOCUMENT = re.compile(rb'"type"\s*:\s*"document"')
 _TIER_KEYS = ("service_tier", "speed", "inference_geo")  # whoever sets one may pay another price
 _EARLIER = ("previous_response_id", "conversation", "prompt")
 _LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00[4-7]")  # is escaped by who wants to hide a mark
-_DATA_URL = re.compile(rb'"(?:image_)?url"\s*:\s*"data:image\\?/[^"]*;\Z')
 _LOOKED_AT = frozenset(
     (
         *("stream", "stream_options", "n", "best_of", "prompt", "tools", "functions"),
@@ -119,7 +119,7 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     """The bounds of a request whose top-level values are at `found`."""
     text, seen, marks = len(body), 0, frozenset(_MARKS.findall(body))
     if marks and (count := _pictures(body, endpoint)):
-        text -= sum(_base64_runs(body))
+        text -= pictures.measure(body, found, endpoint)
         seen = count * _picture_tokens(model, endpoint)
     most = text + seen + FRAME_TOKENS
     if "tools" in found or "functions" in found:
@@ -166,14 +166,18 @@ def simple(body: bytes, found: Spans, endpoint: Endpoint) -> tuple[int, int | No
     return len(body) + FRAME_TOKENS, output, len(body) // BYTES_PER_TOKEN + likely
 
 
-def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
-    """The dearest rates that may apply; None where the price says too little to bound a cost."""
-    prices = [tariff.select(price, None, at_us)]
+def worst(prices: Sequence[Price], bounds: Bounds, found: Spans, at_us: int) -> Rates | None:
+    """The dearest rates that may apply, of all prices that an answer may get; None where one says
+    too little to bound a cost. `at_us`: when it is sent, rounded down to a second."""
+    chosen: list[Price | None] = []
+    for price in prices:
+        now, later = (tariff.select(price, None, at_us + us) for us in (0, _SECOND_US))
+        chosen += [now] if now is later else [now, later]
     if any(key in found for key in _TIER_KEYS):
-        prices += [variant.price for variant in price.variants]
+        chosen += [variant.price for price in prices for variant in price.variants]
     rates = [
         _tier_rates(tier, 10**one.scale, bounds, found)
-        for one in prices
+        for one in chosen
         if one is not None
         for tier in one.tiers
         if tier.above < bounds.input
@@ -192,10 +196,10 @@ def worst(price: Price, bounds: Bounds, found: Spans, at_us: int) -> Rates | Non
     )
 
 
-def is_plain(price: Price, bounds: Bounds, found: Spans) -> bool:
-    """Whether `worst` of a price is the same for all requests like this one."""
+def is_plain(prices: Sequence[Price], bounds: Bounds, found: Spans) -> bool:
+    """Whether `worst` of these prices is the same for all requests like this one."""
     return (
-        tariff.is_steady(price)
+        all(map(tariff.is_steady, prices))
         and not any(key in found for key in _TIER_KEYS)
         and "modalities" not in found
         and "audio" not in found
@@ -262,25 +266,6 @@ def _pictures(body: bytes, endpoint: Endpoint) -> int:
     """How many images there are."""
     mark, times = _IMAGES.get(endpoint, (b"", 1))
     return -(-body.count(mark) // times) if mark else 0
-
-
-def _base64_runs(body: bytes) -> list[int]:
-    """The lengths of strings that are the base64 of an image, by data URL or by Anthropic's key."""
-    runs = []
-    at = body.find(b"base64")
-    while at >= 0:
-        start = at + len(b"base64")
-        if body[start : start + 1] == b",":  # data:image/png;base64,…
-            begin = start + 1 if _DATA_URL.search(body, max(0, at - 80), at) else -1
-        else:  # "type":"base64","media_type":"image/png","data":"…"
-            data = body.find(b'"data"', start, start + 200)
-            image = data >= 0 and b"image/" in body[at:data]
-            begin = body.find(b'"', data + 6) + 1 if image else -1
-        end = body.find(b'"', begin) if begin > 0 else -1
-        if end > 0 and not body[begin:end].translate(None, _BASE64):
-            runs.append(end - begin)
-        at = body.find(b"base64", max(end, start))
-    return runs
 
 
 def _picture_tokens(model: str, endpoint: Endpoint) -> int:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from dd0c.base import ids
 from dd0c.products.route.hotpath.allowances import RATES, Account
 from dd0c.products.route.hotpath.dialects import Refusal
-from dd0c.products.route.hotpath.snapshot import Rule
+from dd0c.products.route.hotpath.snapshot import Rule, Short
 from dd0c.products.route.models import Dialect, dollars_text
 
 WORTH_WAITING_S = 60
@@ -35,17 +35,17 @@ Least = dict[str, tuple[int, int]]
 """By what is measured: what is left, and the limit."""
 
 
-def refuse(
-    rule: Rule, remaining: int, frees_in_s: float | None, need: int, now_s: float
-) -> Refusal:
+def refuse(rule: Rule, short: Short, need: int, now_s: float) -> Refusal:
     """The refusal of a request that needs more than a rule has left."""
+    frees_in_s = short.frees_in_s
     if rule.measure == "usd":
         code = "budget_exceeded"
         reached = f"The budget of ${dollars_text(rule.amount)} {_window(rule)} {_subject(rule)}"
-        told = (
-            f"{reached} has ${dollars_text(max(0, remaining))} left, and this request may cost up "
-            f"to ${dollars_text(need)}."
-        )
+        told = f"{reached} has ${dollars_text(max(0, short.remaining))} left"
+        if short.held:
+            held = f"${dollars_text(short.held)}"
+            told += f" while requests under way hold {held}, which comes back as far as unused"
+        told += f", and this request may cost up to ${dollars_text(need)}."
     else:
         code = "rate_limit_exceeded"
         what = {

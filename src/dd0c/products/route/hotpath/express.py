@@ -102,8 +102,8 @@ class Express:
                 return False
             most, output, tokens = size
             if seat.budget is not None:
-                priced, rates = self._lane.price(self._plane, self._lane.model), seat.rates
-                if rates is None or priced is None or seat.price is not priced[0]:
+                rates = seat.rates
+                if rates is None or not self._lane.holds_at(self._plane, seat.prices):
                     return False
                 self._reserved = pico = rates.cost(most, seat.most if output is None else output)
         if not stock.draw(tokens, pico, time.monotonic()):

@@ -46,9 +46,7 @@ def to_provider(request: Request, target: Target) -> bytes:
     """The head of a request up to the trace: the caller's headers and the provider's key."""
     route = request.head.route
     assert route is not None
-    return (
-        b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%baccept-encoding: identity\r\n%btraceparent: "
-    ) % (
+    return (b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%baccept-encoding: identity\r\n%btraceparent: ") % (
         request.head.method.encode(),
         target.prefix,
         route.suffix,

@@ -37,7 +37,7 @@ class Seat:
         "from_s",
         "kinds",
         "most",
-        "price",
+        "prices",
         "rated",
         "rates",
         "rules",
@@ -53,7 +53,7 @@ class Seat:
         self.kinds = [KINDS[rule.measure] for rule in rules]
         self.counts = TOKENS in self.kinds or USD in self.kinds  # the body has to be measured
         self.budget = rules[self.kinds.index(USD)] if USD in self.kinds else None
-        self.price: Price | None = None  # and its dearest rates, of a plain request
+        self.prices: Sequence[Price] = ()  # and their dearest rates, of a plain request
         self.rates: Rates | None = None
         self.most = 0  # tokens of an answer that the caller does not bound
         self.accounts: list[Account] = []
@@ -110,21 +110,23 @@ class Hold:
         """How large the request is and may become."""
         return bounds.of(self.plan.body, self.plan.found, self.endpoint, self.plan.sent_model)
 
-    def price(self, limits: Bounds, price: Price | None) -> bool:
-        """Choose for how much output money is held; False: nobody can say what it costs."""
+    def price(self, limits: Bounds, prices: Sequence[Price]) -> bool:
+        """Choose for how much output money is held; False: nobody can say what it costs. `prices`:
+        all that the answer may get, that of the model first."""
         plan, seat = self.plan, self.seat
-        if price is None:
+        if not prices:
             return False
+        price = prices[0]
         limits = limits.within(price.context)
-        plain = bounds.is_plain(price, limits, plan.found)
-        if plain and seat.price is price:
+        plain = bounds.is_plain(prices, limits, plan.found)
+        if plain and seat.prices is prices:
             self.rates = seat.rates
         else:
-            self.rates = bounds.worst(price, limits, plan.found, self.at_s * 1_000_000)
+            self.rates = bounds.worst(prices, limits, plan.found, self.at_s * 1_000_000)
             if self.rates is None:
                 return False
             if plain:
-                seat.price, seat.rates = price, self.rates
+                seat.prices, seat.rates = prices, self.rates
                 seat.most = price.max_output or OUTPUT_MAX
         self.input, self.answers = limits.input, limits.answers
         if limits.output is not None:

@@ -54,7 +54,9 @@ class KnownHeads:
         if not plain or head.length != request.body_bytes:
             return
         end = len(data) - head.length
-        if data.find(_END, 0, HEAD_BYTES_MAX) + len(_END) == end and (mark := self._mark(data, end)):
+        if data.find(_END, 0, HEAD_BYTES_MAX) + len(_END) == end and (
+            mark := self._mark(data, end)
+        ):
             if len(self._known) >= HEADS_MAX:
                 self._known.clear()
             self._known[mark] = head

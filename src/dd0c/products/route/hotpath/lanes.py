@@ -7,6 +7,7 @@ providers and rules; when any of them changes, heads are forgotten and their lan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dd0c.products.route.hotpath import heads, plain
@@ -34,7 +35,19 @@ class Lane:
     express may take it; `seat` with its `table`, as the purse noted them."""
 
     __slots__ = (
-        *("_org", "_prices", "_record", "_told", "about", "dialect", "endpoint", "model", "opening", "outward"),
+        *(
+            "_held",
+            "_org",
+            "_prices",
+            "_record",
+            "_told",
+            "about",
+            "dialect",
+            "endpoint",
+            "model",
+            "opening",
+            "outward",
+        ),
         *("reason", "requested_model", "seat", "straight", "table", "target"),
     )
 
@@ -56,6 +69,7 @@ class Lane:
         self._org = request.head.entry.org
         self._prices: dict[str, Priced] = {}
         self._told = -1
+        self._held: Sequence[Price] = ()
         self._record: AttemptOpened | None = None
 
     def price(self, plane: DataPlane, model: str) -> Priced | None:
@@ -70,6 +84,13 @@ class Lane:
             if price is not None:
                 found = self._prices[model] = price, plain.sheet(price)
         return found
+
+    def holds_at(self, plane: DataPlane, prices: Sequence[Price]) -> bool:
+        """Whether money is held for its requests at these prices still."""
+        if self._told != plane.prices_told or self._held is not prices:
+            provider = self.target.provider.price_provider
+            self._held = plane.find_prices(provider, self.model, self._org)
+        return self._held is prices
 
     def record(self, request: Request) -> AttemptOpened:
         """The open record of a request, but for what differs from the next one's."""

@@ -7,7 +7,7 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
@@ -89,7 +89,7 @@ class DataPlane:
         self.handed_over = False
         self.idle_s = limits.idle_timeout_s
         self.journal = Journal(spool)
-        self.purse = Purse(tell, loop.call_soon, self.find_price)
+        self.purse = Purse(tell, loop.call_soon, self.find_prices)
         self._tell = tell
         self.prices_told = 0  # how often
         self._prices = PriceList()
@@ -168,6 +168,14 @@ class DataPlane:
                 self._wanted.add(wanted)
                 self._tell(PriceWanted(provider, model))
         return price
+
+    def find_prices(self, provider: str, model: str, org: bytes) -> Sequence[Price]:
+        """All prices that an answer to a request for a model may get; one that is missing is asked
+        for."""
+        found = self._prices.find_all(provider, model, org)
+        if not found:
+            self.find_price(provider, model, org)
+        return found
 
     def _take_terms(self, terms: Iterable[Terms]) -> None:
         self.terms = {one.org: one for one in terms}

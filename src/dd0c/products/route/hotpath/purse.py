@@ -52,7 +52,7 @@ TRIES_MAX = 4  # to find what a budget affords
 SEATS_MAX = 10_000
 
 FromParent = Granted | Short | Unasked | Recall | StoreAway
-PriceOf = Callable[[str, str, bytes], Price | None]
+PricesOf = Callable[[str, str, bytes], Sequence[Price]]
 
 
 class Holder(Protocol):
@@ -78,14 +78,14 @@ class Purse:
         self,
         tell: Callable[[FromWorker], None],
         call_soon: Callable[[Callable[[], None]], object],
-        price_of: PriceOf,
+        prices_of: PricesOf,
     ):
         self.away = False
         self._refusals: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._waits = 0
         self._tell = tell
         self._call_soon = call_soon
-        self._price_of = price_of
+        self._prices_of = prices_of
         self.rules = Rules()
         self._terms: dict[bytes, Terms] = {}
         self._book = Book()
@@ -269,8 +269,8 @@ class Purse:
             tokens = limits.estimate
             if seat.budget is not None:
                 target, model = hold.plan.target, hold.plan.sent_model
-                price = self._price_of(target.provider.price_provider, model, hold.org)
-                if not hold.price(limits, price):
+                prices = self._prices_of(target.provider.price_provider, model, hold.org)
+                if not hold.price(limits, prices):
                     if self._wait_for_price(holder, hold):
                         return None
                     return self._count(seat.budget, denials.no_price(seat.budget, model))
@@ -381,7 +381,7 @@ class Purse:
         if hold.rates is not None and rule.measure == "usd":
             needed = hold.cost(hold.least)
         now_s = time.time()
-        refusal = denials.refuse(rule, message.remaining, message.frees_in_s, needed, now_s)
+        refusal = denials.refuse(rule, message, needed, now_s)
         more = denials.refused_headers(hold.request.head.dialect(), rule, now_s)
         self._refuse(waiting, self._count(rule, refusal._replace(headers=refusal.headers + more)))
 

@@ -13,7 +13,7 @@ from dd0c.products.route.hotpath.bill import Bill, Rate
 from dd0c.products.route.hotpath.delivery import Delivery, Text
 from dd0c.products.route.hotpath.routes import Target
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted
-from dd0c.products.route.models import FREE_ENDPOINTS, NO_USAGE, Endpoint, EndReason, Usage
+from dd0c.products.route.models import FREE_ENDPOINTS, NO_USAGE, Endpoint, EndReason
 
 BODY_BYTES_MAX = 1024 * 1024
 """Of a request that is counted. A larger one is sent with its long base64 cut short, which still

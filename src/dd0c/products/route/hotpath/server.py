@@ -409,7 +409,11 @@ class Caller(asyncio.Protocol):
         )
         if refusal is None and not self._plane.loaded:
             return _STARTING
-        if refusal is None and request.head.entry and not self._plane.journal.admits(request.head.entry.org):
+        if (
+            refusal is None
+            and request.head.entry
+            and not self._plane.journal.admits(request.head.entry.org)
+        ):
             return _SPOOL_FULL
         return refusal
 
@@ -514,9 +518,8 @@ class Caller(asyncio.Protocol):
         self.done(status)
 
     def _count(self, status: int) -> None:
-        request = self._serving
-        endpoint = request.head.route.endpoint if request is not None and request.head.route else "none"
-        self._plane.metrics.requests[endpoint, status] += 1
+        route = self._serving.head.route if self._serving is not None else None
+        self._plane.metrics.requests[route.endpoint if route is not None else "none", status] += 1
 
     # -- the end
 

@@ -251,12 +251,14 @@ class Short(msgspec.Struct, frozen=True, tag="short"):
     """The answer to an `Ask`: the counter of this rule does not have it, nothing was granted.
 
     `remaining` is left of it. `frees_in_s`: when the need fits again, None if that cannot be told.
+    `held`: of money that requests under way hold, where it would fit without them.
     """
 
     id: int
     rule: bytes
     remaining: int
     frees_in_s: float | None = None
+    held: int = 0
 
 
 class Unasked(msgspec.Struct, frozen=True, tag="unasked"):

@@ -2,10 +2,9 @@
 
 An organisation may have many rules, and a request that draws from seven accounts and settles with
 seven pays for each of them. Where all have plenty, a seat takes for many requests at once, and
-those draw from that: one look instead of seven (measured: 2 us a request instead of 14). What is in
-stock counts as held in the accounts, so it is in one of their four places all the time; whoever lacks
-something has all stocks dissolved first, as has a recall, a counter that becomes tight, and each
-sweep.
+those draw from that: one look instead of seven. What is in stock counts as held in the accounts, so
+it is in one of their four places all the time. All stocks are dissolved for whoever lacks
+something, by a recall, by a counter that becomes tight, and by each sweep.
 """
 
 from __future__ import annotations
@@ -99,8 +98,8 @@ class Stock:
         lines = b""
         for what, (left, limit) in self._left.items():
             before, after = denials.frame(what, limit)
-            left += self.requests if what == "requests" else self.tokens
-            lines += b"%b%d%b" % (before, left, after)
+            mine = self.requests if what == "requests" else self.tokens
+            lines += b"%b%d%b" % (before, left + mine, after)
         return lines
 
     def dissolve(self, book: Book, now: float) -> None:

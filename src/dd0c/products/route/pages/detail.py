@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +26,7 @@ from dd0c.products.route.pages import bill, money, rows, story, words
 from dd0c.products.route.pages.bill import Bill
 from dd0c.products.route.pages.span import Range
 from dd0c.products.route.pages.story import Event
-from dd0c.products.route.store import overview, providers, reading
+from dd0c.products.route.store import overview, reading
 from dd0c.products.route.store.ratings import Rating
 from dd0c.products.route.store.reading import Attempt
 from dd0c.products.route.store.selection import Filter
@@ -132,8 +131,7 @@ async def show(
     async with tenancy.tenant(use.pool, who.org) as tx:
         found = await reading.get_request(tx, _parse(request_id))
         related = await _related(tx, found, use.clock.now() - timedelta(days=1))
-        known = await providers.list_visible(tx)
-    page = _page(found, who.org_name, {one.name for one in known if one.simulated}, related)
+    page = _page(found, who.org_name, related)
     phases = story.phases(found.final)
     return frame.of(request).page(
         request,
@@ -153,9 +151,7 @@ def _parse(text: str) -> uuid.UUID:
         raise NotFound from None
 
 
-def _page(
-    found: reading.Request, org: str, simulated: Collection[str], related: list[Link]
-) -> Page:
+def _page(found: reading.Request, org: str, related: list[Link]) -> Page:
     final = found.final
     return Page(
         id=ids.text(ids.Kind.REQUEST, found.request_id),
@@ -164,10 +160,10 @@ def _page(
         end=words.end(final.end_reason),
         started_at=found.started_at,
         owner=Owner(org, rows.key_name(found), ids.text(ids.Kind.KEY, found.key_id)),
-        simulated=final.provider in simulated,
+        simulated=final.simulated,
         cost=_cost(bill.of(found.attempts)),
         timeline=list(story.events(found)),
-        attempts=[_call(attempt, simulated) for attempt in found.attempts],
+        attempts=[_call(attempt) for attempt in found.attempts],
         ratings=[_rated(each) for attempt in found.attempts for each in attempt.ratings],
         facts=list(story.facts(found)),
         related=related,
@@ -236,12 +232,12 @@ def _signed(amount: Decimal | None, decimals: int) -> str:
     return figures.exact(amount, decimals).replace("-", "−")
 
 
-def _call(attempt: Attempt, simulated: Collection[str]) -> Call:
+def _call(attempt: Attempt) -> Call:
     return Call(
         number=attempt.attempt,
         final=attempt.final,
         provider=attempt.provider,
-        simulated=attempt.provider in simulated,
+        simulated=attempt.simulated,
         model=attempt.served_model or attempt.sent_model,
         end=words.end(attempt.end_reason),
         status=attempt.upstream_status or attempt.status,

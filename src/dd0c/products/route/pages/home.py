@@ -133,7 +133,6 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     before, until = midnight - today.WEEK, now - today.WEEK
     known = await providers.list_visible(tx)
-    simulated = {provider.name for provider in known if provider.simulated}
     needs = decisions.Known(
         now=now,
         providers=known,
@@ -164,7 +163,7 @@ async def _load(tx: Transaction, now: datetime, range: Range, seen: _Seen) -> Ho
             tx, Filter(since=over.since(now)), over.step_s, spending.MODELS_MAX
         ),
         movers=[*movers.of_models(ours, theirs), *movers.of_keys(ours, theirs, names)],
-        latest=[rows.of(each, simulated) for each in latest.requests],
+        latest=[rows.of(each) for each in latest.requests],
     )
 
 

@@ -23,7 +23,7 @@ from dd0c.products.route.pages import commands, filters, money, rows, span, word
 from dd0c.products.route.pages.filters import Filters
 from dd0c.products.route.pages.rows import Row
 from dd0c.products.route.pages.span import Range
-from dd0c.products.route.store import overview, providers, reading
+from dd0c.products.route.store import overview, reading
 from dd0c.products.route.store.overview import Totals
 from dd0c.products.route.store.selection import Filter
 
@@ -80,14 +80,13 @@ async def show(
         found = await reading.list_requests(tx, replace(wanted, before=before), limit=PAGE_ROWS)
         sums = await overview.totals(tx, wanted)
         empty = None if found.requests else await _empty(tx, chosen, now)
-        simulated = {one.name for one in await providers.list_visible(tx) if one.simulated}
         choices = await _choices(tx, chosen, now)
     after = found.next_before and use.cursors.write(found.next_before, *context)
     page = Page(
         as_of=now,
         filters=chosen,
         sums=sums,
-        items=[rows.of(each, simulated) for each in found.requests],
+        items=[rows.of(each) for each in found.requests],
         next=links.to(rows.PATH, query | {"cursor": after}) if after else "",
         choices=choices,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,8 +47,8 @@ class Row:
         return f"{PATH}/{self.id}"
 
 
-def of(request: Request, simulated: Collection[str]) -> Row:
-    """The row of a request; `simulated` names the providers that make their answers up."""
+def of(request: Request) -> Row:
+    """The row of a request."""
     final = request.final
     model = final.served_model or final.requested_model
     unknown = next((a for a in request.attempts if a.cost_pico is None), None)
@@ -59,7 +59,7 @@ def of(request: Request, simulated: Collection[str]) -> Row:
         asked=final.requested_model if model != final.requested_model else "",
         key=key_name(request),
         provider=final.provider,
-        simulated=final.provider in simulated,
+        simulated=final.simulated,
         end=words.end(final.end_reason),
         input=_sum(final.usage, _IN),
         cached=final.usage.cache_read,
@@ -94,5 +94,5 @@ async def find(tx: Transaction, text: str, now: datetime) -> list[Hit]:
     if not text.startswith(_PREFIX):
         return []
     found = await list_starting(tx, text.removeprefix(_PREFIX), limit=HITS_MAX)
-    shown = [of(request, ()) for request in found]
+    shown = [of(request) for request in found]
     return [Hit("request", row.id, row.href, f"{row.model}, {row.end.word}") for row in shown]

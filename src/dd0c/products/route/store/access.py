@@ -163,6 +163,11 @@ ACCESS = Access(
             frozenset({JOBS}),
             "sums of all tenants are merged alike; the job worker reads none of them",
         ),
+        Definer(
+            "route.delete_expired(timestamp with time zone, integer)",
+            frozenset({JOBS}),
+            "deletes what each tenant said that it does not keep; the job worker reads none of it",
+        ),
     ),
     shared=(("route.token_factors", "how many tokens a model makes of a text is of no tenant"),),
 )

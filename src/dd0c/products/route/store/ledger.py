@@ -118,6 +118,15 @@ async def merge_rollups(
     return int(row[0])
 
 
+async def delete_expired(tx: Transaction, now: datetime, requests_max: int) -> int:
+    """Deletes some requests that are older than their organisation keeps them; says how many
+    attempts that were, 0 when there are no more. No sum changes."""
+    cursor = await tx.execute("SELECT route.delete_expired(%s, %s)", (now, requests_max))
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What is known of an attempt at last. `usage_raw` is JSON as the provider wrote it."""

@@ -32,7 +32,7 @@ class Attempt:
     The cost is the newest rating's. `ratings` has all of them from the first that was billed on; it
     is empty where there is no other. Of a stream that was cut, what reached the caller and what the
     provider made cost differently. `charged_pico` is what budgets count: the cost, else what was
-    reserved.
+    reserved. `simulated`: its provider made the answer up, and nobody charges for it.
     """
 
     attempt: int
@@ -41,6 +41,7 @@ class Attempt:
     sent_model: str
     served_model: str | None
     provider: str
+    simulated: bool
     price_provider: str
     deployment: str | None
     region: str | None
@@ -268,13 +269,14 @@ async def _load(tx: Transaction, request_ids: Sequence[uuid.UUID]) -> list[Reque
 _ATTEMPTS = """
 SELECT a.*, r.cost_pico, CASE WHEN r.cost_pico IS NULL THEN r.reason END AS cost_reason,
        r.cost_delivered_pico, r.cost_upstream_pico, r.price_id, k.name AS key_name,
-       t.name AS team_name, p.provider AS rates_provider, p.model AS rates_model,
-       p.rates, p.source, p.as_of
+       t.name AS team_name, coalesce(v.simulated, false) AS simulated,
+       p.provider AS rates_provider, p.model AS rates_model, p.rates, p.source, p.as_of
 FROM route.attempts a
 LEFT JOIN route.ratings r
     ON r.request_id = a.request_id AND r.attempt = a.attempt AND r.revision = a.billed_revision
     AND r.request_id = ANY (%(ids)s)
 LEFT JOIN route.prices p ON p.id = r.price_id
+LEFT JOIN route.providers v ON v.id = a.credential_id
 LEFT JOIN kernel.api_keys k ON k.id = a.key_id
 LEFT JOIN kernel.teams t ON t.id = a.team
 WHERE a.request_id = ANY (%(ids)s)

@@ -18,13 +18,14 @@ class Terms:
     drain_pico: int | None = None
     store_away: str = "open"
     spool_full: str = "closed"
+    retention_days: int | None = None
 
 
 async def get(tx: Transaction) -> Terms:
     """The terms of the transaction's organisation."""
     async with tx.cursor(row_factory=class_row(Terms)) as cursor:
         await cursor.execute(
-            "SELECT disconnect, drain_pico, store_away, spool_full FROM route.terms"
+            "SELECT disconnect, drain_pico, store_away, spool_full, retention_days FROM route.terms"
         )
         return await cursor.fetchone() or Terms()
 
@@ -48,4 +49,13 @@ async def set_store(tx: Transaction, org: uuid.UUID, store_away: str, spool_full
         " ON CONFLICT (org) DO UPDATE SET store_away = excluded.store_away,"
         " spool_full = excluded.spool_full",
         (org, store_away, spool_full),
+    )
+
+
+async def set_retention(tx: Transaction, org: uuid.UUID, days: int | None) -> None:
+    """How long requests are kept; None: for ever."""
+    await tx.execute(
+        "INSERT INTO route.terms (org, retention_days) VALUES (%s, %s)"
+        " ON CONFLICT (org) DO UPDATE SET retention_days = excluded.retention_days",
+        (org, days),
     )

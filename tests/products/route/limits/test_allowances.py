@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dd0c.products.route.hotpath import stock
 from dd0c.products.route.hotpath.allowances import REST_S, TIGHT_S, Account, Book, Entry
 from dd0c.products.route.hotpath.snapshot import Grant
+from dd0c.products.route.hotpath.stock import CONCURRENCY, REQUESTS, TOKENS, USD, Stock
 from tests.products.route.limits.made import rule as made
 
 AMOUNTS = st.integers(0, 1_000)
 NEEDS = st.integers(1, 1_000)  # an account that nobody needs anything of may be forgotten
+FEW = st.integers(1, 20)  # so that there is plenty for many more
+MEASURES = ("usd", "usd", "tokens", "concurrency", "requests")
+KINDS = (USD, USD, TOKENS, CONCURRENCY, REQUESTS)
+INDEXES = st.integers(0, len(MEASURES) - 1)
 
 
 def granted(book: Book, account: Account, amount: int, **told: Any) -> None:
@@ -145,28 +152,90 @@ def test_a_new_window_is_a_new_account() -> None:
     assert [(back.from_s, back.amount) for back in book.leaving()] == [(0, 100)]
 
 
+def test_nobody_draws_from_a_stock_that_was_dissolved() -> None:
+    """What was given back to the accounts is theirs: a seat that remembers its stock gets nothing
+    of it, and who drew before settles with the accounts (R-16)."""
+    book = Book()
+    account = opened(book)
+    granted(book, account, 1000)
+    held = stock.fill([account], [USD], (1, 1, 0, 10), 5.0)
+    assert held is not None
+    assert held.draw(0, 10, 5.0)
+    held.dissolve(book, 5.0)
+    assert (account.free, account.held) == (990, 10)
+    assert not held.draw(0, 10, 5.0)
+    assert not held.settle((1, 1, 0, 10), (1, 0, 0, 4), 5.0)
+    (entry,) = held.entries((1, 1, 0, 10))
+    book.settle(entry, 4, 5.0)
+    assert (account.free, account.held, book.leaving()) == (996, 0, ())
+
+
+def test_a_stock_is_a_small_part_of_what_is_free() -> None:
+    """Of four parts one, for eight requests at least; nothing of what is tight or over (R-16)."""
+    book = Book()
+    account = opened(book)
+    granted(book, account, 319)
+    assert stock.fill([account], [USD], (1, 1, 0, 10), 5.0) is None
+    granted(book, account, 1)
+    held = stock.fill([account], [USD], (1, 1, 0, 10), 5.0)
+    assert held is not None
+    assert (held.pico, account.free, account.held) == (80, 240, 80)
+    held.dissolve(book, 5.0)
+    granted(book, account, 10**6)
+    held = stock.fill([account], [USD], (1, 1, 0, 10), 5.0)
+    assert held is not None
+    assert held.pico == stock.STOCKED_MAX * 10
+    held.dissolve(book, 5.0)
+    book.recall(account.key, 5.0)
+    granted(book, account, 10**6, tight=True)
+    assert stock.fill([account], [USD], (1, 1, 0, 10), 5.0) is None
+    rate = opened(book, "requests")
+    granted(book, rate, 10**6)
+    assert stock.fill([rate], [REQUESTS], (1, 1, 0, 0), 6.0) is None
+    late = stock.fill([rate], [REQUESTS], (1, 1, 0, 0), 5.9)
+    assert late is not None
+    assert late.draw(0, 0, 5.9)
+    assert not late.draw(0, 0, 6.0)
+
+
+class Drawn(NamedTuple):
+    """What a request has from a stock."""
+
+    held: Stock
+    need: Sequence[int]
+
+
 class Conservation(RuleBasedStateMachine):
-    """Whatever happens in which order, what was granted is free, held, spent or returned (R-16)."""
+    """Whatever happens in which order, what was granted is free, held, in stock, spent or returned,
+    and nobody spends what he did not hold but who uses more than he said (R-16)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.book = Book()
         self.now = 100.0
-        self.accounts = [opened(self.book, m) for m in ("usd", "usd", "tokens", "concurrency")]
+        self.accounts = [opened(self.book, measure) for measure in MEASURES]
         self.running: list[list[Entry]] = []
         self.waiting: list[list[Entry]] = []
+        self.stocks: list[Stock] = []
+        self.drawn: list[Drawn] = []
         self.given: Counter[bytes] = Counter()
         self.spent: Counter[bytes] = Counter()
         self.back: Counter[bytes] = Counter()
+        self.excess: Counter[bytes] = Counter()
 
-    @rule(index=st.integers(0, 3), amount=AMOUNTS, tight=st.booleans())
+    @rule(index=INDEXES, amount=AMOUNTS, tight=st.booleans())
     def receive(self, index: int, amount: int, tight: bool) -> None:
         account = self._open(index)
         given = Grant(amount, 10**6, tight, int(self.now), int(self.now) + 1.0)
         self.book.receive(account, given, self.now)
         self.given[account.rule.id] += amount
 
-    @rule(amounts=st.lists(NEEDS, min_size=1, max_size=4))
+    @rule(amount=st.integers(1_000, 20_000))
+    def receive_plenty(self, amount: int) -> None:
+        for index in range(len(MEASURES)):
+            self.receive(index, amount, False)
+
+    @rule(amounts=st.lists(NEEDS, min_size=1, max_size=len(MEASURES)))
     def reserve(self, amounts: list[int]) -> None:
         accounts = [self._open(index) for index in range(len(amounts))]
         entries = self.book.reserve(accounts, amounts, self.now)
@@ -194,10 +263,10 @@ class Conservation(RuleBasedStateMachine):
                 self.book.forgo(entry)
             self.running.append(entries)
         else:
-            self._settle(entries, 0)
+            self._settle(entries, [0] * len(entries))
 
     @precondition(lambda self: self.running or self.waiting)
-    @rule(amount=AMOUNTS)
+    @rule(amount=NEEDS)
     def adjust(self, amount: int) -> None:
         entries = (self.running or self.waiting).pop(0)
         self.book.adjust(entries[0], amount)
@@ -207,9 +276,72 @@ class Conservation(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(actual=AMOUNTS)
     def settle(self, actual: int) -> None:
-        self._settle(self.running.pop(0), actual)
+        entries = self.running.pop(0)
+        self._settle(entries, [actual] * len(entries))
 
-    @rule(index=st.integers(0, 3))
+    @rule(indexes=st.sets(INDEXES, min_size=1), tokens=FEW, pico=FEW)
+    def fill(self, indexes: set[int], tokens: int, pico: int) -> None:
+        kinds = [KINDS[index] for index in sorted(indexes)]
+        accounts = [self._open(index) for index in sorted(indexes)]
+        held = stock.fill(accounts, kinds, (1, 1, tokens, pico), self.now)
+        if held is not None:
+            self.stocks.append(held)
+
+    @precondition(lambda self: self.stocks)
+    @rule(which=st.integers(0), tokens=FEW, pico=FEW)
+    def draw(self, which: int, tokens: int, pico: int) -> None:
+        held = self.stocks[which % len(self.stocks)]
+        if held.draw(tokens, pico, self.now):
+            self.drawn.append(Drawn(held, (1, 1, tokens, pico)))
+
+    @precondition(lambda self: self.stocks)
+    @rule(which=st.integers(0))
+    def draw_all(self, which: int) -> None:
+        held = self.stocks[which % len(self.stocks)]
+        tokens, pico = (min(left, 10**6) for left in (held.tokens, held.pico))
+        if held.draw(tokens, pico, self.now):
+            self.drawn.append(Drawn(held, (1, 1, tokens, pico)))
+
+    @precondition(lambda self: self.drawn)
+    @rule(
+        which=st.integers(0),
+        more=st.booleans(),
+        requests=st.integers(0, 1),
+        tokens=st.none() | FEW,
+        pico=st.none() | st.integers(0, 30),
+    )
+    def settle_drawn(
+        self, which: int, more: bool, requests: int, tokens: int | None, pico: int | None
+    ) -> None:
+        held, need = self.drawn.pop(which % len(self.drawn))
+        if more:
+            tokens, pico = (tokens or 0) + need[TOKENS], (pico or 0) + need[USD]
+        used = (requests, 0, tokens, pico)
+        amounts = [used[kind] for kind in held.kinds]
+        actual = [
+            need[kind] if amount is None else amount
+            for kind, amount in zip(held.kinds, amounts, strict=True)
+        ]
+        if held.settle(need, used, self.now):
+            for account, amount in zip(held.accounts, actual, strict=True):
+                self.spent[account.rule.id] += amount
+        else:
+            self._settle(held.entries(need), actual)
+
+    @precondition(lambda self: self.drawn)
+    @rule(which=st.integers(0))
+    def leave_stock(self, which: int) -> None:
+        held, need = self.drawn.pop(which % len(self.drawn))
+        self.running.append(held.entries(need))
+
+    @precondition(lambda self: self.stocks)
+    @rule(which=st.integers(0))
+    def dissolve(self, which: int) -> None:
+        held = self.stocks[which % len(self.stocks)]
+        if held.live:
+            held.dissolve(self.book, self.now)
+
+    @rule(index=INDEXES)
     def recall(self, index: int) -> None:
         self.book.recall(self.accounts[index].key, self.now)
 
@@ -224,24 +356,36 @@ class Conservation(RuleBasedStateMachine):
             self.back[back.rule] += back.amount
         held: Counter[bytes] = Counter()
         wanted: Counter[bytes] = Counter()
+        paid: Counter[bytes] = Counter()  # and held until the stock is dissolved
         for entry in [entry for some in (*self.running, *self.waiting) for entry in some]:
             held[entry.account.rule.id] += entry.amount - entry.lack
             wanted[entry.account.rule.id] += entry.lack
+        for one, need in self.drawn:
+            for account, kind in zip(one.accounts, one.kinds, strict=True):
+                held[account.rule.id] += need[kind]
+        for one in [one for one in self.stocks if one.live]:
+            left = (one.requests, one.running, one.tokens, one.pico)
+            assert min(left) >= 0
+            for account, kind in zip(one.accounts, one.kinds, strict=True):
+                held[account.rule.id] += left[kind]
+                paid[account.rule.id] += one.spent[kind]
         for account in self.accounts:
             id_ = account.rule.id
             assert account.free >= 0
-            assert account.held == held[id_] + wanted[id_]
+            assert account.held == held[id_] + wanted[id_] + paid[id_]
             assert self.given[id_] == account.free + held[id_] + self.spent[id_] + self.back[id_]
+            assert self.spent[id_] - self.excess[id_] <= self.given[id_]
 
     def _open(self, index: int) -> Account:
         self.accounts[index] = self.book.open(self.accounts[index].rule, 0, None)
         return self.accounts[index]
 
-    def _settle(self, entries: list[Entry], actual: int) -> None:
-        for entry in entries:
-            self.spent[entry.account.rule.id] += actual
-            self.book.settle(entry, actual, self.now)
+    def _settle(self, entries: list[Entry], actual: Sequence[int]) -> None:
+        for entry, amount in zip(entries, actual, strict=True):
+            self.spent[entry.account.rule.id] += amount
+            self.excess[entry.account.rule.id] += max(0, amount - entry.amount + entry.lack)
+            self.book.settle(entry, amount, self.now)
 
 
 TestConservation = Conservation.TestCase
-TestConservation.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestConservation.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

@@ -37,6 +37,7 @@ class Lane:
     __slots__ = (
         *(
             "_held",
+            "_held_told",
             "_org",
             "_prices",
             "_record",
@@ -68,7 +69,7 @@ class Lane:
         self.table: object = None
         self._org = request.head.entry.org
         self._prices: dict[str, Priced] = {}
-        self._told = -1
+        self._told = self._held_told = -1
         self._held: Sequence[Price] = ()
         self._record: AttemptOpened | None = None
 
@@ -87,7 +88,8 @@ class Lane:
 
     def holds_at(self, plane: DataPlane, prices: Sequence[Price]) -> bool:
         """Whether money is held for its requests at these prices still."""
-        if self._told != plane.prices_told or self._held is not prices:
+        if self._held_told != plane.prices_told or self._held is not prices:
+            self._held_told = plane.prices_told
             provider = self.target.provider.price_provider
             self._held = plane.find_prices(provider, self.model, self._org)
         return self._held is prices

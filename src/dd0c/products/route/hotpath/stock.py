@@ -104,7 +104,7 @@ class Stock:
 
     def dissolve(self, book: Book, now: float) -> None:
         """Give what is left to the accounts; what requests hold stays held there."""
-        self.live = False
+        self.live, self.good_until = False, 0.0  # and nobody draws from it any more
         left = (self.requests, self.running, self.tokens, self.pico)
         for account, kind, second in zip(self.accounts, self.kinds, self.seconds, strict=True):
             account.held -= left[kind] + self.spent[kind]

@@ -1,4 +1,4 @@
-"""Write docs/reference from the code, and the measured table of README.md from bench/results.
+"""Write docs/reference from the code, and there and in README.md what was measured.
 
 `python docs/generate.py` writes the files; `--check` exits 1 when one differs from the code.
 """
@@ -255,6 +255,16 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
         yield f"| {' | '.join(row)} |"
 
 
+def benchmarks() -> str:
+    """The page of the last `make bench`."""
+    if not BENCH.exists():
+        return "# Benchmarks\n\nNothing was measured yet: `make bench` does.\n"
+    sys.path.insert(0, str(ROOT))
+    from tests.bench import report
+
+    return report.page(json.loads(BENCH.read_text()))
+
+
 def readme() -> str:
     """README.md with the table of the last `make bench`; as it is where nothing was measured."""
     text = README.read_text()
@@ -278,6 +288,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "openapi.json": whole_api,
     REFERENCE / "metrics.md": metrics,
     REFERENCE / "events.md": events,
+    REFERENCE / "benchmarks.md": benchmarks,
     README: readme,
 }
 

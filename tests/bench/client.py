@@ -44,7 +44,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.busy = False
         self.sent_ns = 0
-        self.due_ns = 0
         self.data_ns = 0
 
     @property
@@ -55,18 +54,14 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._parser = httptools.HttpResponseParser(self)
 
-    def send(self, request: bytes, due_ns: int = 0) -> None:
+    def send(self, request: bytes) -> None:
         assert self._transport is not None
         self.busy = True
         self.sent_ns = time.monotonic_ns()
-        self.due_ns = due_ns or self.sent_ns
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
-
-    def on_body(self, data: bytes) -> None:
-        """For those who look at events as they come."""
 
     def on_message_complete(self) -> None:
         self.data_ns = time.monotonic_ns()
@@ -90,11 +85,6 @@ async def connect(connection: Connection, target: Target) -> Connection:
     async with asyncio.timeout(CONNECT_S):
         await loop.create_connection(lambda: connection, target.host, target.port)
     return connection
-
-
-def percentile(ordered: list[int], share: float) -> int:
-    """The nearest-rank percentile of sorted values."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def own_cpu_share(began_ns: int, cpu_began_ns: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -61,14 +62,50 @@ def share(mine: Sequence[float], base: Sequence[float]) -> Spread:
     return Spread(statistics.median(shares), min(shares), max(shares))
 
 
+def slope(at: Sequence[float], values: Sequence[float]) -> Interval:
+    """How much `values` grow for each unit of `at`: Theil and Sen's median of all pairs' slopes.
+
+    One jump, of an allocator that takes a megabyte once, hardly moves it. The interval is Sen's
+    (1968): the number of rising pairs of a series without a trend has variance n(n-1)(2n+5)/18.
+    """
+    count = len(at)
+    slopes = sorted(
+        (values[later] - values[earlier]) / (at[later] - at[earlier])
+        for earlier in range(count)
+        for later in range(earlier + 1, count)
+    )
+    if not slopes:
+        raise ValueError("one value has no slope")
+    reach = 1.96 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    low = max(0, round((len(slopes) - reach) / 2) - 1)
+    high = min(len(slopes) - 1, round((len(slopes) + reach) / 2))
+    return Interval(statistics.median(slopes), slopes[low], slopes[high])
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One rate that was tried: what came of it, and how late the generator itself was."""
+    """One rate that was tried, of the subject and directly: what came of it, and how late the
+    generator itself was."""
 
     per_s: float
     p99_ms: float
+    direct_ms: float
     lag_ms: float
     failed: int
+    generator_cpu: float = 0.0
+
+    @property
+    def added_ms(self) -> float:
+        """What the subject adds to the slowest hundredth."""
+        return self.p99_ms - self.direct_ms
+
+    def holds(self, bound_ms: float) -> bool:
+        """Whether no answer failed and the bound was kept."""
+        return self.failed == 0 and self.added_ms <= bound_ms
+
+    def is_dim(self, bound_ms: float) -> bool:
+        """Whether generator and upstream alone are so slow that the bound cannot be seen."""
+        return self.lag_ms > bound_ms / 2 or self.direct_ms > bound_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +119,27 @@ class Frontier:
 def frontier(probes: Sequence[Probe], bound_ms: float) -> Frontier:
     """How far the bound holds, walking up until it first breaks.
 
-    A generator that is late by a good part of the bound cannot tell: what broke then may be its
-    own fault, so the last rate before it is a lower bound.
+    Where the generator is late by a good part of the bound, or direct calls miss it themselves,
+    nothing can be told: the last rate before that is a lower bound.
     """
     reached: float | None = None
     for probe in sorted(probes, key=lambda one: one.per_s):
-        if probe.failed == 0 and probe.p99_ms <= bound_ms:
-            reached = probe.per_s
-            continue
-        return Frontier(reached, inconclusive=probe.lag_ms > bound_ms / 2)
+        if probe.is_dim(bound_ms):
+            return Frontier(reached, inconclusive=True)
+        if not probe.holds(bound_ms):
+            return Frontier(reached, inconclusive=False)
+        reached = probe.per_s
     return Frontier(reached, inconclusive=True)  # nothing broke: the search ended too early
+
+
+def between(probes: Sequence[Probe], bound_ms: float) -> float | None:
+    """The rate to try next, in the middle of the last that held and the first that broke; None
+    where none is left to find."""
+    reached = 0.0
+    for probe in sorted(probes, key=lambda one: one.per_s):
+        if probe.is_dim(bound_ms):
+            return None
+        if not probe.holds(bound_ms):
+            return (reached + probe.per_s) / 2
+        reached = probe.per_s
+    return None

@@ -104,6 +104,21 @@ def memory_bytes(pids: Iterable[int], kind: str = "Pss") -> int:
     return total
 
 
+def busy(look_s: float = 1.0) -> float:
+    """How many processors others keep busy, before we begin."""
+
+    def idle_and_all() -> tuple[int, int]:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        ticks = [int(field) for field in fields]
+        return ticks[3] + ticks[4], sum(ticks)
+
+    idle_before, all_before = idle_and_all()
+    time.sleep(look_s)
+    idle, every = idle_and_all()
+    share = 1 - (idle - idle_before) / max(1, every - all_before)
+    return round(share * (os.cpu_count() or 1), 2)
+
+
 def facts() -> dict[str, object]:
     """The machine, for the result file."""
     model = next(

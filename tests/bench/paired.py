@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import uvloop
 
@@ -58,6 +59,7 @@ async def _measure(base: Target, subjects: list[Target], turns: int) -> dict[str
             await caller.time_ns()
     pairs: dict[str, list[tuple[int, int]]] = {subject.name: [] for subject in subjects}
     failed: dict[str, int] = dict.fromkeys(pairs, 0)
+    began, cpu = time.monotonic_ns(), time.process_time_ns()
     for _ in range(BLOCKS):
         for caller in callers:
             await asyncio.sleep(PAUSE_S)
@@ -69,7 +71,8 @@ async def _measure(base: Target, subjects: list[Target], turns: int) -> dict[str
                     failed[caller.target.name] += 1
                 else:
                     pairs[caller.target.name].append((theirs, mine))
-    return {"pairs_ns": pairs, "failed": failed}
+    share = round(client.own_cpu_share(began, cpu), 3)
+    return {"pairs_ns": pairs, "failed": failed, "generator_cpu": share}
 
 
 def main() -> None:

@@ -35,9 +35,9 @@ MODELS = ("gpt-5-mini", "gpt-5", "claude-sonnet-4-5", "gpt-5-nano", "gpt-4.1-min
 EVERY_US = 50
 
 
-def attempts(begin_us: int) -> Iterator[SpoolRecord]:
+def attempts(begin_us: int, rows: int) -> Iterator[SpoolRecord]:
     """Attempts of eight keys and six models, streamed or not, none as long as another."""
-    for n in range(ROWS):
+    for n in range(rows):
         opened = records.opened(
             ORG,
             at_us=begin_us + n * EVERY_US,
@@ -50,33 +50,39 @@ def attempts(begin_us: int) -> Iterator[SpoolRecord]:
         yield records.closed(opened, first_byte_us=first_us, total_us=first_us + n * 7_919 % 10**6)
 
 
-async def per_second(pool: Pool, folder: Path) -> float:
+async def per_second(pool: Pool, folder: Path, rows: int) -> float:
     """Rows a second of a folder that is shipped at once."""
     shipper = Shipper(folder, pool, PriceTable(), SystemClock())
     begun = time.perf_counter()
     await shipper.ship_once()
     took_s = time.perf_counter() - begun
-    assert shipper.counts.rows == ROWS
-    return ROWS / took_s
+    assert shipper.counts.rows == rows
+    return rows / took_s
 
 
-async def measure(database: Database) -> list[float]:
+async def measure(database: Database, rows: int, rounds: int) -> list[float]:
     """What each round came to; one before them is not counted."""
     pool = await pools.open_pool(database.conninfo(roles.SHIPPER), roles.SHIPPER, 2)
     found = []
-    for _ in range(1 + ROUNDS):
+    for _ in range(1 + rounds):
         with tempfile.TemporaryDirectory() as home:
             folder = Path(home) / "gwy"
-            spools.write(folder, attempts(int(datetime.now(UTC).timestamp() * 1e6)))
-            found.append(await per_second(pool, folder))
+            begin_us = int(datetime.now(UTC).timestamp() * 1e6)
+            spools.write(folder, attempts(begin_us, rows))
+            found.append(await per_second(pool, folder, rows))
     await pool.close()
     return found[1:]
 
 
+def rates(rows: int = ROWS, rounds: int = ROUNDS) -> list[float]:
+    """Rows a second of each round, in a database of their own."""
+    with running_cluster() as cluster, cluster.clone() as database:
+        return asyncio.run(measure(database, rows, rounds))
+
+
 def main() -> int:
     """Prints the median and the slowest round; exit status 1 when the median is too slow."""
-    with running_cluster() as cluster, cluster.clone() as database:
-        found = asyncio.run(measure(database))
+    found = rates()
     median = statistics.median(found)
     print(f"{median:,.0f} rows a second; slowest of {ROUNDS} rounds {min(found):,.0f}")
     return 0 if median >= PER_SECOND_MIN else 1

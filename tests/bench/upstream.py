@@ -1,4 +1,4 @@
-"""What stands behind every gateway: nginx that answers from memory, and a paced stream server."""
+"""What stands behind every gateway, and how programs are started and ended."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import calls, machine
-from tests.bench.machine import Processors
+from tests.bench import calls, machine, native
+from tests.bench.subject import Missing, Place
 
 READY_WITHIN_S = 15.0
-_VARIABLE_BYTES = 3_000  # nginx refuses a configuration word of 4,096
-
-
-class Missing(Exception):
-    """Something that a measurement needs is not here. The message says what and why."""
+LOOK_S = 0.005  # a cold start is measured with it
 
 
 def free_port() -> int:
@@ -53,7 +48,7 @@ class Child:
                 probe.settimeout(0.5)
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
-            time.sleep(0.05)
+            time.sleep(LOOK_S)
         raise Missing(f"it does not listen after {within_s:.0f} s: {self._said()}")
 
     def wait_until_it_says(self, words: str, within_s: float) -> None:
@@ -62,7 +57,7 @@ class Child:
         while words not in self.log.read_text(errors="replace"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Missing(f"it did not say {words!r}: {self._said()}")
-            time.sleep(0.05)
+            time.sleep(LOOK_S)
 
     def _said(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").split("\n")[-8:]).strip(" /")[-600:]
@@ -95,8 +90,10 @@ def nginx_program() -> str:
 
 
 @contextmanager
-def nginx(folder: Path, name: str, server: str, to: frozenset[int]) -> Iterator[Child]:
-    """One nginx worker with `server` as its http block's content."""
+def nginx(
+    folder: Path, name: str, server: str, to: frozenset[int], workers: int = 1
+) -> Iterator[Child]:
+    """nginx with `server` as its http block's content."""
     place = folder / name
     place.mkdir()
     user = "user root;" if os.geteuid() == 0 else ""
@@ -105,7 +102,8 @@ def nginx(folder: Path, name: str, server: str, to: frozenset[int]) -> Iterator[
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (place / "nginx.conf").write_text(
-        f"{user} daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;\n"
+        f"{user} daemon off; worker_processes {workers}; pid {place}/pid;\n"
+        f"error_log {place}/error.log;\n"
         "worker_rlimit_nofile 20000; events { worker_connections 8192; }\n"
         f"http {{ {temporary} access_log off; keepalive_requests 100000000;\n"
         "keepalive_timeout 600; client_max_body_size 16m; client_body_buffer_size 1m;\n"
@@ -117,40 +115,16 @@ def nginx(folder: Path, name: str, server: str, to: frozenset[int]) -> Iterator[
 
 
 @contextmanager
-def from_memory(folder: Path, where: Processors) -> Iterator[str]:
-    """An upstream that answers buffered or with a whole stream at once; its address."""
+def from_memory(place: Place, paced_events: int = calls.PACED_EVENTS) -> Iterator[str]:
+    """The upstream, which answers from memory and paces streams by the clock; its address."""
+    folder = place.scratch / "answers"
+    folder.mkdir(exist_ok=True)
+    for name, content in calls.answers().items():
+        (folder / name).write_bytes(content)
     port = free_port()
-    parts = {}
-    text = (
-        b"".join(calls.event(f" word{number}") for number in range(calls.EVENTS)) + calls.ending()
-    ).decode()
-    for number in range(0, len(text), _VARIABLE_BYTES):
-        parts[f"$s{number}"] = text[number : number + _VARIABLE_BYTES]
-    settings = " ".join(f"set {name} '{_quoted(value)}';" for name, value in parts.items())
-    whole = "".join(f"${{{name[1:]}}}" for name in parts)
-    server = f"""
-    map $content_length $kind {{ default chat; "{calls.STREAM_LENGTHS}" stream; }}
-    server {{
-      listen 127.0.0.1:{port} backlog=4096;
-      location / {{ if ($kind = stream) {{ rewrite ^ /stream last; }}
-                    default_type application/json; return 200 '{calls.answer().decode()}'; }}
-      location = /stream {{ internal; default_type text/event-stream; {settings}
-                            return 200 "{whole}"; }}
-    }}"""
-    with nginx(folder, f"upstream-{port}", server, where.rest) as child:
-        child.wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-
-
-@contextmanager
-def paced(folder: Path, where: Processors) -> Iterator[str]:
-    """An upstream that writes each stream's events by the clock; its address."""
-    port = free_port()
-    argv = [sys.executable, "-m", "tests.bench.paced", str(port)]
-    with running(argv, where.rest, folder / f"paced-{port}.log") as child:
+    processes = max(1, len(place.where.rest) // 2)
+    argv = [str(native.program("upstream", place.cache)), str(port), str(folder)]
+    argv += [str(processes), str(paced_events)]
+    with running(argv, place.where.rest, place.scratch / f"upstream-{port}.log") as child:
         child.wait_for(port)
         yield f"http://127.0.0.1:{port}"

@@ -13,8 +13,7 @@ from pathlib import Path
 from tests.bench import calls, machine
 from tests.bench.calls import Call
 from tests.bench.machine import Processors
-from tests.bench.subject import Subject
-from tests.bench.upstream import Missing
+from tests.bench.subject import Missing, Subject
 
 CONNECTIONS = 32
 BUSY = 0.85  # below this share of a processor a subject was not the slowest part
@@ -63,9 +62,15 @@ def program() -> str:
 
 
 def measure(
-    subject: Subject, call: Call, seconds: int, scratch: Path, where: Processors
+    subject: Subject,
+    call: Call,
+    seconds: int,
+    scratch: Path,
+    where: Processors,
+    threads: int = 1,
 ) -> Throughput:
-    """One round against one subject. A failed answer is counted, never left out."""
+    """One round against one subject, with CONNECTIONS a thread. A failed answer is counted, never
+    left out."""
     body = scratch / f"{len(call.body)}.json"
     body.write_bytes(call.body)
     headers = {"Content-Type": "application/json"} | subject.headers
@@ -78,7 +83,14 @@ def measure(
             "headers": "\n".join(f'wrk.headers["{k}"] = "{v}"' for k, v in headers.items()),
         }
     )
-    argv = [program(), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s"]
+    argv = [
+        program(),
+        f"-t{threads}",
+        f"-c{CONNECTIONS * threads}",
+        f"-d{seconds}s",
+        "--timeout",
+        "20s",
+    ]
     argv += ["-s", str(script), f"http://{subject.host}:{subject.port}"]
     before, own = machine.cpu_s(subject.pids), _children_cpu_s()
     done = subprocess.run(

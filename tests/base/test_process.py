@@ -45,6 +45,8 @@ process.crash_point("elsewhere")
 print("before", flush=True)
 process.crash_point("here")
 print("after", flush=True)
+process.crash_point("here")
+print("again", flush=True)
 """
 
 
@@ -122,10 +124,12 @@ def test_a_lifeline_tells_that_the_supervisor_is_gone(form: str) -> None:
 
 
 def test_a_crash_point_is_where_it_is_named() -> None:
-    """Proofs 4: the process dies at the named point by SIGKILL, and at no other."""
+    """Proofs 4: the process dies at the named point by SIGKILL, and at no other; where a number is
+    behind it, at that pass."""
     for name, status, printed in (
         ("here", -signal.SIGKILL, b"before\n"),
-        ("", 0, b"before\nafter\n"),
+        ("here@2", -signal.SIGKILL, b"before\nafter\n"),
+        ("", 0, b"before\nafter\nagain\n"),
     ):
         run = subprocess.run(
             [sys.executable, "-c", _CRASHES],

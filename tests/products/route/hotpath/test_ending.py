@@ -178,6 +178,31 @@ def test_killed_anywhere_no_attempt_is_lost_or_doubled(
         assert closed, "the caller has everything, so it is booked"
 
 
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_killed_on_the_straight_track_no_attempt_is_lost_or_doubled(
+    tmp_path: Path, upstream: Upstream, point: str
+) -> None:
+    """The same where no relay carries it: the third of three requests with one head (R-15)."""
+    environ = {"DD0C_CRASH_AT": f"{point}@3"}
+    with running_worker(tmp_path, [snapshot(upstream.port)], environ=environ) as worker:
+        with Caller(worker.port) as caller:
+            for _ in range(2):
+                assert caller.chat().status == 200
+            caller.post("/v1/chat/completions", CHAT_BODY)
+            try:
+                got = caller.rest()
+            except ConnectionError:
+                got = b""
+        assert worker.process.wait(5) == -signal.SIGKILL, f"{point} was not hit"
+        opened, closed = worker.opened(), worker.closed()
+    assert len(opened) == (2 if point == "before_open" else 3)
+    assert len(closed) == (3 if point in ("after_close_record", "after_last_byte") else 2)
+    assert len(upstream.received) <= len(opened)
+    assert {one.request_id for one in closed} <= {one.request_id for one in opened}
+    if got:
+        assert len(closed) == 3, "the caller has everything, so it is booked"
+
+
 def test_what_cannot_be_booked_is_not_served(tmp_path: Path, upstream: Upstream) -> None:
     """A spool that takes no records refuses requests in the dialect; nothing is sent (R-15)."""
     with running_worker(tmp_path / "missing", [snapshot(upstream.port)]) as worker:

@@ -371,6 +371,81 @@ def test_what_is_idle_is_returned_when_others_need_it(parent: Parent) -> None:
     assert [back.amount for back in parent.returned()] == [5 * NEED - COST]
 
 
+def test_what_is_in_stock_goes_back_when_others_need_it(parent: Parent) -> None:
+    """Requests draw from a stock of their seat without asking; a recall returns all of it at once,
+    and the next request asks for what it needs, and for nothing that it had (R-16)."""
+    budget, rate = rule(), rule(measure="requests", window="", amount=10**6)
+    parent.limit(budget, rate)
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        ask = parent.ask()
+        granted = {want.rule: 1000 * want.need for want in ask.wants}
+        until = time.monotonic() + 60
+        grants = (Grant(1000 * want.need, PLENTY, False, 1, until) for want in ask.wants)
+        parent.worker.tell(Granted(ask.id, tuple(grants)))
+        assert caller.answer().status == 200
+        for _ in range(30):
+            assert caller.chat(BOUNDED).status == 200
+        assert len(parent.asks()) == 1
+        parent.say(Recall(7, tuple((one.id, 0) for one in (budget, rate))))
+        wait_for(lambda: 7 in parent.recalled(), 10)
+        returned = dict.fromkeys(granted, 0)
+        for back in parent.returned():
+            returned[back.rule] += back.amount
+        assert returned[budget.id] == granted[budget.id] - 31 * COST
+        assert returned[rate.id] == granted[rate.id] - 31
+        caller.post("/v1/chat/completions", BOUNDED)
+        again = parent.ask()
+        assert {want.rule: want.need for want in again.wants} == {budget.id: NEED, rate.id: 1}
+        parent.grant(again)
+        assert caller.answer().status == 200
+
+
+def test_a_request_that_the_stocks_of_others_would_pay_for_passes(parent: Parent) -> None:
+    """What this worker holds for requests to come is there for the one that is here: a dear one
+    gets it without asking (R-16)."""
+    budget = rule()
+    parent.limit(budget)
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.grant(parent.ask(), 101 * NEED)
+        assert caller.answer().status == 200
+        assert caller.chat(BOUNDED).status == 200
+        dear = BOUNDED | {"max_tokens": 100 * 100}  # nearly all of what was granted
+        assert caller.chat(dear).status == 200
+        assert caller.chat(BOUNDED).status == 200
+        assert len(parent.asks()) == 1
+    wait_for(lambda: parent.returned() != [], 10)
+    assert sum(back.amount for back in parent.returned()) == 101 * NEED - 4 * COST
+
+
+def test_a_stream_that_goes_on_takes_what_is_in_stock(parent: Parent, upstream: Upstream) -> None:
+    """What a stream lacks for the text that comes is there, in stock for others: nobody is asked
+    (R-16). 11,000 tokens are 92 times what one bounded request may cost, of 101 granted."""
+    text = b'data: {"model":"gpt-5-mini","choices":[{"delta":{"content":"%b"}}]}\n\n' % (
+        b"z" * 10_000
+    )
+
+    async def talk(peer: Peer, request: Received) -> None:
+        if b'"stream"' not in request.body:
+            await answer_chat(peer, request)
+            return
+        await peer.send_stream_head()
+        await peer.send_chunk(text + b"data: [DONE]\n\n")
+        await peer.send_chunk(b"")
+
+    upstream.script = talk
+    parent.limit(rule())
+    with Caller(parent.worker.port) as caller:
+        caller.post("/v1/chat/completions", BOUNDED)
+        parent.grant(parent.ask(), 101 * NEED)
+        assert caller.answer().status == 200
+        assert caller.chat(BOUNDED).status == 200
+        assert b"z" * 10_000 in caller.chat(CHAT_BODY | {"stream": True}).body
+    assert len(parent.asks()) == 1
+    assert parent.worker.opened()[-1].reserved_pico == (91 + 64) * 250_000 + 11_000 * 2_000_000
+
+
 def test_a_new_parent_hears_of_those_who_wait(parent: Parent, upstream: Upstream) -> None:
     """A snapshot means that the parent may have been replaced: what it was asked is asked again
     (K-7, R-16)."""

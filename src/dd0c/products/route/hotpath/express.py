@@ -155,7 +155,7 @@ class Express:
         both = shown + body
         if target.scrub(both) is not both:
             return False
-        if self._stock is not None and heads.LIMITS_SAID in said:
+        if self._seat is not None and self._seat.rated and heads.LIMITS_SAID in said:
             shown = b"".join(heads.without_limits(lines))
         told = plain.read(body, target.provider.price_provider)
         priced = lane.price(plane, told.model) if told is not None else None
@@ -255,6 +255,7 @@ class Express:
         if self._seat is not None:
             hold = Hold(request, plan, who.id, self._seat)
             hold.stock, hold.need, hold.reserved = self._stock, self._need, self._reserved
+            hold.shown = self._stock.shown() if self._stock is not None else b""
         relay.take_over(hold, self._begun_ns, self._connection)
         self._caller.carried_by(relay)
         return relay

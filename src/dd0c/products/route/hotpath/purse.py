@@ -166,6 +166,9 @@ class Purse:
         hold.leave_stock()
         hold.least, hold.tries = hold.cover.wanted, 0
         self._aim(hold, hold.least + max(STEP, hold.cover.came))
+        if hold.lacking() and self._stocks:
+            self._dissolve(time.monotonic())
+            self._aim(hold, hold.tokens)
         if not hold.lacking():
             self._secure(hold)
         elif self.away:

@@ -29,7 +29,7 @@ from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.express import Express
 from dd0c.products.route.hotpath.plane import DataPlane
 from dd0c.products.route.hotpath.relay import Relay
-from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Head, Request
+from dd0c.products.route.hotpath.request import NOTED_OR_TOLD, OWN, TOLD, Request
 
 PIPELINE_MAX = 32  # requests waiting on one connection; what follows them is not read
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -114,7 +114,7 @@ class Caller(asyncio.Protocol):
         fresh = self._parsing is None and self._serving is None and not self._full
         if fresh:
             request = self._plane.known.recall(data)
-            if request is not None and self._may_pass(request.head):
+            if request is not None and self._may_pass(request):
                 self._serve(request)
                 return
         self._fed = len(data)
@@ -394,10 +394,12 @@ class Caller(asyncio.Protocol):
             return None if request.head.method in ("GET", "HEAD") else _GET_ONLY
         return self._admit(request)
 
-    def _may_pass(self, head: Head) -> bool:
-        """Whether what was found of it before still holds."""
-        plane, entry = self._plane, head.entry
+    def _may_pass(self, request: Request) -> bool:
+        """Whether what was found of its head before still holds, and for this body."""
+        plane, entry = self._plane, request.head.entry
         assert entry is not None
+        if request.body_bytes > plane.limits.body_bytes_max:
+            return False
         if entry.expires_us is not None and entry.expires_us <= plane.clock.now_us():
             return False
         return not plane.journal.full or plane.journal.admits(entry.org)

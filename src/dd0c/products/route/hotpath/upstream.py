@@ -88,6 +88,10 @@ class Connecting(Attempt, Protocol):
         """No connection could be made."""
 
 
+class _Behind(Exception):
+    """More than one answer came to one request."""
+
+
 class Connection(asyncio.Protocol):
     """One connection to a provider."""
 
@@ -171,13 +175,17 @@ class Connection(asyncio.Protocol):
         broken = False
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            raise  # a mistake of ours: logged, and this connection ends
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Behind):
+                raise  # a mistake of ours: logged, and this connection ends
+            broken = True
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             broken = True  # what came before it counts
+        if broken:
+            self._reusable = False
         if self._head is not None:
             head, self._head = self._head, None
-            if self._complete and self._unfolding is None and not broken:
+            if self._complete and self._unfolding is None:
                 whole = b"".join(self._body)
                 self._release()
                 attempt.answered(*head, whole)
@@ -206,8 +214,12 @@ class Connection(asyncio.Protocol):
         elif broken or self._complete or len(self._raw) > HEAD_BYTES_MAX:
             self._fail()
 
+    def on_message_begin(self) -> None:
+        if self._complete:  # it would be the answer to the next request
+            raise _Behind
+
     def on_headers_complete(self) -> None:
-        raw, status = self._raw, self._parser.get_status_code()
+        raw, status = self._raw.lstrip(b"\r\n"), self._parser.get_status_code()
         end = raw.index(b"\r\n\r\n")
         if status < 200:
             self._raw = raw[end + 4 :]

@@ -12,6 +12,7 @@ import struct
 import time
 import uuid
 from enum import StrEnum
+from functools import lru_cache
 
 from dd0c.base.errors import InvalidInput
 
@@ -21,6 +22,15 @@ _VALUES = {c: i for i, c in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
 _HALVES = struct.Struct(">QQ")
 _RANDOM = struct.Struct(">HQ")
 TEXT_LENGTH = 26
+RANDOM_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # base 32 as int() reads it
+_FIRST = {  # of the sixteen random digits: begins with the version, 0111
+    digit: RANDOM_DIGITS[0b01110 | value & 1 :][:1] for value, digit in enumerate(RANDOM_DIGITS)
+}
+_FOURTH = {  # has the variant, 10, behind its first bit
+    digit: RANDOM_DIGITS[value & 0b10011 | 0b01000 :][:1]
+    for value, digit in enumerate(RANDOM_DIGITS)
+}
+_TO_CROCKFORD = bytes.maketrans(RANDOM_DIGITS, ALPHABET.encode())
 
 
 class Kind(StrEnum):
@@ -51,6 +61,25 @@ def new_bytes(now_ms: int | None = None, chance: bytes | None = None) -> bytes:
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     a, b = _RANDOM.unpack(os.urandom(10) if chance is None else chance)
     return _HALVES.pack(ms << 16 | 0x7000 | a >> 4, 0x8000000000000000 | b >> 2)
+
+
+def draw(now_ms: int, digits: bytes) -> tuple[bytes, str]:
+    """A new version 7 uuid as 16 bytes, and the 26 digits of its text.
+
+    `digits` are sixteen random ones out of RANDOM_DIGITS. Ten digits of a text tell the time and
+    sixteen the rest, so both are made apart; the bytes are read from the digits, which takes less
+    than half of the time of the other way round.
+    """
+    time_bytes, time_digits = _of_time(now_ms)
+    rest = _FIRST[digits[0]] + digits[1:3] + _FOURTH[digits[3]] + digits[4:]
+    made = time_bytes + int(rest, 32).to_bytes(10, "big")
+    return made, time_digits + rest.translate(_TO_CROCKFORD).decode()
+
+
+@lru_cache(2)
+def _of_time(now_ms: int) -> tuple[bytes, str]:
+    time_bytes = now_ms.to_bytes(6, "big")
+    return time_bytes, text(Kind.REQUEST, time_bytes + bytes(10))[-TEXT_LENGTH:-16]
 
 
 def first_of(now_ms: int) -> uuid.UUID:

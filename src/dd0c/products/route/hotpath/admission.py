@@ -58,13 +58,18 @@ class Plan(msgspec.Struct, frozen=True):
         return self.lane.requested_model
 
 
-def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
-    """Why a request is refused for its head alone, or None; notes route and key in the request."""
+def check_framing(request: Request) -> Refusal | None:
+    """Why a request is refused whatever it asks for: others may read it in another way."""
     if request.head.hosts != 1 and not (request.head.old and request.head.hosts == 0):
         return Refusal(400, "bad_host", "Send exactly one Host header.", close=True)
     if request.head.coding and (request.head.old or request.head.coding.lower() != b"chunked"):
         told = "The only transfer coding here is `chunked`, and HTTP/1.0 has none."
         return Refusal(400, "bad_coding", told, close=True)
+    return None
+
+
+def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
+    """Why a request is refused for its head alone, or None; notes route and key in the request."""
     route = ROUTES.get(request.head.path)
     if route is None:
         return Refusal(
@@ -119,7 +124,7 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
         return Plan(lane, lane.reason, False, False, [], 0)
     body = request.content()
     try:
-        found = request.found or jsonspan.spans(body)
+        found = jsonspan.spans(body)
         changes: list[Splice] = []
         stream = False
         if "stream" in found:
@@ -141,19 +146,20 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     return Plan(made, made.reason, stream, strip, spliced, length, body, found, changes)
 
 
-def find_lane(request: Request) -> Lane | None:
-    """The lane that a request of a known head may take straight on; None: plan it. Notes what the
-    body has at its top level."""
+def find_lane(request: Request) -> tuple[Lane, dict[str, bytes]] | None:
+    """The lane that a request of a known head may take straight on, and the top-level values of its
+    body; None: plan it."""
     body = request.content()
     if len(body) > STRAIGHT_BYTES_MAX:
         return None
     try:
-        request.found = found = jsonspan.spans(body)
+        given = jsonspan.values(body)
     except Malformed:
         return None  # `plan` says why
-    start, end = found.get("model", (0, 0))
-    lane = request.head.lanes.get(body[start:end])
-    return lane if lane is not None and lane.straight and bounds.is_simple(found) else None
+    lane = request.head.lanes.get(given.get("model", b""))
+    if lane is None or not lane.straight or not bounds.is_simple(tuple(given)):
+        return None
+    return lane, given
 
 
 def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:

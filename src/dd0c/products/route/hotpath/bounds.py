@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -71,8 +72,6 @@ _LOOKED_AT = frozenset(
     )
 )
 """Keys that say more than text; all that is read of a body anywhere."""
-SHAPES_MAX, SHAPE_KEYS_MAX = 1000, 24  # that are remembered
-_simple: dict[tuple[str, ...], bool] = {}
 _items: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -128,7 +127,7 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
         return Bounds(most, 0, 1, text // BYTES_PER_TOKEN, marks)
     output = None
     for key in OUTPUT_KEYS[endpoint]:
-        if key in found and (given := _number(body, found[key])) is not None:
+        if key in found and (given := _number(body[slice(*found[key])])) is not None:
             output = given if output is None else max(output, given)
     answers = 1
     if "n" in found or "best_of" in found or "prompt" in found:
@@ -139,29 +138,27 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     return Bounds(most, output, answers, estimate, marks, elsewhere)
 
 
-def is_simple(found: Spans) -> bool:
-    """Whether nothing at the top level of a body but its model, its text and a bound of the answer
-    has to be looked at; remembered by the keys that there are."""
-    shape = tuple(found)
-    simple = _simple.get(shape)
-    if simple is None:
-        simple = _LOOKED_AT.isdisjoint(shape)
-        if len(_simple) < SHAPES_MAX and len(shape) < SHAPE_KEYS_MAX:
-            _simple[shape] = simple
-    return simple
+@lru_cache(1000)
+def is_simple(keys: tuple[str, ...]) -> bool:
+    """Whether nothing at the top level of a body with these keys has to be looked at but its model,
+    its text and a bound of the answer."""
+    return _LOOKED_AT.isdisjoint(keys)
 
 
-def simple(body: bytes, found: Spans, endpoint: Endpoint) -> tuple[int, int | None, int] | None:
-    """Input, output and estimate as `of` has them for a body that `is_simple`; None: ask there."""
+def simple(
+    body: bytes, given: dict[str, bytes], endpoint: Endpoint
+) -> tuple[int, int | None, int] | None:
+    """Input, output and estimate as `of` has them for a body with keys that are simple; None: ask
+    there."""
     if body.find(b"\\u00") >= 0 or _MARKS.search(body) is not None:
         return None
     output = None
     for key in OUTPUT_KEYS[endpoint]:
-        if key in found:
-            given = _number(body, found[key])
-            if given is None or output is not None:
+        if key in given:
+            number = _number(given[key])
+            if number is None or output is not None:
                 return None
-            output = given
+            output = number
     likely = ESTIMATED_OUTPUT if output is None else min(output, ESTIMATED_OUTPUT)
     return len(body) + FRAME_TOKENS, output, len(body) // BYTES_PER_TOKEN + likely
 
@@ -224,9 +221,8 @@ def _tier_rates(tier: Tier, unit: int, bounds: Bounds, found: Spans) -> Rates | 
     return Rates(dearest_input, dearest_output, tier.request or 0, unit)
 
 
-def _number(body: bytes, span: tuple[int, int]) -> int | None:
+def _number(text: bytes) -> int | None:
     """A count that the caller gave; None for what is none: the provider says best what is wrong."""
-    text = body[span[0] : span[1]]
     return min(int(text), ASKED_MAX) if text.isdigit() and len(text) < 20 else None
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import DRILLED, crash_point
-from dd0c.products.route.hotpath import bill, bounds, heads, identity, plain
+from dd0c.products.route.hotpath import bill, bounds, heads, identity, jsonspan, plain
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.holds import Hold, Seat, tokens_of
 from dd0c.products.route.hotpath.journal import UNBOOKABLE
@@ -41,17 +41,25 @@ class Express:
     """One request on its way to the provider and back (`upstream.Attempt`)."""
 
     __slots__ = (
-        *("_begun_ns", "_caller", "_connection", "_identity", "_lane", "_need", "_plane"),
+        *("_begun_ns", "_caller", "_connection", "_given", "_identity", "_lane", "_need", "_plane"),
         *("_request", "_reserved", "_seat", "_stock"),
     )
     _connection: Connection | None
     _identity: Identity
 
-    def __init__(self, plane: DataPlane, caller: Caller, request: Request, lane: Lane):
+    def __init__(
+        self,
+        plane: DataPlane,
+        caller: Caller,
+        request: Request,
+        lane: Lane,
+        given: dict[str, bytes],
+    ):
         self._plane = plane
         self._caller = caller
         self._request = request
         self._lane = lane
+        self._given = given
         self._seat: Seat | None = None
         self._stock: Stock | None = None
         self._need = _UNUSED
@@ -97,7 +105,7 @@ class Express:
             return False
         tokens = pico = 0
         if seat.counts:
-            size = bounds.simple(body, self._request.found, self._lane.endpoint)
+            size = bounds.simple(body, self._given, self._lane.endpoint)
             if size is None:
                 return False
             most, output, tokens = size
@@ -235,7 +243,7 @@ class Express:
                 caller.connection_line(request),
                 self._identity.text.encode(),
                 lane.about,
-                heads.dollars(record.cost_pico).encode(),
+                heads.dollars(record.cost_pico),
                 body,
             )
         )
@@ -249,7 +257,8 @@ class Express:
         """A relay that goes on from here."""
         request, lane, who = self._request, self._lane, self._identity
         body = request.content()
-        plan = Plan(lane, lane.reason, False, False, [body], len(body), body, request.found)
+        found = jsonspan.spans(body)
+        plan = Plan(lane, lane.reason, False, False, [body], len(body), body, found)
         relay = Relay(self._plane, self._caller, request, plan, who)
         hold = None
         if self._seat is not None:

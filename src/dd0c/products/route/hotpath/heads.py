@@ -89,7 +89,7 @@ def about_request(request_id: str, about_way: bytes, cost_pico: int | None) -> b
     return b"x-dd0c-request-id: %b\r\n%bx-dd0c-cost-usd: %b\r\n" % (
         request_id.encode(),
         about_way,
-        dollars(cost_pico).encode(),
+        dollars(cost_pico),
     )
 
 
@@ -116,7 +116,6 @@ def quoted(text: str) -> bytes:
     return quote(text, safe=" /:.,@+").encode()
 
 
-def dollars(pico: int) -> str:
+def dollars(pico: int) -> bytes:
     """Pico-dollars as an exact decimal number of dollars."""
-    whole, rest = divmod(pico, 10**12)
-    return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
+    return (b"%d.%012d" % divmod(pico, 10**12)).rstrip(b"0").rstrip(b".")

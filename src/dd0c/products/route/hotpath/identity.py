@@ -9,7 +9,8 @@ from dd0c.products.route.hotpath import trace
 from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.trace import Trace
 
-_CHANCE_BYTES = 10 + trace.CHANCE_BYTES
+
+_PREFIX = f"{ids.Kind.REQUEST}_"
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
@@ -23,7 +24,6 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
 def draw(entropy: Entropy, now_us: int, traceparent: bytes | None) -> Identity:
     """A new one, in the trace of the caller if it tells one."""
-    chance = entropy.take(_CHANCE_BYTES)
-    made = ids.new_bytes(now_us // 1000, chance[:10])
-    span = trace.begin(traceparent, chance[10:])
-    return Identity(made, ids.text(ids.Kind.REQUEST, made), now_us, span)
+    digits, chance = entropy.take(16, trace.CHANCE_BYTES)
+    made, text = ids.draw(now_us // 1000, digits)
+    return Identity(made, _PREFIX + text, now_us, trace.begin(traceparent, chance))

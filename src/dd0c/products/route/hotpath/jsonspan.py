@@ -17,6 +17,7 @@ ignore case, a key that only looks like one of ours (`Model`) is refused too.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -46,17 +47,29 @@ class Splice(NamedTuple):
     text: bytes
 
 
+def values(body: bytes) -> dict[str, bytes]:
+    """Each top-level value by key, in order, as it is written; raises Malformed.
+
+    Where a body is as short as its keys and values can be written, nothing else is in it: no key
+    twice, none in disguise. That is how SDKs write; all others are walked.
+    """
+    found = {key: bytes(raw) for key, raw in _decode(body).items()}
+    length = 1 + sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found)
+    if length == len(body) and _is_well_named(tuple(found)):
+        return found
+    return {key: body[start:end] for key, (start, end) in spans(body).items()}
+
+
+@lru_cache(1000)
+def _is_well_named(keys: tuple[str, ...]) -> bool:
+    return not any(key not in WANTED and key.lower() in WANTED for key in keys)
+
+
 def spans(body: bytes) -> dict[str, tuple[int, int]]:
     """Start and end of each top-level value by key, in order; raises Malformed."""
     found: dict[str, tuple[int, int]] = {}
     at = 0  # at a bracket or comma, perhaps with space before it
-    if not body.isascii():
-        _check_text(body)
-    try:
-        given = _objects.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _malformed(error) from None
-    for key, raw in given.items():
+    for key, raw in _decode(body).items():
         written, value = _WRITTEN.get(key) or _write(key), bytes(raw)
         start = at + 2 if body[at + 1] == _BLANK else at + 1  # as SDKs write it, or json.dumps
         if body.startswith(written, start):
@@ -107,17 +120,16 @@ def _after_key(body: bytes, at: int, key: str) -> int:
     return match.end()
 
 
-def _check_text(body: bytes) -> None:
+def _decode(body: bytes) -> dict[str, msgspec.Raw]:
     try:
-        str(body, "utf-8")  # msgspec does not look inside the strings that it skips
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look inside the strings that it skips
+        return _objects.decode(body)
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 (byte {error.start})") from None
-
-
-def _malformed(error: Exception) -> Malformed:
-    match error:
-        case RecursionError():
-            return Malformed("the body is nested too deeply")
-        case msgspec.ValidationError():
-            return Malformed("the body must be a JSON object")
-    return Malformed(f"the body is not JSON: {error}")
+    except RecursionError:
+        raise Malformed("the body is nested too deeply") from None
+    except msgspec.ValidationError:
+        raise Malformed("the body must be a JSON object") from None
+    except msgspec.DecodeError as error:
+        raise Malformed(f"the body is not JSON: {error}") from None

@@ -245,8 +245,8 @@ class Relay:
         self._connection = None
         got = self._got
         got.over = True
-        if self._state is _HALTED:
-            return  # until what was kept back has passed
+        if self._state is _HALTED or self._state is State.LAGGING:
+            return  # until what was kept back has passed, or its caller has caught up
         failed = got.status >= 400
         if self._state is _FINISHING:
             pass
@@ -482,8 +482,11 @@ class Relay:
         last = self._got.last
         cost = self._bill.rating.cost_pico if self._bill is not None else None
         if self._got.stream is not None and cost is not None and self._end is EndReason.COMPLETE:
-            shown = f"dd0c cost_usd={heads.dollars(cost)} request={self.request_id}"
-            last = sse.comment(shown.encode(), last) + last
+            shown = b"dd0c cost_usd=%b request=%b" % (
+                heads.dollars(cost),
+                self.request_id.encode(),
+            )
+            last = sse.comment(shown, last) + last
         self._write(last)
         if self._connection is not None:
             self._connection.hurry()

@@ -8,6 +8,7 @@ who asks), what we say ourselves upstream (length, encoding, trace), and our own
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dd0c.products.route.hotpath import facts
@@ -51,8 +52,7 @@ OWN = b"x-dd0c-"
 TOLD = frozenset((b"idempotency-key", b"x-stainless-retry-count"))
 """What the ledger wants to know too; these travel on."""
 NOTED_OR_TOLD = NOTED | TOLD
-Spans = dict[str, tuple[int, int]]
-_NOT_LOOKED_AT: Spans = {}
+_AUTHORITY = re.compile(rb"^[^:]*://[^/?]*")  # a query may follow it at once
 PIECES_MAX = 64  # of a body; the rest is gathered in one, for each piece costs 60 bytes
 
 
@@ -91,7 +91,8 @@ class Head:
         self.old = version == "1.0"
         url = self.url
         if not url.startswith(b"/") and b"://" in url:  # absolute form, as for a proxy
-            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
+            url = _AUTHORITY.sub(b"", url, 1)
+            url = url if url.startswith(b"/") else b"/" + url
         self.path, _, self.query = url.partition(b"?")
         for name, value in self.noted:
             if name == b"host":
@@ -117,6 +118,12 @@ class Head:
         stopped = (pair for pair in self.noted if pair[0] not in TOLD)
         noted = sum(len(name) + len(value) + 4 for name, value in stopped)
         return len(self.url) + noted + sum(map(len, self.lines))
+
+    def is_last(self) -> bool:
+        """Whether `close` is said in HTTP/1.0, where the parser hears no more than `keep-alive`."""
+        return self.old and any(
+            name == b"connection" and b"close" in value.lower() for name, value in self.noted
+        )
 
     def _note(self, name: bytes, value: bytes) -> None:
         match name:
@@ -147,16 +154,14 @@ class Head:
 
 
 class Request:
-    """Head, then body, of one request; `refusal` when the answer is already known to be no. `found`
-    are the top-level values of the body, once somebody has looked."""
+    """Head, then body, of one request; `refusal` when the answer is already known to be no."""
 
-    __slots__ = ("body", "body_bytes", "found", "head", "keep_alive", "refusal")
+    __slots__ = ("body", "body_bytes", "head", "keep_alive", "refusal")
 
     def __init__(self, head: Head | None = None):
         self.head = Head() if head is None else head
         self.body: list[bytes | bytearray] = []
         self.body_bytes = 0
-        self.found: Spans = _NOT_LOOKED_AT
         self.keep_alive = True
         self.refusal: Refusal | None = None
 

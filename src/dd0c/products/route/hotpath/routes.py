@@ -19,6 +19,8 @@ from dd0c.products.route.hotpath.snapshot import Provider
 from dd0c.products.route.models import Dialect
 
 MASK = b"[secret]"
+_COMMON = b"etaoinsrhldcumfpgwybvk,.xj-_0123456789qzETAOINSRHLDCUMFPGWYBVKXJQZ"[::-1]
+"""Bytes of texts, the rarest first; what is not here is as rare."""
 
 
 class Origin(NamedTuple):
@@ -33,6 +35,7 @@ class Target:
     """A provider with all that is the same for each request to it; its repr holds no secret."""
 
     __slots__ = (
+        "_rare",
         "auth",
         "host",
         "line",
@@ -53,6 +56,7 @@ class Target:
         self.auth = _auth(provider)
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
         self.secrets = _forms(provider.secret)
+        self._rare = [(min(form, key=_commonness), form) for form in self.secrets]
         self.secret_bytes_max = max(map(len, self.secrets), default=0)
         secrets.keep(provider.secret)
 
@@ -61,8 +65,8 @@ class Target:
 
     def scrub(self, data: bytes) -> bytes:
         """The data without this provider's secret in any form that an echo could give it."""
-        for form in self.secrets:
-            if data.find(form) >= 0:  # `in` asks first whether it is a number: 3 times as long
+        for rare, form in self._rare:  # texts are searched for one byte in no time
+            if data.find(rare) >= 0 and data.find(form) >= 0:
                 data = data.replace(form, MASK)
         return data
 
@@ -99,6 +103,10 @@ class Routes:
                 return Choice(named, rest, "named")
         target = self.default(org, dialect)
         return None if target is None else Choice(target, model, "dialect")
+
+
+def _commonness(byte: int) -> int:
+    return _COMMON.find(byte)
 
 
 def _auth(provider: Provider) -> bytes:

@@ -50,6 +50,7 @@ _NOT_AT_ALL = struct.pack("ii", 1, 0)  # what the kernel still has would be deli
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _GET_ONLY = Refusal(405, "method_not_allowed", "Use GET here.", ((b"allow", b"GET, HEAD"),))
 _NO_UPGRADE = Refusal(400, "no_upgrade", "This gateway upgrades and tunnels nothing.", close=True)
+_BAD_VERSION = Refusal(505, "bad_version", "Speak HTTP/1.1 or HTTP/1.0 here.", close=True)
 _NO_EXPECT = Refusal(417, "expectation", "Send Expect on an idle connection only.", close=True)
 _STARTING = Refusal(
     503, "starting", "The gateway has no configuration yet. Try again.", ((b"retry-after", b"1"),)
@@ -129,7 +130,9 @@ class Caller(asyncio.Protocol):
         except httptools.HttpParserCallbackError:
             raise  # a mistake of ours: logged, and this connection ends
         except httptools.HttpParserError as error:
-            self._reject(Refusal(400, "bad_http", f"This is not HTTP that we accept: {error}."))
+            if not self._deaf:  # else this is what follows the last request that is answered
+                told = f"This is not HTTP that we accept: {error}."
+                self._reject(Refusal(400, "bad_http", told))
             return
         if self._parsing is not None:
             self._bound_unfinished(self._parsing)
@@ -235,7 +238,7 @@ class Caller(asyncio.Protocol):
         request, self._parsing = self._parsing, None
         self._pipelined = True
         if request is not None:
-            request.keep_alive = self._parser.should_keep_alive()
+            request.keep_alive = self._parser.should_keep_alive() and not request.head.is_last()
             if self._whole is not None:
                 self._plane.known.learn(self._whole, request)
                 self._whole = None
@@ -390,9 +393,12 @@ class Caller(asyncio.Protocol):
             return _NO_UPGRADE
         if request.head.expects and self._serving is not None:
             return _NO_EXPECT
-        if request.head.path in LOCAL:
+        if self._parser.get_http_version() not in ("1.1", "1.0"):  # it knows 0.9 and 2.0 too
+            return _BAD_VERSION
+        refusal = admission.check_framing(request)
+        if refusal is None and request.head.path in LOCAL:
             return None if request.head.method in ("GET", "HEAD") else _GET_ONLY
-        return self._admit(request)
+        return refusal or self._admit(request)
 
     def _may_pass(self, request: Request) -> bool:
         """Whether what was found of its head before still holds, and for this body."""
@@ -496,9 +502,9 @@ class Caller(asyncio.Protocol):
         elif request.head.path in LOCAL:
             self._answer_locally(request)
         else:
-            lane = admission.find_lane(request) if request.head.lanes else None
-            if lane is not None:
-                self._express = Express(self._plane, self, request, lane)
+            found = admission.find_lane(request) if request.head.lanes else None
+            if found is not None:
+                self._express = Express(self._plane, self, request, *found)
                 if self._express.depart():
                     return
                 self._express = None

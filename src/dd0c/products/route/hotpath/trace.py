@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from binascii import hexlify
 
 import msgspec
 
@@ -12,7 +13,7 @@ _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 _NOTHING = (b"0" * 32, b"0" * 16)
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True, gc=False):
     """The trace of one request: its id (16 bytes), the header for the provider, whether we continue
     the caller's trace (then its `tracestate` travels on too)."""
 
@@ -27,9 +28,11 @@ def begin(given: bytes | None, chance: bytes) -> Trace:
     `chance` are CHANCE_BYTES random bytes. We do not sample: a new trace is marked so (00), a
     continued one keeps the caller's flags.
     """
-    fresh = chance.hex().encode()
+    fresh = hexlify(chance)
     span = fresh[32:]
-    if given is not None and (match := _TRACEPARENT.fullmatch(given)) and _valid(match):
+    if given is None:
+        return Trace(chance[:16], b"00-%b-%b-00" % (fresh[:32], span), False)
+    if (match := _TRACEPARENT.fullmatch(given)) and _valid(match):
         trace, flags = match[2], match[4]
         return Trace(bytes.fromhex(trace.decode()), b"00-%b-%b-%b" % (trace, span, flags), True)
     return Trace(chance[:16], b"00-%b-%b-00" % (fresh[:32], span), False)

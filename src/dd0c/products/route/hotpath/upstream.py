@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.deadline = math.inf
         self.used = False  # it has carried a request before
+        self._farewell = False
         self._paused = False
         self._pool = pool
         self._attempt: Attempt | None = None
@@ -250,13 +251,18 @@ class Connection(asyncio.Protocol):
         self._complete = True
         self._reusable = self._parser.should_keep_alive()
 
+    def eof_received(self) -> None:
+        """The provider ends the connection; over TLS nobody else can have us believe that."""
+        self._farewell = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._pool.left(self)
         del self._parser  # it knows us: a cycle would keep both until a collection
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        if exc is None and self._status and not self._delimited and self._whole():
+        over = exc is None and self._farewell and not self._delimited
+        if over and self._status and self._whole():
             attempt.ended()  # this answer ends with its connection
         else:
             attempt.lost(answered=self._answered)
@@ -290,7 +296,10 @@ def _read(text: bytes) -> Line:
     """What a header line says. The parser has found it well-formed."""
     name, _, value = text.partition(b":")
     name, value = name.lower(), value.strip(b" \t")
-    if name in STOPPED:
+    if name == b"transfer-encoding" and value.lower() != b"chunked":
+        # A coding that we do not take off, wherever it is said: the answer is refused.
+        line = Line(b"", b"content-encoding", b"in transfer " + value, delimits=True)
+    elif name in STOPPED:
         line = Line(b"", delimits=name in _LENGTHS)
     elif name == b"content-encoding":  # it is taken off here, or the answer is refused
         line = Line(b"", name, value.lower())

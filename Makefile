@@ -8,13 +8,14 @@ PYTHON ?= python3
 # The tests that `make check` runs, and `make test` therefore does not.
 CHECKED := tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 
-.PHONY: help up test check bench fmt docs lock
+.PHONY: help up test check check-long bench fmt docs lock
 
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
 	@echo 'make check   style, types, imports, house rules, the commands of all documents'
-	@echo 'make bench   dd0c beside nginx, LiteLLM and Portkey; about a quarter of an hour (ARGS=--quick: less)'
+	@echo 'make check-long  a minute of fuzzing what reads from the network (ARGS="--seconds 600 --seed 7")'
+	@echo 'make bench   dd0c beside other gateways and proxies; an hour (ARGS=--quick: minutes; ARGS=--help: parts)'
 	@echo 'make docs    write docs/reference from the code'
 	@echo 'make fmt     mend what can be mended'
 	@echo 'make lock    pin the requirements again'
@@ -32,6 +33,10 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -q $(CHECKED)
+
+# Each time with another seed, which is printed; inputs that fail are kept in artifacts/fuzz.
+check-long: $(VENV)/dev.stamp
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m tests.bench $(ARGS)

@@ -1,0 +1,1 @@
+"""Inputs that nobody thought of: targets, their inputs, and what runs them (`make check-long`)."""

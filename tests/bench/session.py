@@ -63,7 +63,7 @@ class Plan:
             self.scenarios,
             rounds=1,
             seconds=1,
-            turns=50,
+            turns=20,
             streams=min(self.streams, 200),
             soak=min(self.soak, 4_000),
             pairs=2,

@@ -135,11 +135,13 @@ class Moved(SystemClock):
 
 
 class Seen(NamedTuple):
-    """What came out at all ends, but for what differs each time."""
+    """What came out at all ends, but for what differs each time; `samples`: answers that were shown
+    to who counts."""
 
     callers: list[tuple[bytes, str]]
     providers: list[tuple[bytes, str]]
     records: list[SpoolRecord]
+    samples: int
 
 
 class Stage:
@@ -152,6 +154,7 @@ class Stage:
         self.granted = 1000  # times of what is asked for
         self.out: Counter[bytes] = Counter()  # granted and not returned
         self.clock = Moved()
+        self.samples = 0
         self._folder = folder
         self._ends: list[tuple[Wire, Caller]] = []
         made = msgspec.structs.replace(limits.of(Settings()), **bounds)
@@ -180,6 +183,8 @@ class Stage:
         if isinstance(one, CountWanted) and one.actual is None:
             body = None if one.body is None else 100
             self.plane.apply(Counted(one.id, input=body, received=len(one.received), delivered=0))
+        elif isinstance(one, CountWanted):
+            self.samples += 1
         if isinstance(one, Dealings):
             until = time.monotonic() + 1e6
             for back in one.returned:
@@ -288,6 +293,7 @@ class Stage:
             [(plain(wire.written), wire.end) for wire, _ in self._ends],
             made,
             [_timeless(one) for one in self.records()],
+            self.samples,
         )
 
     def end(self) -> None:

@@ -229,6 +229,16 @@ def store_away(stage: Stage) -> None:
     stage.chat(SENT)
 
 
+def store_away_and_closed(stage: Stage) -> None:
+    stage.tell(RulesChanged(rules_of(stage), (Terms(ORG, store_away="closed"),)))
+    stage.answer(ANSWER)
+    stage.chat(SENT)
+    stage.chat(SENT)
+    stage.tell(StoreAway(away=True))
+    stage.send(SENT)
+    stage.tell(StoreAway(away=False))
+
+
 def recalled(stage: Stage) -> None:
     stage.tell(Recall(77, tuple((one.id, 0) for one in rules_of(stage))))
     stage.answer(ANSWER)
@@ -314,6 +324,7 @@ PLAYS: dict[str, Play] = {
         f"status {status}": answered(whole({"error": {"message": "no"}}, status, LIMITS))
         for status in ("201 Created", "301 Moved", "400 Bad", "401 No", "429 Too", "500 x", "529 x")
     },
+    **{f"usage in {code}": answered(whole(CHAT, code)) for code in ("201 x", "302 x", "500 x")},
     "no content": answered(b"HTTP/1.1 204 No Content\r\n\r\n"),
     "an empty body": answered(whole(b"")),
     "events": answered(NOT_ASKED),
@@ -365,8 +376,9 @@ PLAYS: dict[str, Play] = {
             *(gone_half_and_probed, gone_in_the_middle, gone_and_drained),
             *(gone_and_drained_in_pieces, full_closed, full_open, other_rules, no_rules),
             *(other_rules_and_gone, other_prices, own_prices, a_tier_of_its_own, other_keys),
-            *(other_providers, store_away, recalled, recalled_and_split, drained, handed_over),
-            *(cut, pipelined, pipelined_and_probed, sampled),
+            *(other_providers, store_away, store_away_and_closed, recalled),
+            *(recalled_and_split, drained, handed_over, cut, pipelined, pipelined_and_probed),
+            sampled,
         )
     },
 }  # fmt: skip

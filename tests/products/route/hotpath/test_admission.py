@@ -268,7 +268,7 @@ def test_a_target_hides_and_scrubs_its_secret() -> None:
 )
 def test_dollars_are_exact(pico: int, text: str) -> None:
     """Pico-dollars are shown without loss and without noise (R-11)."""
-    assert dollars(pico) == text
+    assert dollars(pico) == text.encode()
 
 
 def test_a_models_name_cannot_write_headers() -> None:

@@ -112,7 +112,7 @@ def test_as_json_a_line_is_an_object(lines: io.StringIO) -> None:
     line = json.loads(lines.getvalue())
     trace = line.pop("trace")
     assert line.pop("time").endswith("Z")
-    assert line.pop("error").startswith("ValueError: [secret:16+:")
+    assert line.pop("error").startswith("ValueError: [secret:24:")
     assert line == {
         "level": "error",
         "process": "gateway",

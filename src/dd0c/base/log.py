@@ -57,10 +57,10 @@ def configure(
 
 def _guard(stream: TextIO) -> None:
     """Let nobody write to stderr past the mask."""
-    if isinstance(stream, redact.Stderr):
+    if isinstance(stream, redact.Masked):
         return
     faulthandler.enable(stream)
-    sys.stderr = guarded = redact.Stderr(stream)
+    sys.stderr = guarded = redact.Masked(stream)
     atexit.register(guarded.finish)
 
 

@@ -1,0 +1,214 @@
+"""Questions made from routes, and answers that can be compared."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+
+from tests.isolation import rows
+from tests.isolation.tenants import Names, Tenant
+from tests.support.control import Served
+
+JSON, HTML = "application/json", "text/html"
+DESTRUCTIVE = ("GET", "PUT", "POST", "PATCH", "DELETE")
+NAME = re.compile(r"\{[a-z_]+\}")
+ENDS = ("/revoke", "/remove", "/end")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call with {…} where names stand. `route` is its method and path as the application
+    writes them."""
+
+    route: str
+    path: str
+    query: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    accept: str = JSON
+
+    @property
+    def method(self) -> str:
+        """Its verb."""
+        return self.route.partition(" ")[0]
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is of the console, which knows its callers by their session."""
+        return not self.path.startswith("/api/")
+
+    @property
+    def names_something(self) -> bool:
+        """Whether it can be asked about what is another's."""
+        return bool(NAME.search(str((self.path, self.query, self.body))))
+
+    def __str__(self) -> str:
+        given = self.query | (self.body or {})
+        form = " as HTML" if self.accept == HTML else ""
+        return f"{self.method} {self.path}{form}{f' {given}' if given else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: as it was, and without what differs from call to call anyway."""
+
+    status: int
+    text: str
+    alike: str
+
+
+def questions(app: FastAPI) -> tuple[list[Question], list[str]]:
+    """All that the application can be asked, the harmless first; and what the table lacks."""
+    found: list[Question] = []
+    missing: list[str] = []
+    for route in iter_route_contexts(app.routes):
+        for method in sorted(route.methods or ()):
+            name = f"{method} {route.path}"
+            if route.dependant is None or name in rows.ELSEWHERE.keys() | rows.PUBLIC:
+                continue
+            try:
+                found += _of(name, str(route.path), list(_flat(route.dependant)))
+            except LookupError as lacking:
+                missing.append(f"{name}: {lacking.args[0]} in tests/isolation/rows.py")
+    return sorted(found, key=_risk), missing
+
+
+def known(app: FastAPI) -> set[str]:
+    """Every method and path that the application answers."""
+    return {
+        f"{method} {route.path}"
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+    }
+
+
+def _risk(question: Question) -> tuple[int, bool, bool, str]:
+    """What ends something comes last; what ends a key or team after what names it."""
+    of_others = question.path.endswith(("{key}", "{team}", "{key}/revoke"))
+    return (
+        DESTRUCTIVE.index(question.method),
+        question.path.endswith(ENDS),
+        of_others,
+        question.path,
+    )
+
+
+def _flat(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for inner in dependant.dependencies:
+        yield from _flat(inner)
+
+
+def _of(route: str, path: str, parts: list[Dependant]) -> Iterator[Question]:
+    """The questions of one route."""
+    for name in {p.alias for part in parts for p in part.path_params}:
+        place = _values(name, path)[0]
+        path = re.sub(rf"{{{name}(:path)?}}", place, path)
+    if not route.startswith("GET"):
+        bodies = rows.BODIES.get(route, (None,))
+        if bodies == (None,) and any(part.body_params for part in parts):
+            raise LookupError(f'add "{route}": ({{…}},) to BODIES')
+        for body in bodies:
+            yield Question(route, path, body=body)
+        return
+    if path.startswith("/console"):
+        yield Question(route, path, accept=HTML)
+    yield Question(route, path)
+    for name in sorted(_query_names(parts)):
+        for value in _values(name, path):
+            yield Question(route, path, {name: value})
+
+
+def _query_names(parts: list[Dependant]) -> Iterator[str]:
+    for part in parts:
+        for param in part.query_params:
+            model = param.field_info.annotation
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield from model.model_fields.keys() & rows.PLACES.keys()
+            else:
+                yield param.alias
+
+
+def _values(name: str, path: str) -> tuple[str, ...]:
+    own = rows.PLACES.get(f"{name} of {path}")
+    found = own or rows.PLACES.get(name) or rows.HARMLESS.get(name)
+    if found is None:
+        raise LookupError(
+            f"add its parameter {name!r} to PLACES, or to HARMLESS if it names nothing,"
+        )
+    return found
+
+
+class Asker:
+    """Asks as one caller: the API by key, the console as a browser does."""
+
+    def __init__(self, served: Served, tenant: Tenant):
+        self.tenant = tenant
+        self._api = served.client(tenant.owner)
+        self._console = served.client()
+        self._console.cookies.set("dd0c_session", tenant.session)
+        self._console.headers["origin"] = served.url
+        page = self._console.get("/console/keys/new").text
+        self._csrf = re.findall(r'name="csrf" value="([0-9a-f]+)"', page)[0]
+
+    def ask(self, question: Question, names: Names) -> Answer:
+        """The answer to the question about what these names name."""
+        path = question.path.format_map({n: quote(v, safe="") for n, v in names.items()})
+        query, body = filled(question.query, names), filled(question.body, names)
+        given: dict[str, Any] = {"headers": {"accept": question.accept}}
+        client = self._api
+        if question.is_page:
+            client = self._console
+            given["data"] = None if body is None else body | {"csrf": self._csrf}
+        elif body is not None:
+            given["json"] = body
+        if query:
+            given["params"] = query
+        return _answer(client.request(question.method, path, **given), names)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._api.close()
+        self._console.close()
+
+
+def filled(value: Any, names: Names) -> Any:
+    """A value with names where {…} stands."""
+    if isinstance(value, str):
+        return value.format_map(names)
+    if isinstance(value, dict):
+        return {name: filled(inner, names) for name, inner in value.items()}
+    return [filled(inner, names) for inner in value] if isinstance(value, list) else value
+
+
+def _answer(got: httpx.Response, names: Names) -> Answer:
+    text = got.text + got.headers.get("location", "")
+    alike = text
+    for name, value in sorted(names.items(), key=lambda one: -len(one[1])):
+        for written in {value, quote(value, safe=""), html.escape(value)}:
+            alike = alike.replace(written, f"{{{name}}}")
+    for odd, plain in VOLATILE:
+        alike = odd.sub(plain, alike)
+    if HTML in got.headers.get("content-type", ""):
+        alike = re.sub(r"\d+", "0", alike)
+    return Answer(got.status_code, text, alike)
+
+
+VOLATILE = (
+    (re.compile(r"\b([a-z]{3,4})_[0-9a-hjkmnp-tv-z]{26}\b"), r"\1_…"),
+    (re.compile(r"\bprc_[0-9a-f]{24}"), "prc_…"),
+    (re.compile(r"dd0c_(sk|ses)_[\w-]{4,43}"), r"dd0c_\1_…"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"), "…"),
+    (re.compile(r'name="csrf" value="[0-9a-f]+"'), ""),
+    (re.compile(r'nonce[-="]+[\w+/=-]+'), ""),
+)
+"""What differs between two calls of the same: new ids, new keys, moments."""

@@ -10,7 +10,6 @@ from enum import StrEnum
 from psycopg import sql
 from psycopg.rows import class_row, tuple_row
 
-from dd0c.base.errors import NotFound
 from dd0c.kernel.auth.keys import COLUMNS, Key
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.db.pool import Transaction
@@ -28,6 +27,10 @@ ORDERS = {
     "created": sql.SQL("id"),  # ids are made in the order of time
     "name": sql.SQL("lower(name)"),
     "expires": sql.SQL("coalesce(expires_at, 'infinity')"),
+    "used": sql.SQL(
+        "coalesce((SELECT u.used_at FROM kernel.key_uses u WHERE u.key_id = api_keys.id),"
+        " '-infinity')"
+    ),
 }
 _STATE = sql.SQL(
     "CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
@@ -60,18 +63,6 @@ def state(key: Key, now: datetime) -> State:
     if key.revoked_at is not None:
         return State.REVOKED
     return State.EXPIRED if key.expires_at is not None and key.expires_at <= now else State.WORKING
-
-
-async def get(tx: Transaction, key: uuid.UUID) -> Key:
-    """A key of the organisation; NotFound."""
-    async with tx.cursor(row_factory=class_row(Key)) as cursor:
-        await cursor.execute(
-            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s").format(COLUMNS), (key,)
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise NotFound("there is no such key")
-    return row
 
 
 async def select(

@@ -22,6 +22,7 @@ from dd0c.kernel.web import (
 )
 from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
+from dd0c.kernel.web.key_limits import LimitKey
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.probes import Health, Probe
 from dd0c.kernel.web.resources import Resources
@@ -39,6 +40,7 @@ class Added:
     pages: Sequence[APIRouter] = ()
     sections: Sequence[frame.Section] = ()
     probes: Sequence[Probe] = ()
+    limit_key: LimitKey | None = None
 
 
 def create(resources: Resources, added: Added) -> FastAPI:
@@ -54,6 +56,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
     writable = dependencies.database_probe(resources.pool, writes=True)
     app.state.resources = resources
     app.state.settings = settings.explain(resources.settings)
+    app.state.limit_key = added.limit_key
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([readable], resources.clock, READY_SHARED_S)

@@ -9,6 +9,9 @@ from starlette.requests import HTTPConnection
 
 from dd0c.base.clock import Clock
 from dd0c.base.settings import Settings
+from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.oidc import Provider
+from dd0c.kernel.auth.passwords import Passwords
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.pool import Pool
@@ -26,6 +29,9 @@ class Resources:
     pepper: Pepper
     grants: Grants
     cursors: Cursors
+    uses: Uses  # of keys, to be written down now and then
+    passwords: Passwords
+    provider: Provider | None  # of identities, when one is set
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
 
 

@@ -6,9 +6,10 @@ from dd0c.kernel.auth.permissions import EVERYBODY, Role
 from dd0c.kernel.manifest import Manifest
 from dd0c.products.route import api, pages
 from dd0c.products.route.api.probes import probes
+from dd0c.products.route.key_limits import WRITE, limit_key
 from dd0c.products.route.store.access import ACCESS
 
-READ, WRITE = "route:read", "route:write"
+READ = "route:read"
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.OPERATOR})
 
 MANIFEST = Manifest(
@@ -19,4 +20,5 @@ MANIFEST = Manifest(
     pages=pages.router,
     section=pages.SECTION,
     probes=probes,
+    limit_key=limit_key,
 )

@@ -150,11 +150,11 @@ async def test_workers_know_the_team_of_a_key(
     made, key_hash, _ = await acme.create()
     async with tenancy.tenant(acme.pool, acme.org) as tx:
         one, other = [await teams.create(tx, acme.org, name) for name in ("search", "ads")]
-        await keys.move(tx, made.id, one.id)
+        await keys.change(tx, made.id, team=one.id)
     async with following(database, place) as told:
         (snapshot,) = told.of(Snapshot)
         assert {entry.hash: entry.team for entry in snapshot.keys} == {key_hash: one.id.bytes}
         for team in (other.id, None):
             async with tenancy.tenant(acme.pool, acme.org) as tx:
-                await keys.move(tx, made.id, team)
+                await keys.change(tx, made.id, team=team)
             await told.until(knows_team(team), within_s=10)

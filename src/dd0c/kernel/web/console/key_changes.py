@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from dd0c.base import ids
 from dd0c.base.errors import Error, Forbidden, InvalidInput, NotFound
-from dd0c.kernel.auth import keyring, keys, permissions, teams
+from dd0c.kernel.auth import keys, permissions, teams
 from dd0c.kernel.auth.permissions import Grants, Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
@@ -75,7 +75,7 @@ async def create(request: Request, who: Writer, asked: Annotated[Asked, Form()])
         wanted = _wanted(asked, use.clock.now())
         decided = decide(wanted, who, use.grants, use.clock.now())
         async with tenancy.tenant(use.pool, who.org) as tx:
-            key, text = await make(tx, use, who.org, wanted, decided)
+            key, text = await make(tx, request, who, wanted, key=decided, org=who.org)
     except (InvalidInput, Forbidden, NotFound) as problem:
         return await _form(request, who, asked, _sentence(problem))
     made = shown(key, who.org_name)
@@ -97,7 +97,7 @@ async def revoke(
     wanted = ids.parse(ids.Kind.KEY, key_id)
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keyring.get(tx, wanted)
+        key = await keys.get(tx, wanted)
         if confirm.strip() == key.name:
             await keys.revoke(tx, wanted, use.clock.now())
             return RedirectResponse(f"{PATH}/{ids.text(ids.Kind.KEY, wanted)}", 303)

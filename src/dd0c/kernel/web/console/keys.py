@@ -237,7 +237,7 @@ async def page_of(
     use = resources.of(request)
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keyring.get(tx, key_id)
+        key = await keys.get(tx, key_id)
         detail = await _detail(tx, use, who, key, now)
     found = shown(key, who.org_name)
     return frame.of(request).page(
@@ -273,7 +273,7 @@ async def _detail(
         else "the installation itself",
         permissions=sorted(permissions.held(use.grants, roles)),
         sessions=len(await sessions.list_open(tx, now, key.id)),
-        is_own=key.id == who.key_id,
+        is_own=key.id == who.actor.id,
         is_last_owner=await keyring.is_last_owner(tx, key, now),
     )
 

@@ -19,7 +19,7 @@ from dd0c.kernel.auth import principals, sessions
 from dd0c.kernel.auth.permissions import Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import requires, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.requires import COOKIE, Requires
 
@@ -88,6 +88,7 @@ async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
     async with tenancy.system(use.pool) as tx:
         who = await principals.authenticate(tx, use.pepper, key, use.grants, now)
     who.require_scope(Scope.CONSOLE)
+    requires.admit(request, who)
     async with tenancy.tenant(use.pool, who.org) as tx:
         return await sessions.start(tx, use.pepper, who, now)
 

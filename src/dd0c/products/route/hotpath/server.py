@@ -365,7 +365,7 @@ class Caller(asyncio.Protocol):
     def _admit(self, request: Request) -> Refusal | None:
         limits = self._plane.limits
         refusal = admission.check_head(
-            request, self._plane.keys, limits, self._plane.clock.now_us()
+            request, self._plane.keys, limits, self._plane.clock.now_us(), self._transport
         )
         if refusal is None and not self._plane.loaded:
             return _STARTING

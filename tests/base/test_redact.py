@@ -92,7 +92,7 @@ def test_our_own_words_stay(text: str) -> None:
     ],
 )
 def test_a_loaded_secret_is_taken_out_in_every_spelling(spelled: str) -> None:
-    """K-40: as it is, and as URL, JSON, base64 and hex write it, wherever in a longer text it begins."""
+    """K-40: as it is, and as URL, JSON, base64 and hex write it, wherever in a text it begins."""
     secrets.keep(Secret(ODD))
     marked = scrub(f"<{spelled}>")
     assert "[secret:" in marked

@@ -17,7 +17,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from dd0c import __version__
-from dd0c.base import redact
+from dd0c.base import log, redact
 from dd0c.base.errors import Error
 from dd0c.cli import completing, exits, output
 
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _fail("no room left where this writes to", "make room on that disk", 7)
-        if logging.getLogger().handlers:  # a part that serves has a log, a person needs a line
+        if isinstance(sys.stderr, redact.Masked):  # a part has a log, a person needs a line
             logging.getLogger(__name__).exception("a verb failed")
         return _fail(f"{type(error).__name__}: {error}", "this is a bug of dd0c: report it", 1)
     return status if isinstance(status, int) else 0
@@ -151,5 +151,11 @@ def _tell(word: str, colour: str, text: str) -> None:
     click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
+def run() -> int:
+    """The program: the command line, and nothing that goes wrong beside it shows a secret."""
+    log.configure("dd0c", "warning", sys.stderr)
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

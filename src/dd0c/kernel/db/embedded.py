@@ -34,6 +34,9 @@ CONNECTIONS_MAX = 60
 CREATE_WITHIN_S = 120.0
 READY_WITHIN_S = 120.0  # a recovery after a crash may have a gigabyte of log to replay
 STOP_WITHIN_S = 20.0
+QUIET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic"}
+"""What was asked, and with which values, is told to who asked: our own logs mask it, the server's
+own would not (`DETAIL: Key (name)=(…) already exists`, `STATEMENT: …`)."""
 RESTORE = "restore a backup of the home; nothing was changed here"
 POLL_S = 0.02
 
@@ -168,6 +171,7 @@ class EmbeddedPostgres:
             "max_parallel_workers": "0",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            **QUIET,
         }
         if not self._durable:
             values |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -46,7 +46,9 @@ def well(database: Database, tmp_path: Path) -> Host:
     async def claim() -> None:
         pool = await open_pool(database.conninfo(roles.OWNER), roles.OWNER, 1)
         async with tenancy.system(pool) as tx:
-            await fitness.claim(tx, home.installation, entrance.fingerprints(home))
+            await fitness.claim(
+                tx, home.installation, entrance.fingerprints(database.settings, home)
+            )
         await pool.close()
 
     asyncio.run(claim())

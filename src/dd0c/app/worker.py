@@ -45,7 +45,7 @@ async def _serve(settings: Settings, place: Home, door: socket.socket) -> None:
 
     answering = await admin.listen(door, metrics.CATALOGUE, report)
     conninfo = address.conninfo(settings, roles.JOBS)
-    judge = partial(entrance.refuse_unfit, place=place)
+    judge = partial(entrance.refuse_unfit, settings=settings, place=place)
     work = asyncio.create_task(
         runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge, told=told)
     )

@@ -52,7 +52,7 @@ async def _ask(host: Host) -> timedelta:
     conninfo = address.conninfo(host.settings, roles.APP)
     pool = await open_pool(conninfo, roles.APP, 1)
     try:
-        await entrance.refuse_unfit(pool, host.home)
+        await entrance.refuse_unfit(pool, host.settings, host.home)
         async with tenancy.system(pool) as tx:
             before = host.clock.now()
             row = await (await tx.execute("SELECT clock_timestamp()")).fetchone()

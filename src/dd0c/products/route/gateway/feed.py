@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.products.route import overrides, providers
@@ -165,6 +165,8 @@ class Feed:
             if row.secret is not None and row.data_key is not None:
                 sealed = Sealed(row.data_key, row.secret)
                 secret = await self._vault.open(connection, row.org, row.id, sealed)
+        except Unavailable:  # a KMS that is away takes no provider from anybody: ask again
+            raise
         except (Error, ValueError) as error:  # ValueError: a dialect of a newer dd0c
             log.warning("a provider is left out: %s", error, extra={"provider": row.name})
             return None

@@ -10,6 +10,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from dd0c.kernel.vault.holding import Holding
+
+HOLDING = Holding("route", "providers")
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:

@@ -28,7 +28,7 @@ import uvloop
 import dd0c
 from dd0c.app import entrance
 from dd0c.app.succession import Succession, receive
-from dd0c.base import admin, home, notify, process
+from dd0c.base import admin, home, notify, process, redact
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
@@ -352,7 +352,7 @@ class Written:
         }
 
     def write(self) -> None:
-        home.write_atomically(self._path, json.dumps(self.facts) + "\n")
+        home.write_atomically(self._path, redact.scrub(json.dumps(self.facts)) + "\n")
 
     def refused(self, error: Error) -> None:
         """A reload came to nothing."""

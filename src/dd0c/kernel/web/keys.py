@@ -235,26 +235,40 @@ async def list_keys(
     )
 
 
+@router.get("/keys/{key_id}", operation_id="show_key", summary="One key")
+async def show_key(
+    key_id: str, request: Request, who: Annotated[Principal, Depends(Requires("keys:read"))]
+) -> KeyShown:
+    """Without its text; a revoked one too."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return show(await keys.get(tx, ids.parse(ids.Kind.KEY, key_id)), who.org_name)
+
+
 @router.patch("/keys/{key_id}", operation_id="change_key", summary="Change a key")
 async def change_key(
     key_id: str,
-    change: KeyChange,
+    wanted: KeyChange,
     request: Request,
     who: Annotated[Principal, Depends(Requires("keys:write"))],
 ) -> KeyShown:
     """On every gateway within a second. What it did before stays with the team it was in."""
     use = resources.of(request)
-    columns = change.model_dump(exclude_unset=True)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        key = await change(tx, ids.parse(ids.Kind.KEY, key_id), wanted, use.clock.now())
+    return show(key, who.org_name)
+
+
+async def change(tx: Transaction, key_id: uuid.UUID, wanted: KeyChange, now: datetime) -> Key:
+    """The key as it is wanted; NotFound, Conflict or InvalidInput."""
+    columns = wanted.model_dump(exclude_unset=True)
     if not columns:
         raise InvalidInput("body: say what is to be changed")
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keys.get(tx, ids.parse(ids.Kind.KEY, key_id), locked=True)
-        if "expires_at" in columns:
-            _check_end(key, change.expires_at, use.clock.now())
-        if change.team is not None:
-            columns["team"] = (await teams.get(tx, change.team)).id
-        key = await keys.change(tx, key.id, **columns)
-    return show(key, who.org_name)
+    key = await keys.get(tx, key_id, locked=True)
+    if "expires_at" in columns:
+        _check_end(key, wanted.expires_at, now)
+    if wanted.team is not None:
+        columns["team"] = (await teams.get(tx, wanted.team)).id
+    return await keys.change(tx, key.id, **columns)
 
 
 def _check_end(key: Key, ends: datetime | None, now: datetime) -> None:

@@ -35,11 +35,11 @@ SHOWN_LENGTH = 12
 _TEXT = re.compile(r"dd0c_sk_[A-Za-z0-9_-]{43}")
 COLUMNS = sql.SQL(
     "id, org, name, prefix, roles, scopes, models, networks::text[] AS networks, created_at,"
-    " created_by, EXISTS (SELECT FROM kernel.memberships m WHERE m.person = created_by) AS by_person,"
-    " expires_at, revoked_at, coalesce(first, id) AS line,"
+    " created_by, expires_at, revoked_at, coalesce(first, id) AS line,"
     " (SELECT n.id FROM kernel.api_keys n WHERE n.first = coalesce(api_keys.first, api_keys.id)"
     "  AND n.id > api_keys.id ORDER BY n.id LIMIT 1) AS followed_by,"
     " (SELECT u.used_at FROM kernel.key_uses u WHERE u.key_id = api_keys.id) AS used_at,"
+    " EXISTS (SELECT FROM kernel.memberships m WHERE m.person = api_keys.created_by) AS by_person,"
     " team AS team_id, (SELECT t.name FROM kernel.teams t WHERE t.id = api_keys.team) AS team"
 )
 """A `Key` as kernel.api_keys has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -89,6 +89,16 @@ class Principal:
             raise Forbidden(
                 f"this needs the permission `{permission}`; this {self.actor.noun} has: {have}",
                 hint=f"ask somebody with the role owner or admin for a {_REMEDY[self.actor.kind]}",
+            )
+
+    def require_roles(self, roles: Collection[str], grants: Grants) -> None:
+        """Forbidden unless all that these roles hold is held here too: nobody gives what they lack.
+        A role that is not known may hold anything."""
+        known = _known(Role, roles)
+        if beyond := permissions.held(grants, known) - self.permissions | set(roles) - known:
+            raise Forbidden(
+                f"these roles hold more than your own: {', '.join(sorted(beyond))}",
+                hint="ask somebody who holds them",
             )
 
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from dd0c.base import ids
-from dd0c.kernel.auth import keyring, keys, permissions, sessions
+from dd0c.kernel.auth import keyring, keys, members, permissions, sessions
 from dd0c.kernel.auth.keyring import Counts, State, Wanted
 from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.auth.principals import Principal
@@ -284,19 +284,24 @@ async def page_of(
 async def _detail(
     tx: Transaction, use: Resources, who: Principal, key: Key, now: datetime
 ) -> Detail:
-    makers = await keys.list_names(tx, [key.created_by] if key.created_by else [])
     roles = [permissions.Role(name) for name in key.roles if name in set(permissions.Role)]
     return Detail(
         key=shown(key, who.org_name),
         state=keyring.state(key, now),
-        maker=makers.get(key.created_by, "a key of another organisation")
-        if key.created_by
-        else "the installation itself",
+        maker=await _maker(tx, key),
         permissions=sorted(permissions.held(use.grants, roles)),
         sessions=len(await sessions.list_open(tx, now, key.id)),
         is_own=key.id == who.actor.id,
         is_last_owner=await keyring.is_last_owner(tx, key, now),
     )
+
+
+async def _maker(tx: Transaction, key: Key) -> str:
+    if key.created_by is None:
+        return "the installation itself"
+    list_names = members.list_names if key.by_person else keys.list_names
+    names = await list_names(tx, [key.created_by])
+    return names.get(key.created_by, "a key of another organisation")
 
 
 def _danger(detail: Detail, action: str, problem: str) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -47,9 +47,23 @@ class World:
     quiet: dict[str, Answer]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def world(cluster: Cluster) -> Iterator[World]:
-    """Two filled organisations on a control server of their own."""
+    """For tests that only read."""
+    with made(cluster) as world:
+        yield world
+
+
+@pytest.fixture
+def spare(cluster: Cluster) -> Iterator[World]:
+    """For one test that changes things."""
+    with made(cluster) as world:
+        yield world
+
+
+@contextmanager
+def made(cluster: Cluster) -> Iterator[World]:
+    """Two filled organisations on a control server of their own, for the block."""
     with ExitStack() as stack:
         served = stack.enter_context(serving(cluster))
         state = served.app.state
@@ -58,7 +72,7 @@ def world(cluster: Cluster) -> Iterator[World]:
         asked, missing = questions(served.app)
         globex = tenants.fill(served, "globex", served.globex, unit=7, away="open")
         stranger = stack.enter_context(closing(Asker(served, globex)))
-        quiet = {str(q): stranger.ask(q, globex.names) for q in asked if _repeats(q)}
+        quiet = {str(q): stranger.ask(q, globex.names) for q in asked if _stands_still(q)}
         acme = tenants.fill(served, "acme", served.acme, unit=1_000, away="closed")
         owner = stack.enter_context(closing(Asker(served, acme)))
         conninfo = served.database.conninfo(roles.OWNER).reveal()
@@ -66,6 +80,6 @@ def world(cluster: Cluster) -> Iterator[World]:
         yield World(served, acme, globex, owner, stranger, books, asked, missing, quiet)
 
 
-def _repeats(question: Question) -> bool:
-    """Whether asking changes nothing, so that it can be asked again."""
+def _stands_still(question: Question) -> bool:
+    """Whether it can be asked again, and has the same answer: cursors are given out anew."""
     return question.method == "GET" and "cursor" not in question.query

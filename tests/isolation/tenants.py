@@ -26,7 +26,8 @@ KEYS, RULES = 51, 15
 COMMON = "gpt-5-mini"
 """A model, and a tag, that every organisation uses."""
 
-DAY = datetime.now(UTC).replace(hour=12) - timedelta(days=2)
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+DAY = MIDNIGHT - timedelta(days=2)
 """A day that is over: providers export whole days."""
 
 Names = dict[str, str]
@@ -78,7 +79,7 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
     key, team = ids.parse(ids.Kind.KEY, names["key"]), ids.parse(ids.Kind.TEAM, names["team"])
-    at_us, day_us = _us(datetime.now(UTC)) - 90_000_000, _us(DAY)
+    at_us = _us(datetime.now(UTC)) - 90_000_000
     own: dict[str, Any] = {"requested_model": names["model"], "sent_model": names["model"]}
     own |= {"tags": (names["tag"], COMMON), "team": team.bytes, "provider": names["provider"]}
     own |= {"price_provider": names["provider"], "credential_id": provider.bytes}
@@ -87,9 +88,13 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         records.opened(org, at_us=at_us + n, **common | (own if n % 2 else {}))
         for n in range(REQUESTS)
     ]
-    lost = [records.opened(org, at_us=at, **common | own) for at in (day_us, at_us)]
+    noon, over_midnight = _us(DAY) + 43_200_000_000, _us(DAY) + 86_399_000_000
+    lost = [records.opened(org, at_us=at, **common | own) for at in (noon, at_us)]
+    late = records.opened(org, at_us=over_midnight, **common | own)
     cost = {"cost_pico": 1_000_003 * unit}
-    ship(served, [*(rated(one, **cost) for one in opened), *map(_lost, lost)])
+    unpriced = {"cost_pico": None, "price_id": None, "cost_reason": "no_price"}
+    ended = [*(rated(one, **cost) for one in opened), rated(late, total_us=5_000_000, **unpriced)]
+    ship(served, [*ended, *map(_lost, lost)])
     names |= {"request": request_id(opened[-1]), "lost": request_id(lost[0])}
     names["request_start"] = names["request"][:20]
     with served.client(owner) as client:

@@ -47,10 +47,20 @@ def test_what_one_is_told_does_not_depend_on_the_other(world: World) -> None:
 
 
 def test_what_is_anothers_is_as_if_it_were_nobodys(world: World) -> None:
-    """Asked for what is acme's, globex hears what it hears of what does not exist, learns none of
-    acme's names, and changes none of its rows. acme's same call works (K-11, proofs 2)."""
-    wrong = [f"{q}: {said}" for q in world.asked for said in judged(world, q)]
+    """Asked for what is acme's, globex hears what it hears of what does not exist, and learns none
+    of acme's names; acme's same call works (K-11, proofs 2)."""
+    reading = [question for question in world.asked if question.method == "GET"]
+    wrong = [f"{question}: {said}" for question in reading for said in judged(world, question)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_anothers_cannot_be_changed(spare: World) -> None:
+    """So it is with every call that changes something; and no row of acme's is another one
+    afterwards, in any table (K-11, proofs 2)."""
+    changing = [question for question in spare.asked if question.method != "GET"]
+    wrong = [f"{question}: {said}" for question in changing for said in judged(spare, question)]
+    assert not wrong, "\n".join(wrong)
+    assert len(changing) > 40
 
 
 def judged(world: World, question: Question) -> Iterator[str]:

@@ -27,6 +27,7 @@ from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.oidc import Provider
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
 from dd0c.kernel.db import address, reach, roles
@@ -162,6 +163,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
         uses=uses,
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
+        provider=_provider(settings),
     )
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
@@ -181,6 +183,18 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
         dependencies.disk_probe(use.settings.home),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
     ]
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Who else may say who somebody is."""
+    if not settings.oidc_issuer:
+        return None
+    return Provider(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+        settings.ca_bundle,
+    )
 
 
 def _facts(settings: Settings) -> dict[str, str]:

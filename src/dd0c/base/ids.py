@@ -35,6 +35,8 @@ class Kind(StrEnum):
     INSTALLATION = "ins"
     PART = "prt"
     TEAM = "team"
+    PERSON = "per"
+    INVITATION = "inv"
     BUDGET = "bgt"
     LIMIT = "lim"
     OVERRIDE = "ovr"

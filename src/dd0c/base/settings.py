@@ -71,6 +71,12 @@ class Settings:
         "127.0.0.1", "DD0C_CONSOLE_HOST", "Address the console and API listen on."
     )
     console_port: int = _setting(8081, "DD0C_CONSOLE_PORT", "Port of the console and the API.")
+    console_url: str = _setting(
+        "",
+        "DD0C_CONSOLE_URL",
+        "Where browsers find the console, such as `https://dd0c.example.com`, for links that leave"
+        " it and come back; empty means where each caller found it, without a proxy's TLS.",
+    )
     workers: int = _setting(
         0, "DD0C_WORKERS", "Gateway worker processes; 0 means one per processor, at most 8."
     )

@@ -10,11 +10,14 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from dd0c.base import settings
 from dd0c.kernel.web import (
+    access,
     dependencies,
     identity,
+    invitations,
     keys,
     openapi,
     parts,
+    people,
     problems,
     query,
     status,
@@ -78,6 +81,6 @@ def create(resources: Resources, added: Added) -> FastAPI:
 
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
-    own = (status.router, parts.router, identity.router, teams.router, keys.router)
-    for router in (*own, *products):
+    own = (status, parts, identity, teams, keys, people, invitations, access)
+    for router in (*(each.router for each in own), *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

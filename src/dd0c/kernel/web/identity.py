@@ -31,12 +31,20 @@ class KeyRef(BaseModel):
     name: str
 
 
+class PersonRef(BaseModel):
+    """A person by id and name."""
+
+    id: str
+    name: str
+
+
 class Me(BaseModel):
-    """The caller."""
+    """The caller: a key, or a person who is signed in."""
 
     org: str
     org_id: str
-    key: KeyRef
+    key: KeyRef | None
+    person: PersonRef | None
     roles: list[Role]
     scopes: list[Scope]
     permissions: list[str]
@@ -78,11 +86,13 @@ class OrganisationChange(Body):
 
 @router.get("/me", operation_id="show_me", summary="Who the caller is")
 async def show_me(who: Annotated[Principal, Depends(Requires())]) -> Me:
-    """The caller's organisation, key, and all that it may do."""
+    """The caller's organisation, who it is there, and all that it may do."""
+    actor = who.actor
     return Me(
         org=who.org_name,
         org_id=ids.text(ids.Kind.ORGANISATION, who.org),
-        key=KeyRef(id=ids.text(ids.Kind.KEY, who.key_id), name=who.key_name),
+        key=KeyRef(id=actor.text, name=actor.name) if who.key_id else None,
+        person=PersonRef(id=actor.text, name=actor.name) if who.person else None,
         roles=sorted(who.roles),
         scopes=sorted(who.scopes),
         permissions=sorted(who.permissions),

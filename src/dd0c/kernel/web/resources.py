@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import HTTPConnection
@@ -30,9 +30,9 @@ class Resources:
     grants: Grants
     cursors: Cursors
     uses: Uses  # of keys, to be written down now and then
-    passwords: Passwords
-    provider: Provider | None  # of identities, when one is set
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    passwords: Passwords = field(default_factory=Passwords)
+    provider: Provider | None = None  # of identities, where one is set
 
 
 def of(connection: HTTPConnection) -> Resources:

@@ -17,12 +17,12 @@ from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import identity, resources
 from dd0c.kernel.web.console import figures, forgery, frame
-from dd0c.kernel.web.console.keys import READ, WRITE
 from dd0c.kernel.web.identity import Me
 from dd0c.kernel.web.requires import COOKIE, Requires
 
 PATH = "/console/settings"
 PERMISSION = "platform:health"
+READ, WRITE = "people:read", "people:write"
 
 router = APIRouter(include_in_schema=False)
 Somebody = Annotated[Principal, Depends(Requires())]
@@ -45,7 +45,7 @@ async def show(request: Request, who: Somebody) -> Response:
     use, now = resources.of(request), resources.of(request).clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         own = await organisations.get_own(tx)
-        found = await sessions.list_open(tx, now, None if READ in who.permissions else who.key_id)
+        found = await sessions.list_open(tx, now, None if READ in who.permissions else who.actor.id)
     told: Sequence[Explained] = request.app.state.settings
     page = Page(
         me=await identity.show_me(who),
@@ -77,16 +77,16 @@ def _lead(page: Page) -> str:
 
 
 def _may_end(who: Principal, session: Open) -> bool:
-    return WRITE in who.permissions or session.key_id == who.key_id
+    return WRITE in who.permissions or session.actor.id == who.actor.id
 
 
 @router.post(f"{PATH}/sessions/{{mark}}/end")
 async def end(
     request: Request, mark: str, who: Somebody, csrf: Annotated[str, Form()] = ""
 ) -> Response:
-    """End a session: any of the organisation for those who may write keys, else one's own key's."""
+    """End a session: any of the organisation for those who may write people, else one's own."""
     forgery.check_token(request, csrf)
-    own = None if WRITE in who.permissions else who.key_id
+    own = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await sessions.end_marked(tx, mark, own)
     return RedirectResponse(PATH, 303)

@@ -187,7 +187,7 @@ async def _add(
         await _check_providers(tx, wanted)
         await store.hold(tx, who.org)
         existing = await store.list_all(tx)
-        added, made = overrides.decide(wanted, existing, who.org, who.key_id, now)
+        added, made = overrides.decide(wanted, existing, who.org, who.actor.id, now)
         await store.add(tx, added)
     return made, len(added)
 

@@ -161,7 +161,7 @@ async def reconcile(
                 lines=_to_keep(lines, read.by_model),
                 settled=settled,
                 content=content,
-                imported_by=who.key_id,
+                imported_by=who.actor.id,
                 imported_at=use.clock.now(),
             )
             await store.save(tx, who.org, kept)

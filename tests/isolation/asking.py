@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
+from tests.cli import terminal
 from tests.isolation import rows
 from tests.isolation.tenants import Names, Tenant
 from tests.support.control import Served
@@ -50,6 +50,15 @@ class Question:
     def names_something(self) -> bool:
         """Whether it can be asked about what is another's."""
         return bool(NAME.search(str((self.path, self.query, self.body))))
+
+    def said(self, names: Names) -> str:
+        """What the question itself says: to be told that is no answer."""
+        said = (self.path, self.query, self.body)
+        return " ".join(str(filled(part, names)) for part in said)
+
+    def ask(self, asker: Asker, names: Names) -> Answer:
+        """Its answer, about what these names name."""
+        return asker.call(self, names)
 
     def __str__(self) -> str:
         given = self.query | (self.body or {})
@@ -153,6 +162,7 @@ class Asker:
 
     def __init__(self, served: Served, tenant: Tenant):
         self.tenant = tenant
+        self._url = served.url
         self._api = served.client(tenant.owner)
         self._console = served.client()
         self._console.cookies.set("dd0c_session", tenant.session)
@@ -160,7 +170,7 @@ class Asker:
         page = self._console.get("/console/keys/new").text
         self._csrf = re.findall(r'name="csrf" value="([0-9a-f]+)"', page)[0]
 
-    def ask(self, question: Question, names: Names) -> Answer:
+    def call(self, question: Question, names: Names) -> Answer:
         """The answer to the question about what these names name."""
         path = question.path.format_map({n: quote(v, safe="") for n, v in names.items()})
         query, body = filled(question.query, names), filled(question.body, names)
@@ -173,7 +183,15 @@ class Asker:
             given["json"] = body
         if query:
             given["params"] = query
-        return _answer(client.request(question.method, path, **given), names)
+        got = client.request(question.method, path, **given)
+        is_html = HTML in got.headers.get("content-type", "")
+        return answer(got.status_code, got.text + got.headers.get("location", ""), names, is_html)
+
+    def run(self, words: Iterable[str], names: Names) -> Answer:
+        """What a verb of the command line says and ends with."""
+        env = {"DD0C_URL": self._url, "DD0C_KEY": self.tenant.owner}
+        done = terminal.call(*(word.format_map(names) for word in words), env=env)
+        return answer(done.returncode, done.stdout + done.stderr, names)
 
     def close(self) -> None:
         """Hang up."""
@@ -190,17 +208,16 @@ def filled(value: Any, names: Names) -> Any:
     return [filled(inner, names) for inner in value] if isinstance(value, list) else value
 
 
-def _answer(got: httpx.Response, names: Names) -> Answer:
-    text = got.text + got.headers.get("location", "")
+def answer(status: int, text: str, names: Names, is_html: bool = False) -> Answer:
+    """The answer, compared without names, new ids and moments, and in pages without numbers: those
+    say how long ago something was, and stand in the page's twin too."""
     alike = text
     for name, value in sorted(names.items(), key=lambda one: -len(one[1])):
         for written in {value, quote(value, safe=""), html.escape(value)}:
             alike = alike.replace(written, f"{{{name}}}")
     for odd, plain in VOLATILE:
         alike = odd.sub(plain, alike)
-    if HTML in got.headers.get("content-type", ""):
-        alike = re.sub(r"\d+", "0", alike)
-    return Answer(got.status_code, text, alike)
+    return Answer(status, text, re.sub(r"\d+", "0", alike) if is_html else alike)
 
 
 VOLATILE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -12,10 +12,11 @@ import pytest
 
 from dd0c.kernel.db import roles
 from tests.isolation import tenants
-from tests.isolation.asking import Answer, Asker, Question, questions
-from tests.isolation.tenants import Books, Tenant
+from tests.isolation.asking import Asker, Question, questions
+from tests.isolation.judging import World
+from tests.isolation.tenants import Books
 from tests.products.route.api.ledger import register
-from tests.support.control import Served, serving
+from tests.support.control import serving
 from tests.support.database import Cluster
 
 
@@ -32,38 +33,24 @@ class Stopped:
         return int(self._now.timestamp() * 1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """`acme` owns what `globex` asks for. `quiet` is what globex heard when acme was empty."""
-
-    served: Served
-    acme: Tenant
-    globex: Tenant
-    owner: Asker
-    stranger: Asker
-    books: Books
-    asked: list[Question]
-    missing: list[str]
-    quiet: dict[str, Answer]
-
-
 @pytest.fixture(scope="package")
 def world(cluster: Cluster) -> Iterator[World]:
     """For tests that only read."""
-    with made(cluster) as world:
+    with made(cluster, listening=True) as world:
         yield world
 
 
 @pytest.fixture
 def spare(cluster: Cluster) -> Iterator[World]:
     """For one test that changes things."""
-    with made(cluster) as world:
+    with made(cluster, listening=False) as world:
         yield world
 
 
 @contextmanager
-def made(cluster: Cluster) -> Iterator[World]:
-    """Two filled organisations on a control server of their own, for the block."""
+def made(cluster: Cluster, *, listening: bool) -> Iterator[World]:
+    """Two filled organisations on a control server of their own, for the block; between filling
+    one and the other it may have been listened to what the first is told."""
     with ExitStack() as stack:
         served = stack.enter_context(serving(cluster))
         state = served.app.state
@@ -72,7 +59,8 @@ def made(cluster: Cluster) -> Iterator[World]:
         asked, missing = questions(served.app)
         globex = tenants.fill(served, "globex", served.globex, unit=7, away="open")
         stranger = stack.enter_context(closing(Asker(served, globex)))
-        quiet = {str(q): stranger.ask(q, globex.names) for q in asked if _stands_still(q)}
+        still = [q for q in asked if listening and _stands_still(q)]
+        quiet = {str(question): stranger.call(question, globex.names) for question in still}
         acme = tenants.fill(served, "acme", served.acme, unit=1_000, away="closed")
         owner = stack.enter_context(closing(Asker(served, acme)))
         conninfo = served.database.conninfo(roles.OWNER).reveal()

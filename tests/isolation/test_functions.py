@@ -16,8 +16,8 @@ from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, open_pool
 from dd0c.products.route.store import ratings, reconciliations
 from tests.isolation import functions
-from tests.isolation.conftest import World
 from tests.isolation.functions import CALLS, ELSEWHERE, MONTH, Call, Of
+from tests.isolation.judging import World
 from tests.isolation.tenants import NOBODY, Names, Tenant
 
 

@@ -207,11 +207,10 @@ async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID
 async def get(tx: Transaction, key: uuid.UUID, *, locked: bool = False) -> Key:
     """A key of the organisation; NotFound. `locked`: nobody else changes it meanwhile."""
     async with tx.cursor(row_factory=class_row(Key)) as cursor:
+        if locked:  # first, and then read: what a line has become is not in the locked row
+            await cursor.execute("SELECT FROM kernel.api_keys WHERE id = %s FOR UPDATE", (key,))
         await cursor.execute(
-            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s {}").format(
-                COLUMNS, sql.SQL("FOR UPDATE" if locked else "")
-            ),
-            (key,),
+            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s").format(COLUMNS), (key,)
         )
         return _found(await cursor.fetchone())
 

@@ -80,6 +80,7 @@ def check_head(
         return entry
     if entry.networks is not None and (refusal := _elsewhere(request, entry, limits, caller)):
         return refusal
+    keys.used.add(entry.own_id or entry.key_id)
     request.entry = entry
     if request.content_coding not in (b"", b"identity"):
         return Refusal(415, "encoded_body", "Send the body without Content-Encoding.")

@@ -3,7 +3,7 @@
 The text is hashed with a keyed BLAKE2b and the hash looked up in a dict. An attacker who measures
 the time of the look-up learns about hashes under a pepper that he does not have, so the compare
 leaks nothing about keys. A removed key is gone with the next message of the parent. That a key was
-used is one entry in a set, which the parent is told now and then.
+let in is one entry in a set, which the parent is told now and then.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Keys:
         self._pepper = b""
         self._entries: dict[bytes, KeyEntry] = {}
         self._revoked: dict[bytes, None] = {}
-        self._used: set[bytes] = set()
         self.stale = False
+        self.used: set[bytes] = set()  # own ids of the keys that were let in
 
     def replace(self, pepper: bytes, entries: Iterable[KeyEntry]) -> None:
         """Forget all keys and take these."""
@@ -96,12 +96,11 @@ class Keys:
             return self._why_not(text, digest)
         if entry.expires_us is not None and entry.expires_us <= now_us:
             return EXPIRED
-        self._used.add(entry.own_id or entry.key_id)
         return entry
 
     def take_used(self) -> tuple[bytes, ...]:
-        """Own ids of the keys that were let in since this was last asked."""
-        used, self._used = self._used, set()
+        """What was used since this was last asked."""
+        used, self.used = self.used, set()
         return tuple(used)
 
     def _why_not(self, text: bytes, digest: bytes) -> Refusal:

@@ -35,7 +35,9 @@ PRICES = Path(__file__).parent / "prices.toml"
 OVERRIDE = {"provider": "openai", "model": "to-remove", "from": "2026-11-01T00:00:00Z"}
 ARGUMENTS = {
     "key create": ["made by a test"],
+    "key change": ["KEY", "--anywhere"],
     "key move": ["KEY", "walking"],
+    "key rotate": ["KEY", "--overlap", "1h"],
     "key show": ["KEY"],
     "key revoke": ["KEY"],
     "org create": ["walked"],

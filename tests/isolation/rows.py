@@ -74,7 +74,11 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"name": "in a team", "team": "{team_name}"},
         {"name": "elsewhere", "org": "{org_name}"},
     ),
-    "PATCH /api/v1/keys/{key_id}": ({"team": "{team_name}"}, {"team": None}),
+    "PATCH /api/v1/keys/{key_id}": (
+        {"team": "{team_name}"},
+        {"team": None, "models": ["m"], "networks": ["10.0.0.0/8"], "expires_at": None},
+    ),
+    "POST /api/v1/keys/{key_id}/rotate": ({"overlap_s": 60},),
     "PATCH /api/v1/org": ({"time_zone": "Asia/Tokyo"},),
     "POST /api/v1/teams": ({"name": "{team_name}"},),
     "PATCH /api/v1/teams/{team_id}": ({"name": "renamed"},),
@@ -108,6 +112,8 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"name": "{key_name}", "roles": "viewer", "scopes": "api"},
         {"name": "x", "roles": "viewer", "scopes": "api", "team": "{team_name}"},
     ),
+    "POST /console/keys/{key_id}/change": ({"lifetime": "keep", "models": "m"},),
+    "POST /console/keys/{key_id}/rotate": ({"overlap": "1h"},),
     "POST /console/keys/{key_id}/revoke": ({"confirm": "wrong"}, {"confirm": "{key_name}"}),
     "POST /console/settings/sessions/{mark}/end": ({},),
     "POST /console/budgets/new": (

@@ -174,6 +174,11 @@ async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.U
                 "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'none')",
                 (data_key, org),
             )
+            await tx.execute(
+                "INSERT INTO kernel.key_uses SELECT id, org, now() FROM kernel.api_keys"
+                " WHERE org = %s",
+                (org,),
+            )
             name, url = names["provider"], "http://127.0.0.1:1/v1"
             sealed = (provider, org, name, "openai", url, name, False, b"sealed", data_key)
             await providers.save(tx, providers.Sealed(*sealed))

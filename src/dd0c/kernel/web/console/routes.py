@@ -9,10 +9,12 @@ from dd0c.kernel.web.console import (
     assets,
     find,
     frame,
+    invitation,
     key_changes,
     keys,
     kit,
     live,
+    oidc,
     parts,
     settings,
     sign_in,
@@ -34,5 +36,5 @@ async def show_asset(request: Request, name: str) -> Response:
     return frame.of(request).assets.answer(name)
 
 
-for part in (sign_in, find, live, key_changes, keys, parts, settings, kit):
+for part in (sign_in, oidc, invitation, find, live, key_changes, keys, parts, settings, kit):
     router.include_router(part.router)

@@ -41,7 +41,7 @@ def address(after: str) -> str:
 @router.get(PATH)
 async def show(request: Request, next: str = HOME) -> HTMLResponse:
     """The form."""
-    return _form(request, next, "", 200)
+    return form(request, next, "", 200)
 
 
 @router.post(PATH)
@@ -60,7 +60,7 @@ async def sign_in(
         else:
             session = await _start(request, key.strip()[:KEY_LENGTH_MAX])
     except (Unauthenticated, Forbidden) as problem:
-        return _form(request, next, _sentence(problem), problem.status, email)
+        return form(request, next, _sentence(problem), problem.status, email)
     return keep(request, RedirectResponse(inside(next), 303), session)
 
 
@@ -133,7 +133,7 @@ async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
         return await sessions.start(tx, use.pepper, who, now)
 
 
-def _form(request: Request, after: str, problem: str, status: int, email: str = "") -> HTMLResponse:
+def form(request: Request, after: str, problem: str, status: int, email: str = "") -> HTMLResponse:
     return frame.of(request).render_alone(
         "sign_in.html",
         status,

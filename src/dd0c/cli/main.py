@@ -42,6 +42,9 @@ VERBS = {
     "worker": ("serve", "Run the job worker alone."),
     "spool": ("spool", "Ship what the gateway of a dead host left."),
     "sim": ("sim", "Run simulated LLM providers."),
+    "vault": ("vault", "The keys that seal secrets: look at them, rotate them."),
+    "backup": ("backup", "Write all that a restore needs into one file."),
+    "restore": ("restore", "Make an installation from such a file."),
     "migrate": ("serve", "Bring the database's roles and schema up to date."),
 }
 

@@ -142,7 +142,7 @@ async def test_the_wrong_key_file_is_named(app_pool: Pool, two_orgs: TwoOrgs) ->
     ours, other, record = local_key(), local_key(), ids.new()
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         sealed = await Vault(ours).seal(tx, two_orgs.acme, record, CANARY)
-        wrong = pytest.raises(Internal, match=f"wrapped by {ours.current.name}, which this home")
+        wrong = pytest.raises(Internal, match=f"wrapped by {ours.current().name}, which this home")
         with wrong:
             await Vault(other).open(tx, two_orgs.acme, record, sealed)
         with wrong:

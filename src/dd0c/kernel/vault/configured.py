@@ -39,6 +39,11 @@ def uses_file(settings: Settings) -> bool:
     return LOCAL in names(settings)
 
 
+def wraps_by_file(settings: Settings) -> bool:
+    """Whether it is a key in that file that wraps."""
+    return names(settings)[0] == LOCAL
+
+
 def load(settings: Settings, home: Home) -> Keychain:
     """The keys, none of them asked yet; SetupError for a name that says nothing, or a bad file."""
     listed: list[Managed | None] = [

@@ -28,7 +28,7 @@ _MAGIC = b"dd0c"
 async def seal(keys: Keychain, context: bytes, content: bytes) -> bytes:
     """The content as a document; `context` must be given again to open it."""
     data_key, nonce = os.urandom(DATA_KEY_BYTES), os.urandom(NONCE_BYTES)
-    key = keys.current
+    key = keys.current()
     name, wrapped = key.name.encode(), await key.wrap(data_key, context)
     head = _HEAD.pack(_MAGIC, FORMAT, len(name), len(wrapped)) + name
     body = AESGCM(data_key).encrypt(nonce, content, head + context)

@@ -113,7 +113,7 @@ class Vault:
 
     async def _make(self, tx: Transaction, org: uuid.UUID | None) -> tuple[uuid.UUID, AESGCM]:
         data_key, key = ids.new(), os.urandom(DATA_KEY_BYTES)
-        wrapping = self._keys.current
+        wrapping = self._keys.current()
         wrapped = await wrapping.wrap(key, context(org, data_key))
         await tx.execute(
             "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, %s, %s)",

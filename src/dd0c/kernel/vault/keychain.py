@@ -35,8 +35,8 @@ Keys = Sequence[KeyEncryptionKey]
 
 
 class Keychain:
-    """`read` gives the keys, the one that wraps first. It is asked again for a name that is not
-    known: another process may have added a key meanwhile. `renew` makes a newer key the first."""
+    """`read` gives the keys, the one that wraps first; it is asked again before one wraps and for a
+    name that is not known, as another process may have added a key. `renew` makes a newer one."""
 
     def __init__(self, read: Callable[[], Keys], renew: Callable[[], Awaitable[None]]):
         self._read = read
@@ -46,15 +46,14 @@ class Keychain:
     def __iter__(self) -> Iterator[KeyEncryptionKey]:
         return iter(self._keys)
 
-    @property
     def current(self) -> KeyEncryptionKey:
-        """The key that wraps."""
+        """The key that wraps now."""
+        self._keys = self._read()
         return self._keys[0]
 
     async def renew(self) -> None:
-        """`current` is a newer key, or a newer version of the same."""
+        """The current key is a newer one, or a newer version of the same."""
         await self._renew()
-        self._keys = self._read()
 
     def find(self, name: str) -> KeyEncryptionKey | None:
         """The key of that name."""

@@ -3,7 +3,7 @@
 Two kinds of key, two movements:
 
     data keys   `retire`: each organisation gets a new one      `reseal`: its secrets move under it
-                `forget`: what nothing is under any more is deleted
+                `forget`: what nothing is under is deleted
     KEK         `choose`: from now on it is this one            `rewrap`: data keys move under it
 
 Each step is a transaction of its own that leaves everything readable, so readers never wait and a
@@ -19,11 +19,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import LiteralString
 
 from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import class_row, tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from dd0c.base.errors import Error, Internal
 from dd0c.base.process import crash_point
@@ -32,9 +33,10 @@ from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.vault import envelope
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.kernel.vault.holding import Holding
-from dd0c.kernel.vault.keychain import Keychain
+from dd0c.kernel.vault.keychain import Keychain, KeyEncryptionKey
 
 BATCH = 100
+KEPT = timedelta(hours=1)
 NAME = "the key-encryption key"
 """Under which the installation's fingerprints name it."""
 
@@ -115,13 +117,14 @@ async def reseal(
 
 
 async def forget(pool: Pool, holdings: Sequence[Holding], moved: Moved) -> None:
-    """Retired data keys that nothing is under are deleted."""
+    """Retired data keys that nothing is under are deleted, an hour later: whoever read a row before
+    it was re-encrypted still finds the key of what he holds."""
     used = SQL(" OR ").join(
         SQL("EXISTS (SELECT FROM {} h WHERE h.data_key = d.id)").format(_name(h)) for h in holdings
     )
-    found = SQL("SELECT id FROM kernel.data_keys d WHERE retired_at IS NOT NULL AND NOT ({})")
+    found = SQL("SELECT id FROM kernel.data_keys d WHERE retired_at < now() - {} AND NOT ({})")
     async with tenancy.system(pool) as tx, tx.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(found.format(used))
+        await cursor.execute(found.format(Literal(KEPT), used))
         idle = [row[0] for row in await cursor.fetchall()]
     for data_key in idle:
         crash_point("vault.forgetting")
@@ -133,27 +136,28 @@ async def forget(pool: Pool, holdings: Sequence[Holding], moved: Moved) -> None:
         moved.forgotten += 1
 
 
-async def choose(pool: Pool, keys: Keychain, *, newer: bool) -> None:
-    """The installation's key-encryption key is the keychain's current one; where it is a `newer`
-    version, all that was wrapped before is due."""
+async def choose(pool: Pool, name: str, *, newer: bool) -> None:
+    """The installation's key-encryption key is the one of that name; where it is a `newer` version,
+    all that was wrapped before is due."""
     async with tenancy.system(pool) as tx:
         await tx.execute(
             "UPDATE kernel.installation SET"
             " fingerprints = fingerprints || jsonb_build_object(%s::text, %s::text),"
             " kek_since = CASE WHEN %s THEN clock_timestamp() ELSE kek_since END",
-            (NAME, keys.current.name, newer),
+            (NAME, name, newer),
         )
     crash_point("vault.chosen")
 
 
 async def rewrap(pool: Pool, keys: Keychain, moved: Moved, say: Say) -> None:
     """Every data key is wrapped by what the key-encryption key is now."""
-    async for batch in _list_due(pool, keys):
-        made = [(row, await _rewrap(keys, row, moved)) for row in batch]
+    to = keys.current()
+    async for batch in _list_due(pool, to.name):
+        made = [(row, await _rewrap(keys, to, row, moved)) for row in batch]
         async with tenancy.system(pool) as tx:
             for row, wrapped in made:
                 if wrapped is not None:
-                    moved.rewrapped += await _replace(tx, row, wrapped, keys.current.name)
+                    moved.rewrapped += await _replace(tx, row, wrapped, to.name)
             crash_point("vault.rewrapping")
         crash_point("vault.rewrapped")
         say(f"{moved.rewrapped:,} data keys wrapped anew")
@@ -189,7 +193,7 @@ async def _reseal(
     moved.resealed += 1
 
 
-async def _list_due(pool: Pool, keys: Keychain) -> AsyncIterator[list[_DataKey]]:
+async def _list_due(pool: Pool, name: str) -> AsyncIterator[list[_DataKey]]:
     """Batches, each once; a KMS is asked between the transactions, not in them."""
     after: uuid.UUID | None = None
     while True:
@@ -197,7 +201,7 @@ async def _list_due(pool: Pool, keys: Keychain) -> AsyncIterator[list[_DataKey]]
             tenancy.system(pool) as tx,
             tx.cursor(row_factory=class_row(_DataKey)) as cursor,
         ):
-            wanted = {"name": keys.current.name, "after": after, "batch": BATCH}
+            wanted = {"name": name, "after": after, "batch": BATCH}
             await cursor.execute(LIST_DUE, wanted)
             rows = await cursor.fetchall()
         if not rows:
@@ -206,15 +210,17 @@ async def _list_due(pool: Pool, keys: Keychain) -> AsyncIterator[list[_DataKey]]
         after = rows[-1].id
 
 
-async def _rewrap(keys: Keychain, row: _DataKey, moved: Moved) -> bytes | None:
+async def _rewrap(
+    keys: Keychain, to: KeyEncryptionKey, row: _DataKey, moved: Moved
+) -> bytes | None:
     context = envelope.context(row.org, row.id)
     try:
         data_key = await keys.unwrap(row.kek, row.wrapped, context)
     except Internal as error:
         moved.refuse(f"data key {row.id}", error)
         return None
-    wrapped = await keys.current.wrap(data_key, context)
-    if await keys.unwrap(keys.current.name, wrapped, context) != data_key:
+    wrapped = await to.wrap(data_key, context)
+    if await to.unwrap(wrapped, context) != data_key:
         raise Internal(f"data key {row.id} would not open again")
     return wrapped
 

@@ -73,6 +73,21 @@ def test_no_spelling_of_the_key_passes(value: str, layers: int, data: st.DataObj
     assert masked == quoted(" [secret] ", layers).encode()
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        KEY.replace("/", r"\/"),  # PHP's JSON
+        KEY.replace("/", r"\u002F").replace("&", r"\u0026"),
+        KEY.replace("/", "%252f").replace("+", "%2b"),
+        KEY.replace("&", "&amp;").replace("=", "&amp;#61;"),
+    ],
+)
+def test_a_few_escaped_characters_hide_no_key(spelled: str) -> None:
+    """K-40: as writers do that escape a few characters only, or twice; what stands around stays."""
+    around = rb'{"path": "C:\\new\/x", "share": "5 %%", "said": "%b"}'
+    assert Forms(Secret(KEY)).scrub(around % spelled.encode()) == around % b"[secret]"
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 30])
 @pytest.mark.parametrize("endpoint", KINDS)
 def test_a_key_told_in_pieces_is_masked(endpoint: Endpoint, size: int) -> None:

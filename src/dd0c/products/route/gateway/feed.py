@@ -112,13 +112,13 @@ class Feed:
         with _deadline(connection, LOOK_MAX_S):
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_changed(connection, since)
+            if await rule_store.has_changed(connection, since):  # first: no key without its limits
+                await self._load_rules(connection)
             self._pass_on(self._configuration.apply_keys(rows))
             if await provider_store.has_changed(connection, since):
                 await self._load_providers(connection)
             if await override_store.has_changed(connection, since):
                 await self._load_overrides(connection)
-            if await rule_store.has_changed(connection, since):
-                await self._load_rules(connection)
         self._remember(watermark)
 
     async def _load(self, connection: Connection) -> None:

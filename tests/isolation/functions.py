@@ -92,14 +92,14 @@ STORE: dict[str, Call] = {
         tx, of["org"], "tag", [of.names["tag"]], Span(None, None)
     ),
     "charges.charged_over": lambda tx, of: charges.charged_over(
-        tx, of["org"], "team", [of["team"].hex], Span(NOW - timedelta(days=9), None), step_s=3600
+        tx, of["org"], "team", [of["team"].hex], Span(NOW - timedelta(days=9), None), step_s=86_400
     ),
     "groups.load": lambda tx, of: groups.load(tx, of.filter),
     "health.list_called": lambda tx, of: health.list_called(tx, NOW - timedelta(days=9)),
     "health.list_speeds": lambda tx, of: health.list_speeds(tx, NOW - timedelta(days=9)),
     "keys.list_changed": lambda tx, of: keys.list_changed(tx, "1"),
     "keys.list_usable": lambda tx, of: keys.list_usable(tx),
-    "latencies.list_latencies": lambda tx, of: latencies.list_latencies(tx, of.filter, 3600),
+    "latencies.list_latencies": lambda tx, of: latencies.list_latencies(tx, of.filter, 86_400),
     "ledger.settle_pending": lambda tx, of: ledger.settle_pending(
         tx, of.waiting.request_id, 1, SETTLED, now=NOW
     ),
@@ -122,7 +122,7 @@ STORE: dict[str, Call] = {
     "overview.list_failing": lambda tx, of: overview.list_failing(tx, of.filter),
     "overview.list_unpriced": lambda tx, of: overview.list_unpriced(tx, MONTH, 3),
     "overview.list_values": lambda tx, of: overview.list_values(tx, of.filter),
-    "overview.spend": lambda tx, of: overview.spend(tx, of.filter, 3600, 4),
+    "overview.spend": lambda tx, of: overview.spend(tx, of.filter, 86_400, 4),
     "overview.totals": lambda tx, of: overview.totals(tx, of.filter),
     "providers.list_visible": lambda tx, of: providers.list_visible(tx),
     "ratings.list_all": lambda tx, of: ratings.list_all(tx, [of["request"]]),

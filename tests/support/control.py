@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import uvicorn
@@ -56,10 +57,10 @@ class Served:
 
 
 @contextmanager
-def serving(cluster: Cluster) -> Iterator[Served]:
-    """A control server on a database of its own, for the block."""
+def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
+    """A control server on a database of its own, for the block; with other settings as told."""
     with cluster.clone() as database:
-        found = replace(database.settings, valkey_url=NO_CACHE)
+        found = replace(database.settings, valkey_url=NO_CACHE, **changed)
         platform = asyncio.run(_first_key(cluster, database))
         with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener) as app:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"

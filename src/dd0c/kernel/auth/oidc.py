@@ -23,13 +23,15 @@ from dd0c.kernel.auth.signing_in import Identity
 
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import AsyncOAuth2Client
+    from httpx2 import Response
     from joserfc.jwk import KeySet
 
 SCOPE = "openid email profile"
 WITHIN_S = 10.0
 KNOWN_FOR_S = 600.0
 CLOCK_SKEW_S = 60
-ANSWER_BYTES_MAX = 1_048_576
+ENDPOINTS = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+ASKED_FOR = ("email", "email_verified", "name")
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 
 
@@ -69,7 +71,7 @@ class Provider:
     async def begin(self, back: str) -> tuple[str, Pending]:
         """Where to send the browser, which comes back to the address `back`."""
         pending = Pending(*(secrets.token_urlsafe(32) for _ in range(3)))
-        facts = (await self._know(fresh=False)).facts
+        facts = (await self._know()).facts
         async with self._client(back) as client:
             url, _ = client.create_authorization_url(
                 facts["authorization_endpoint"],
@@ -82,18 +84,19 @@ class Provider:
     async def finish(self, back: str, code: str, pending: Pending) -> Identity:
         """Who came back with this code; Forbidden when it proves nothing, Unavailable."""
         from authlib.oauth2 import OAuth2Error
-        from httpx import HTTPError
+        from httpx2 import HTTPError
 
-        known = await self._know(fresh=False)
+        facts = (await self._know()).facts
         try:
             async with asyncio.timeout(WITHIN_S), self._client(back) as client:
-                token = await client.fetch_token(
-                    known.facts["token_endpoint"], code=code, code_verifier=pending.verifier
+                told = await client.fetch_token(
+                    facts["token_endpoint"], code=code, code_verifier=pending.verifier
                 )
-                claims = await self._read(str(token.get("id_token", "")), pending.nonce)
-                if "email" not in claims and (userinfo := known.facts.get("userinfo_endpoint")):
-                    more = (await client.get(userinfo)).json()
-                    claims = claims | more if more.get("sub") == claims["sub"] else claims
+                claims = await self._read(str(told.get("id_token", "")), pending.nonce)
+                if "email" not in claims and (userinfo := facts.get("userinfo_endpoint")):
+                    more = _object(await client.get(userinfo))
+                    if more.get("sub") == claims["sub"]:
+                        claims |= {name: more.get(name) for name in ASKED_FOR}
         except OAuth2Error:
             raise Forbidden("the provider of identities refused this sign-in") from None
         except (HTTPError, TimeoutError, ValueError):
@@ -125,9 +128,9 @@ class Provider:
                 return claims
         raise Forbidden("the provider of identities sent a token that proves nothing here")
 
-    async def _know(self, *, fresh: bool) -> _Known:
+    async def _know(self, *, fresh: bool = False) -> _Known:
         """What the provider says of itself; asked again after a while, or for `fresh` keys."""
-        from httpx import AsyncClient, HTTPError
+        from httpx2 import AsyncClient, HTTPError
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
@@ -140,12 +143,13 @@ class Provider:
                 AsyncClient(verify=self._trusted(), timeout=WITHIN_S) as client,
             ):
                 place = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-                facts = (await client.get(place)).raise_for_status().json()
-                found = (await client.get(facts["jwks_uri"])).raise_for_status().json()
-                keys = KeySet.import_key_set(found)
-        except (HTTPError, TimeoutError, JoseError, ValueError, KeyError, TypeError):
+                facts = _object(await client.get(place))
+                if missing := [name for name in ENDPOINTS if not isinstance(facts.get(name), str)]:
+                    raise ValueError(missing)
+                keys = KeySet.import_key_set(_object(await client.get(facts["jwks_uri"])))
+        except (HTTPError, TimeoutError, JoseError, ValueError):
             raise self._away() from None
-        if facts.get("issuer") != self.issuer:
+        if facts["issuer"] != self.issuer:
             raise Unavailable("the provider of identities calls itself by another name")
         self._known = _Known(facts, keys, time.monotonic())
         return self._known
@@ -173,6 +177,14 @@ class Provider:
         return Unavailable(
             "the provider of identities does not answer as it should", retry_after_s=30
         )
+
+
+def _object(answer: Response) -> Any:
+    """The JSON object of an answer; ValueError or HTTPError when it is none."""
+    found = answer.raise_for_status().json()
+    if isinstance(found, dict):
+        return found
+    raise ValueError("no JSON object")
 
 
 def _identity(issuer: str, claims: dict[str, Any]) -> Identity:

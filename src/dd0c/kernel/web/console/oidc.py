@@ -73,7 +73,8 @@ async def come_back(
 
 
 async def _finish(request: Request, carried: dict[str, str], code: str, state: str) -> Response:
-    if not code or not hmac.compare_digest(carried.get("state", "").encode(), state.encode()):
+    begun = carried and hmac.compare_digest(carried["state"].encode(), state.encode())
+    if not begun or not code:
         raise Unauthenticated("that sign-in was not begun here, was given up, or took too long")
     use, now = resources.of(request), resources.of(request).clock.now()
     pending = Pending(carried["state"], carried["nonce"], carried["verifier"])

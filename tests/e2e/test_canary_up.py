@@ -26,7 +26,9 @@ from tests.support.upstream import Upstream, running_upstream
 UNKNOWN = "sk-canary-that-nobody-loaded-0815"  # only its shape gives it away
 REFUSED = "canary-in-a-row-that-postgres-refuses"
 POSTGRES = "postgres"
-CARRIERS = {"log/worker.log", "log/postgres.log", "run/up.json", POSTGRES}
+WORDS = "what it says"
+LOGS = {"log/worker.log", "log/postgres.log", "log/prepare.log"}
+CARRIERS = {*LOGS, "run/up.json", POSTGRES, WORDS}
 
 
 @dataclass
@@ -59,6 +61,7 @@ def provoke(product: Product) -> Found:
     refused_row(product)
     password = failing_job(product)
     dying_workers(product)
+    failed_reload(product)
     planted = {REFUSED, UNKNOWN, password}
     seen = search(product, planted | held | {*secrets.spellings(Secret(PROVIDER_KEY))})
     parts = {name: Path("/proc", str(pid)) for name, pid in product.parts().items()}
@@ -123,6 +126,15 @@ def dying_workers(product: Product) -> None:
     until(product.is_ready, "all serve again")
 
 
+def failed_reload(product: Product) -> None:
+    """The supervisor tells why it stays what it is: a key stands where a setting should be."""
+    wrong = product.home / "dd0c.toml"
+    wrong.write_text(f"{UNKNOWN} = 1\n")
+    product.process.send_signal(signal.SIGHUP)
+    until(lambda: any("not reloaded" in line for line in product.lines), "it is told")
+    wrong.unlink()
+
+
 def admin(product: Product) -> psycopg.Connection[tuple[object, ...]]:
     """A connection to the embedded database as its administrator."""
     found = settings.load(environ={"DD0C_HOME": str(product.home)})
@@ -134,7 +146,7 @@ def search(product: Product, canaries: set[str]) -> dict[str, set[str]]:
     wanted = {canary: canary.encode() for canary in canaries}
     found: dict[str, set[str]] = {}
     for path in [*product.home.rglob("*"), None]:
-        name = "" if path is None else str(path.relative_to(product.home))
+        name = WORDS if path is None else str(path.relative_to(product.home))
         if name.startswith(("secrets/", "owner.key")) or (path and not path.is_file()):
             continue
         said = path.read_bytes() if path else "\n".join(product.lines).encode()

@@ -76,18 +76,19 @@ def test_no_spelling_of_the_key_passes(value: str, layers: int, data: st.DataObj
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    ("key", "spelled"),
     [
-        KEY.replace("/", r"\/"),  # PHP's JSON
-        KEY.replace("/", r"\u002F").replace("&", r"\u0026"),
-        KEY.replace("/", "%252f").replace("+", "%2b"),
-        KEY.replace("&", "&amp;").replace("=", "&amp;#61;"),
+        ("canary/of", r"canary\/of"),  # PHP's JSON
+        ("canary/of&x", r"canary\u002Fof\u0026x"),
+        ("canary/of+x", r"canary%252fof%2bx"),
+        ("canary&of=x", r"canary&amp;of&amp;#61;x"),
+        ("canary-of", r"canary\x2dof"),
     ],
 )
-def test_a_few_escaped_characters_hide_no_key(spelled: str) -> None:
+def test_a_few_escaped_characters_hide_no_key(key: str, spelled: str) -> None:
     """K-40: as writers do that escape a few characters only, or twice; what stands around stays."""
     around = rb'{"path": "C:\\new", "said": "%b"}'
-    assert Forms(Secret(KEY)).scrub(around % spelled.encode()) == around % b"[secret]"
+    assert Forms(Secret(key)).scrub(around % spelled.encode()) == around % b"[secret]"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 30])

@@ -56,8 +56,6 @@ def find_caller(
     """Who asks: `peer` is the other end of the connection, `forwarded` the values of each header
     `X-Forwarded-For` in their order. None when that cannot be told."""
     caller = _parse_address(peer or "")
-    if not trusted:
-        return caller
     hops = [hop for value in forwarded for hop in value.split(",")]
     while hops and caller is not None and is_within(caller, trusted):
         caller = _parse_address(hops.pop())

@@ -38,6 +38,12 @@ warnings.warn("a warning " + canary)
 logging.getLogger("x").warning("a log %%s", canary)
 logging.getLogger("x").warning("a fault of logging itself %%d", canary)
 
+class Broken:
+    def __str__(self):
+        raise RuntimeError("a broken argument")
+
+logging.getLogger("x").warning("%%s %%s", canary, Broken())
+
 def fail(where):
     raise ValueError(where + canary)
 

@@ -223,7 +223,7 @@ def answer(status: int, text: str, names: Names, is_html: bool = False) -> Answe
 VOLATILE = (
     (re.compile(r"\b([a-z]{3,4})_[0-9a-hjkmnp-tv-z]{26}\b"), r"\1_…"),
     (re.compile(r"\bprc_[0-9a-f]{24}"), "prc_…"),
-    (re.compile(r"dd0c_(sk|ses)_[\w-]{4,43}"), r"dd0c_\1_…"),
+    (re.compile(r"dd0c_([a-z]{2,3})_[\w-]{4,43}"), r"dd0c_\1_…"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"), "…"),
     (re.compile(r'name="csrf" value="[0-9a-f]+"'), ""),
     (re.compile(r'nonce[-="]+[\w+/=-]+'), ""),

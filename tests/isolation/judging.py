@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -71,7 +72,7 @@ def wrong(
     if probe.names_something:
         nothing = probe.ask(world.stranger, nobodys)
         if (other.status, other.alike) != (nothing.status, nothing.alike):
-            yield "a stranger can tell whether it exists"
+            yield f"a stranger can tell whether it exists: {_difference(other, nothing)}"
     marks = [mark for mark in theirs.values() if mark not in probe.said(theirs)]
     if told := [mark for mark in marks if mark in other.text]:
         yield f"a stranger is told {told}"
@@ -84,6 +85,14 @@ def wrong(
     reference = probe.ask(world.owner, nobodys) if probe.names_something else other
     if own.alike == reference.alike and world.books.read(world.acme.org) == before:
         yield f"the owner hears no more than others: {own.status} {own.text[:200]}"
+
+
+def _difference(one: Answer, other: Answer) -> str:
+    """Where two answers begin to differ."""
+    pairs = enumerate(zip_longest(one.alike, other.alike))
+    at = next((place for place, (a, b) in pairs if a != b), 0)
+    said = [f"{each.status} …{each.alike[max(at - 40, 0) : at + 80]}" for each in (one, other)]
+    return " / ".join(said)
 
 
 def _cursor_of(world: World, question: Question) -> str:

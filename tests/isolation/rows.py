@@ -25,6 +25,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "reconciliation_id": ("{reconciliation}",),
     "import_id": ("{reconciliation}",),
     "mark": ("{session}",),
+    "session_id": ("{other_session}",),
+    "person_id": ("{person}",),
+    "invitation_id": ("{invitation}",),
     "cursor": ("{cursor}",),
     "key": ("{key}",),
     "team": ("{team}", "{team_name}"),
@@ -79,6 +82,18 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"team": None, "models": ["m"], "networks": ["10.0.0.0/8"], "expires_at": None},
     ),
     "POST /api/v1/keys/{key_id}/rotate": ({"overlap_s": 60},),
+    "POST /api/v1/invitations": (
+        {"email": "{email}"},
+        {"email": "{invited}", "roles": ["operator"]},
+        {"email": "new@initech.example", "team": "{team_name}"},
+    ),
+    "PATCH /api/v1/people/{person_id}": (
+        {"roles": ["operator"]},
+        {"team": "{team_name}"},
+        {"team": None},
+        {"platform": True},
+        {"disabled": True},
+    ),
     "PATCH /api/v1/org": ({"time_zone": "Asia/Tokyo"},),
     "POST /api/v1/teams": ({"name": "{team_name}"},),
     "PATCH /api/v1/teams/{team_id}": ({"name": "renamed"},),
@@ -112,8 +127,11 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"name": "{key_name}", "roles": "viewer", "scopes": "api"},
         {"name": "x", "roles": "viewer", "scopes": "api", "team": "{team_name}"},
     ),
-    "POST /console/keys/{key_id}/change": ({"lifetime": "keep", "models": "m"},),
-    "POST /console/keys/{key_id}/rotate": ({"overlap": "1h"},),
+    "POST /console/keys/{key_id}/change": (
+        {"lifetime": "30d", "team": "{team_name}"},
+        {"lifetime": "keep", "models": "m"},
+    ),
+    "POST /console/keys/{key_id}/rotate": ({"overlap": "never"}, {"overlap": "1h"}),
     "POST /console/keys/{key_id}/revoke": ({"confirm": "wrong"}, {"confirm": "{key_name}"}),
     "POST /console/settings/sessions/{mark}/end": ({},),
     "POST /console/budgets/new": (
@@ -155,6 +173,7 @@ PLATFORM = {
 """Only for those who run the installation: owners of organisations are refused."""
 
 ALIKE = {
+    "GET /api/v1/roles": "what each role may do is no organisation's",
     "GET /api/v1/route/models": "what models can do is no organisation's",
     "GET /console/find": "nothing was looked for",
     "GET /console/kit": "the parts of pages, with made-up content",
@@ -164,6 +183,10 @@ ALIKE = {
 """Both organisations are told the same, unless they ask for something of theirs."""
 
 ELSEWHERE: dict[str, str] = {
+    "GET /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
+    "POST /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
+    "GET /console/oidc/start": "before it is known who asks: tests/kernel/auth",
+    "GET /console/oidc/back": "before it is known who asks: tests/kernel/auth",
     "GET /console/live/{topic}": "test_streams.py",
     "POST /console/sign-out": "ends the caller's own session, whoever asks: tests/console",
 }

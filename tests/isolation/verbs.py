@@ -47,6 +47,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "key show": ("{key}",),
     "key move": ("{key} {team_name}",),
     "key create": ("{key_name}", "walked --team {team}", "walked --org {org_name}"),
+    "key change": ("{key} --all-models", "{key_name} --anywhere"),
+    "key rotate": ("{key} --overlap 1h",),
     "key revoke": ("{key}",),
     "team list": ("",),
     "team create": ("{team_name}",),
@@ -98,11 +100,16 @@ ALIKE: dict[str, str] = {
     "sim": "starts a part",
     "reload": "for who runs the machine",
     "migrate": "for who runs the machine",
+    "backup": "for who runs the machine",
+    "restore": "for who runs the machine",
+    "vault status": "for who runs the machine",
+    "vault rotate": "for who runs the machine",
+    "vault rewrap": "for who runs the machine",
     "spool ship": "for who runs the machine",
 }
 """Verbs that ask for nothing of an organisation, and why."""
 
-LATE = ("revoke", "remove", "rename", "set")
+LATE = ("revoke", "rotate", "remove", "rename", "set")
 
 
 def said(verb: str) -> list[Said]:

@@ -24,6 +24,7 @@ from tests.support.product import Product, running, until
 from tests.support.upstream import Upstream, running_upstream
 
 UNKNOWN = "sk-canary-that-nobody-loaded-0815"  # only its shape gives it away
+CLIENT_SECRET = "canary-of-the-oidc-client"
 REFUSED = "canary-in-a-row-that-postgres-refuses"
 POSTGRES = "postgres"
 WORDS = "what it says"
@@ -63,7 +64,9 @@ def provoke(product: Product) -> Found:
     dying_workers(product)
     failed_reload(product)
     planted = {REFUSED, UNKNOWN, password}
-    seen = search(product, planted | held | {*secrets.spellings(Secret(PROVIDER_KEY))})
+    seen = search(
+        product, planted | held | {*secrets.spellings(Secret(PROVIDER_KEY)), CLIENT_SECRET}
+    )
     parts = {name: Path("/proc", str(pid)) for name, pid in product.parts().items()}
     parts["supervisor"] = Path("/proc", str(product.process.pid))
     return Found(
@@ -175,6 +178,9 @@ def test_a_whole_dd0c_leaves_no_secret(upstream: Upstream, monkeypatch: pytest.M
     given = {
         "OPENAI_API_KEY": PROVIDER_KEY,
         "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream.port}/v1",
+        "DD0C_OIDC_ISSUER": f"http://127.0.0.1:{upstream.port}",
+        "DD0C_OIDC_CLIENT_ID": "dd0c",
+        "DD0C_OIDC_CLIENT_SECRET": CLIENT_SECRET,
         "DD0C_WORKERS": "1",
     }
     with monkeypatch.context() as patch:
@@ -187,9 +193,15 @@ def test_a_whole_dd0c_leaves_no_secret(upstream: Upstream, monkeypatch: pytest.M
     assert found.places.keys() == {POSTGRES}
     assert found.places[POSTGRES] == found.planted
     assert found.argv.count("dd0c") > 5
-    assert [secret for secret in (*found.held, PROVIDER_KEY) if secret in found.argv] == []
+    assert [
+        secret for secret in (*found.held, PROVIDER_KEY, CLIENT_SECRET) if secret in found.argv
+    ] == []
     for secret in found.held:
         assert [name for name, text in found.environ.items() if secret in text] == []
-    assert [name for name, text in found.environ.items() if PROVIDER_KEY in text] == ["supervisor"]
+    knows = {
+        secret: {name for name, text in found.environ.items() if secret in text}
+        for secret in (PROVIDER_KEY, CLIENT_SECRET)
+    }
+    assert knows == {PROVIDER_KEY: {"supervisor"}, CLIENT_SECRET: {"supervisor", "control"}}
     assert "unheard-of" in found.worker_log  # masked, not left out
     assert "Segmentation fault" in found.gateway_log

@@ -29,6 +29,10 @@ PREPARE_DEADLINE_S = 300.0
 LOGS = {"PostgreSQL": "postgres", "Valkey": "valkey"}
 WITHHELD = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DD0C_DATABASE_ADMIN_URL", "DD0C_KEY"})
 """What no serving child finds in its environment."""
+OF_CONTROL = frozenset(
+    {"DD0C_OIDC_ISSUER", "DD0C_OIDC_CLIENT_ID", "DD0C_OIDC_CLIENT_SECRET", "DD0C_OIDC_DOMAINS"}
+)
+"""What only the control server finds there: nobody else signs people in."""
 
 Flags = Mapping[str, Any]
 
@@ -112,12 +116,14 @@ def _python(here: Installation, verb: str, listener: socket.socket | None = None
         command += ["--listen-fd", str(listener.fileno())]
         inherited.append(listener.fileno())
 
+    withheld = WITHHELD if verb == "control" else WITHHELD | OF_CONTROL
+
     def launch() -> subprocess.Popen[bytes]:
         with logs.append_to(log) as output:
             return process.spawn(
                 command,
                 death_signal=signal.SIGTERM,
-                env=_environment(here, WITHHELD),
+                env=_environment(here, withheld),
                 pass_fds=inherited,
                 output=output,
             )

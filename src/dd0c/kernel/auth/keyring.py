@@ -46,6 +46,7 @@ class Wanted:
     state: State | None = None
     order: str = "created"
     down: bool = True
+    team: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ async def select(
         " WHERE (%(text)s = '' OR strpos(lower(name), lower(%(text)s)) > 0"
         "        OR starts_with(prefix, %(text)s))"
         " AND (%(state)s::text IS NULL OR {state} = %(state)s)"
+        " AND (%(team)s::uuid IS NULL OR team = %(team)s)"
         " AND (%(after)s::uuid IS NULL OR ({order}, id) {beyond}"
         "      (SELECT {order}, id FROM kernel.api_keys WHERE id = %(after)s))"
         " ORDER BY {order} {way}, id {way} LIMIT %(limit)s"
@@ -88,6 +90,7 @@ async def select(
     values = {
         "text": wanted.text,
         "state": wanted.state,
+        "team": wanted.team,
         "after": after,
         "now": now,
         "limit": limit,
@@ -110,6 +113,18 @@ async def count(tx: Transaction, now: datetime) -> Counts:
         row = await cursor.fetchone()
     assert row is not None
     return Counts(*row)
+
+
+async def count_made_by(tx: Transaction, maker: uuid.UUID, now: datetime) -> int:
+    """How many working keys this key or person has made."""
+    query = sql.SQL(
+        "SELECT count(*) FROM kernel.api_keys WHERE created_by = %(maker)s AND {} = 'working'"
+    ).format(_STATE)
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query, {"maker": maker, "now": now})
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def is_last_owner(tx: Transaction, key: Key, now: datetime) -> bool:

@@ -95,19 +95,32 @@ async def join(
     )
 
 
-async def list_members(
-    tx: Transaction, limit: int, after: uuid.UUID | None = None, *, gone: bool = False
-) -> list[Member]:
-    """People of the organisation in the order that they came to dd0c; `gone`: those removed too."""
+async def list_members(tx: Transaction, limit: int, after: uuid.UUID | None = None) -> list[Member]:
+    """People of the organisation in the order that they came to dd0c."""
     async with tx.cursor(row_factory=class_row(Member)) as cursor:
         await cursor.execute(
             _SELECT
             + sql.SQL(
-                " WHERE (%(gone)s OR m.removed_at IS NULL)"
+                " WHERE m.removed_at IS NULL"
                 " AND (%(after)s::uuid IS NULL OR m.person > %(after)s)"
                 " ORDER BY m.person LIMIT %(limit)s"
             ),
-            {"gone": gone, "after": after, "limit": limit},
+            {"after": after, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def search(tx: Transaction, text: str, limit: int) -> list[Member]:
+    """Members whose name or address has that text."""
+    async with tx.cursor(row_factory=class_row(Member)) as cursor:
+        await cursor.execute(
+            _SELECT
+            + sql.SQL(
+                " WHERE m.removed_at IS NULL AND (strpos(lower(p.name), lower(%(text)s)) > 0"
+                "        OR strpos(p.email, lower(%(text)s)) > 0)"
+                " ORDER BY lower(p.name), p.id LIMIT %(limit)s"
+            ),
+            {"text": text, "limit": limit},
         )
         return await cursor.fetchall()
 

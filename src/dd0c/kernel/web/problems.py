@@ -79,6 +79,12 @@ def refuse(request: Request, status: int, headers: dict[str, str] | None = None)
     return _answer(request, _fill(request, status, code, detail, hint), headers or {})
 
 
+def sentence(error: Error, *, hint: bool = False) -> str:
+    """The message as a form says it; its hint, which is mostly for programs, where that helps."""
+    said = [error.message, error.hint] if hint and error.hint else [error.message]
+    return " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in said)
+
+
 def explain(errors: Sequence[Any]) -> str:
     """What is wrong with which field, without what was sent."""
     lines = [

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from dd0c.base.errors import Conflict, Error, Forbidden, InvalidInput, NotFound, Unauthenticated
+from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import invitations, passwords, people, sessions, signing_in
 from dd0c.kernel.auth.invitations import Invitation
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import problems, resources
 from dd0c.kernel.web.console import forgery, frame, sign_in
 from dd0c.kernel.web.invitations import PATH
 
@@ -47,7 +47,8 @@ async def accept(request: Request, text: str, given: Annotated[Given, Form()]) -
     try:
         session = await _join(request, invitation, given, org_name)
     except (InvalidInput, Unauthenticated, Forbidden, Conflict, NotFound) as problem:
-        return _form(request, text, (invitation, org_name), given.name, _sentence(problem))
+        said = problems.sentence(problem, hint=True)
+        return _form(request, text, (invitation, org_name), given.name, said)
     return sign_in.keep(request, RedirectResponse(sign_in.HOME, 303), session)
 
 
@@ -93,8 +94,3 @@ def _form(
         length_min=passwords.LENGTH_MIN,
         provider=resources.of(request).provider,
     )
-
-
-def _sentence(problem: Error) -> str:
-    said = f"{problem.message[:1].upper()}{problem.message[1:]}."
-    return f"{said} {problem.hint[:1].upper()}{problem.hint[1:]}." if problem.hint else said

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from dd0c.base import ids
-from dd0c.base.errors import Conflict, Error, Forbidden, InvalidInput, NotFound
+from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import keys, permissions, teams
 from dd0c.kernel.auth.keys import Key
@@ -119,7 +119,7 @@ async def create(request: Request, who: Writer, asked: Annotated[Asked, Form()])
         async with tenancy.tenant(use.pool, who.org) as tx:
             key, text = await make(tx, request, who, wanted, key=decided, org=who.org)
     except (InvalidInput, Forbidden, NotFound) as problem:
-        return await _form(request, who, asked, _sentence(problem))
+        return await _form(request, who, asked, problems.sentence(problem))
     return _made(request, who, key, text)
 
 
@@ -152,7 +152,7 @@ async def change(
         async with tenancy.tenant(use.pool, who.org) as tx:
             await change_key(tx, wanted, asked, use.clock.now())
     except (InvalidInput, Conflict, NotFound) as problem:
-        return await _change_form(request, who, key, given, _sentence(problem))
+        return await _change_form(request, who, key, given, problems.sentence(problem))
     return RedirectResponse(_page(wanted), 303)
 
 
@@ -174,7 +174,7 @@ async def rotate(
             done = await rotate_key(tx, request, who, wanted, OVERLAPS[overlap][1])
     except (InvalidInput, Forbidden, Conflict) as problem:
         return await page_of(
-            request, who, wanted, rotating=_sentence(problem), status=problem.status
+            request, who, wanted, rotating=problems.sentence(problem), status=problem.status
         )
     return _made(request, who, done.key, done.text, old=shown(done.old, who.org_name))
 
@@ -301,7 +301,3 @@ def _roles(who: Principal, grants: Grants) -> list[tuple[Role, str, bool]]:
         for role in Role
         for held in (permissions.held(grants, [role]),)
     ]
-
-
-def _sentence(problem: Error) -> str:
-    return f"{problem.message[:1].upper()}{problem.message[1:]}."

@@ -270,11 +270,7 @@ async def page_of(
         may_write=WRITE in who.permissions,
         overlaps=OVERLAPS,
         rotating=rotating,
-        related=[
-            (related.label, related.path.format(found.id))
-            for section in frame.of(request).sections
-            for related in section.related.get(ids.Kind.KEY, ())
-        ],
+        related=frame.of(request).related(ids.Kind.KEY, found.id),
         danger=_danger(detail, f"{PATH}/{found.id}/revoke", problem)
         if WRITE in who.permissions and detail.state != State.REVOKED
         else None,

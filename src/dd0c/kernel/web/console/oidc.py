@@ -16,11 +16,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dd0c.base.errors import Error, Forbidden, NotFound, Unauthenticated, Unavailable
+from dd0c.base.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from dd0c.kernel.auth import invitations, sessions, signing_in
 from dd0c.kernel.auth.oidc import Pending, Provider
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import origin, resources
+from dd0c.kernel.web import origin, problems, resources
 from dd0c.kernel.web.console import frame, sign_in
 
 PATH = "/console/oidc"
@@ -66,7 +66,7 @@ async def come_back(
     try:
         answer = await _finish(request, carried, code, state)
     except (Unauthenticated, Forbidden, NotFound, Unavailable) as problem:
-        said = _sentence(problem)
+        said = problems.sentence(problem)
         answer = sign_in.form(request, carried.get("next", sign_in.HOME), said, problem.status)
     answer.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
     return answer
@@ -111,7 +111,3 @@ def _read(cookie: str) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in names):
         return {}
     return {name: found[name] for name in names} | {"next": sign_in.inside(found["next"])}
-
-
-def _sentence(problem: Error) -> str:
-    return f"{problem.message[:1].upper()}{problem.message[1:]}."

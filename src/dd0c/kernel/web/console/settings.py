@@ -10,8 +10,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dd0c.base import ids
 from dd0c.base.settings import Explained
-from dd0c.kernel.auth import organisations, sessions
+from dd0c.kernel.auth import organisations, passwords, people, sessions
+from dd0c.kernel.auth.people import Place
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
@@ -36,22 +38,33 @@ class Page:
     org_created_at: datetime
     sessions: list[Open]
     this_session: str
+    places: list[Place]
     settings: Sequence[Explained] | None
 
 
 @router.get(PATH)
 async def show(request: Request, who: Somebody) -> Response:
     """The page."""
+    return await page_of(request, who)
+
+
+async def page_of(request: Request, who: Principal, *, problem: str = "") -> Response:
+    """The page, with what was wrong about the last attempt to change the password."""
     use, now = resources.of(request), resources.of(request).clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         own = await organisations.get_own(tx)
         found = await sessions.list_open(tx, now, None if READ in who.permissions else who.actor.id)
+    places: list[Place] = []
+    if who.person is not None:
+        async with tenancy.system(use.pool) as tx:
+            places = await people.list_places(tx, who.person)
     told: Sequence[Explained] = request.app.state.settings
     page = Page(
         me=await identity.show_me(who),
         org_created_at=own.created_at,
         sessions=found,
         this_session=sessions.mark(use.pepper, request.cookies.get(COOKIE, "")),
+        places=places,
         settings=told if PERMISSION in who.permissions else None,
     )
     return frame.of(request).page(
@@ -59,6 +72,14 @@ async def show(request: Request, who: Somebody) -> Response:
         who,
         "settings/page.html",
         page,
+        status=400 if problem else 200,
+        problem=problem,
+        others=[
+            (ids.text(ids.Kind.ORGANISATION, place.org), place.org_name)
+            for place in places
+            if place.org != who.org
+        ],
+        length_min=passwords.LENGTH_MIN,
         lead=_lead(page),
         permission=PERMISSION,
         may_end=[each.mark for each in found if _may_end(who, each)],

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from dd0c.base.errors import Error, Forbidden, Unauthenticated
+from dd0c.base.errors import Forbidden, Unauthenticated
 from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import keys, people, principals, sessions, signing_in
 from dd0c.kernel.auth.people import Account
@@ -22,7 +22,7 @@ from dd0c.kernel.auth.permissions import Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.signing_in import Attempt
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import origin, requires, resources
+from dd0c.kernel.web import origin, problems, requires, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.requires import COOKIE, Requires
 
@@ -60,7 +60,7 @@ async def sign_in(
         else:
             session = await _start(request, key.strip()[:KEY_LENGTH_MAX])
     except (Unauthenticated, Forbidden) as problem:
-        return form(request, next, _sentence(problem), problem.status, email)
+        return form(request, next, problems.sentence(problem), problem.status, email)
     return keep(request, RedirectResponse(inside(next), 303), session)
 
 
@@ -111,7 +111,11 @@ async def sign_out(
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         await sessions.end(tx, use.pepper, request.cookies.get(COOKIE, ""))
-    answer = RedirectResponse(PATH, 303)
+    return forget(RedirectResponse(PATH, 303))
+
+
+def forget(answer: Response) -> Response:
+    """The answer, which makes the browser forget its session."""
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
 
@@ -148,8 +152,3 @@ def inside(after: str) -> str:
     """Where to go on: a page of this console, whatever the address said."""
     ours = after.startswith("/console/") and "\\" not in after and after.isprintable()
     return after if ours and not after.startswith(PATH) else HOME
-
-
-def _sentence(problem: Error) -> str:
-    """The message without the hint, which is written for programs."""
-    return f"{problem.message[:1].upper()}{problem.message[1:]}."

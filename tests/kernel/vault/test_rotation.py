@@ -3,119 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
 from dd0c.app import entrance
 from dd0c.app import vault as app
-from dd0c.base import home as homes
 from dd0c.base import ids
 from dd0c.base.errors import Internal
-from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
-from dd0c.base.settings import Settings
-from dd0c.kernel.auth import pepper
-from dd0c.kernel.db import fitness, roles, tenancy
+from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, open_pool
 from dd0c.kernel.vault import local, rotation
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.kernel.vault.rotation import Moved
 from dd0c.products.route.store import providers
 from tests.conftest import TwoOrgs
+from tests.kernel.vault.installation import EACH, Installation, read_all
 from tests.support.database import Database
 from tests.support.product import until
 
-EACH = 90
 WITHIN_S = 20.0
-
-
-@dataclass
-class Installation:
-    """A database full of secrets, their home, and what each secret was."""
-
-    database: Database
-    home: Home
-    owner: Pool
-    secrets: dict[uuid.UUID, Secret] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> Settings:
-        return replace(self.database.settings, home=self.home.path)
-
-    def vault(self, *argv: str, crash_at: str = "") -> int:
-        """The exit status of `dd0c vault …` in a process of its own."""
-        found = self.database.settings
-        environ = {
-            **os.environ,
-            "DD0C_HOME": str(self.home.path),
-            "DD0C_DATABASE_URL": found.database_url.reveal(),
-            "DD0C_DATABASE_ADMIN_URL": found.database_admin_url.reveal(),
-            "DD0C_CRASH_AT": crash_at,
-        }
-        command = [sys.executable, "-m", "dd0c.cli.main", "vault", *argv]
-        return subprocess.run(command, env=environ, timeout=60, check=False).returncode
-
-    def age(self) -> None:
-        """What was retired was so long ago."""
-        with self.database.cluster.admin(self.database.name) as admin:
-            admin.execute("UPDATE kernel.data_keys SET retired_at = retired_at - interval '2 h'")
-
-
-@pytest.fixture
-def full(
-    database: Database,
-    two_orgs: TwoOrgs,
-    pool_as: Callable[[str], Pool],
-    runner: asyncio.Runner,
-    tmp_path: Path,
-) -> Installation:
-    """Two organisations and the installation with many secrets each: several batches."""
-    home = homes.create(tmp_path / "home")
-    pepper.ensure(home)
-    vault = Vault(local.ensure(home))
-    found = Installation(database, home, pool_as(roles.OWNER))
-
-    async def fill() -> None:
-        async with tenancy.system(found.owner) as tx:
-            ours = entrance.fingerprints(database.settings, home)
-            await fitness.claim(tx, home.installation, ours)
-            for number in range(3 * EACH):
-                org = (two_orgs.acme, two_orgs.globex, None)[number % 3]
-                row, secret = ids.new(), Secret(f"sk-canary-{number}")
-                sealed = await vault.seal(tx, org, row, secret)
-                place = ("openai", "https://provider.test/v1", "openai", False)
-                name = f"provider-{number}"
-                await providers.save(
-                    tx,
-                    providers.Sealed(row, org, name, *place, sealed.ciphertext, sealed.data_key),
-                )
-                found.secrets[row] = secret
-
-    runner.run(fill())
-    return found
-
-
-async def read_all(full: Installation, pool: Pool) -> None:
-    """Each secret opens to what it was, as a gateway reads them that has none in memory."""
-    vault = Vault(local.load(full.home), cached_s=0)
-    async with tenancy.system(pool) as tx:
-        rows = await providers.list_sealed(tx)
-        assert {row.id for row in rows} == set(full.secrets)
-        for row in rows:
-            assert row.secret is not None
-            assert row.data_key is not None
-            sealed = Sealed(row.data_key, row.secret)
-            assert await vault.open(tx, row.org, row.id, sealed) == full.secrets[row.id]
 
 
 @dataclass

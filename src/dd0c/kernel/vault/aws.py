@@ -21,7 +21,7 @@ from dd0c.base.errors import SetupError, Unavailable
 
 PREFIX = "aws-kms:"
 DEADLINE_S = 6.0
-CONNECT_S, READ_S, ATTEMPTS = 1.5, 2.5, 2
+ATTEMPTS = 2
 AT_ONCE = 4
 CONTEXT_NAME = "dd0c"
 NOT_OURS = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
@@ -32,7 +32,7 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+")
 class AwsKey:
     """Wraps data keys under one key of AWS KMS; the context is its encryption context."""
 
-    def __init__(self, arn: str, ca_bundle: str):
+    def __init__(self, arn: str, ca_bundle: str, *, within_s: float = DEADLINE_S):
         found = _ARN.fullmatch(arn)
         if found is None:
             raise SetupError(
@@ -43,6 +43,7 @@ class AwsKey:
         self._arn = arn
         self._region = found[1]
         self._ca_bundle = ca_bundle or None
+        self._within_s = within_s
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._making = threading.Lock()
         self._client: Any = None
@@ -65,7 +66,7 @@ class AwsKey:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            async with asyncio.timeout(DEADLINE_S), self._slots:
+            async with asyncio.timeout(self._within_s), self._slots:
                 return await asyncio.to_thread(self._send, operation, arguments)
         except TimeoutError:
             raise Unavailable(f"AWS KMS in {self._region} does not answer in time") from None
@@ -96,8 +97,8 @@ class AwsKey:
         with self._making:
             if self._client is None:
                 bounds = Config(
-                    connect_timeout=CONNECT_S,
-                    read_timeout=READ_S,
+                    connect_timeout=self._within_s / ATTEMPTS,
+                    read_timeout=self._within_s / ATTEMPTS,
                     retries={"total_max_attempts": ATTEMPTS},
                 )
                 self._client = get_session().create_client(

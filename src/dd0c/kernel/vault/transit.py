@@ -30,7 +30,9 @@ HINT = "vault-transit:https://vault.example:8200/transit/dd0c: address, mount, n
 class TransitKey:
     """Wraps data keys under one key of a transit engine."""
 
-    def __init__(self, address: str, token_file: str, ca_bundle: str):
+    def __init__(
+        self, address: str, token_file: str, ca_bundle: str, *, within_s: float = DEADLINE_S
+    ):
         self.name = PREFIX + address
         self._base, self._mount, self._key = _parse(address)
         if not token_file:
@@ -40,6 +42,7 @@ class TransitKey:
             )
         self._token_file = Path(token_file).expanduser()
         self._ca_bundle = ca_bundle or None
+        self._within_s = within_s
         self._tls: ssl.SSLContext | None = None
 
     async def wrap(self, data_key: bytes, context: bytes) -> bytes:
@@ -63,8 +66,8 @@ class TransitKey:
         token = keyfile.read(self._token_file, remedy="a Vault agent or an administrator writes it")
         try:
             async with (
-                asyncio.timeout(DEADLINE_S),
-                httpx.AsyncClient(verify=self._trust(), timeout=DEADLINE_S) as client,
+                asyncio.timeout(self._within_s),
+                httpx.AsyncClient(verify=self._trust(), timeout=self._within_s) as client,
             ):
                 headers = {"X-Vault-Token": token.reveal(), "X-Vault-Request": "true"}
                 answer = await client.post(f"{self._base}/v1/{path}", json=body, headers=headers)

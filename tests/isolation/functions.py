@@ -1,7 +1,8 @@
 """The table of functions that take a transaction: how each is asked about what somebody owns.
 
-Found in the source: every public coroutine of the modules in `FOLDERS` whose first argument is a
-transaction. One without a row fails by name.
+Found in the source: every public coroutine of a folder's modules whose first argument is a
+transaction. One without a row fails by name. Here are those of route's store; the kernel's are in
+`functions_of_auth`.
 """
 
 from __future__ import annotations
@@ -42,9 +43,8 @@ from dd0c.products.route.store.reconciliations import Waiting
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
 from tests.house import tree
-from tests.isolation.tenants import DAY, Names
+from tests.isolation.tenants import DAY, NOBODY, Names, id_of
 
-FOLDERS = ("products/*/store",)
 TAKEN = {"Transaction", "AsyncConnection[Any]"}
 NOW, ONE_DAY = datetime.now(UTC), timedelta(days=1)
 MONTH = Filter(since=NOW - timedelta(days=30))
@@ -60,28 +60,32 @@ class Of:
 
     def __getitem__(self, name: str) -> uuid.UUID:
         """The id of that name."""
-        kind, _, _ = self.names[name].partition("_")
-        return ids.parse(ids.Kind(kind), self.names[name])
+        return id_of(self.names, name)
 
     @property
     def filter(self) -> Filter:
         """Only what is of their model."""
         return replace(MONTH, model=self.names["model"])
 
-    @property
-    def as_nobodys(self) -> tuple[Rated, Waiting]:
-        """The same attempts under ids that do not exist."""
-        return (
+    def as_nobodys(self) -> Of:
+        """The same under names and ids that do not exist."""
+        return Of(
+            NOBODY,
             replace(self.rated, request_id=ids.new()),
             replace(self.waiting, request_id=ids.new()),
         )
+
+    @property
+    def hidden(self) -> dict[str, uuid.UUID]:
+        """Its ids that are no names."""
+        return {"rated": self.rated.request_id, "waiting": self.waiting.request_id}
 
 
 Call = Callable[[Transaction, Of], Awaitable[Any]]
 
 SETTLED = ledger.Settlement(EndReason.COMPLETE, Usage(input=1), UsageSource.PROVIDER, None, None, 5)
 
-STORE: dict[str, Call] = {
+CALLS: dict[str, Call] = {
     "budgets.save": lambda tx, of: budgets.save(
         tx, of["org"], budgets.NewBudget("model", "x", "day", 1, hard=False), NOW
     ),
@@ -164,32 +168,31 @@ STORE: dict[str, Call] = {
 }
 """Functions of a product's store, as the control server calls them."""
 
-CALLS = {f"products.route.store.{name}": call for name, call in STORE.items()}
 
 ELSEWHERE = {
-    "products.route.store.held.Held.count": "budgets and limits: their endpoints",
-    "products.route.store.held.Held.list_held": "budgets and limits: their endpoints",
-    "products.route.store.held.Held.get": "budgets and limits: their endpoints",
-    "products.route.store.held.Held.remove": "budgets and limits: their endpoints",
-    "products.route.store.reconciliations.save": "test_questions.py posts exports",
-    "products.route.store.reconciliations.find_by_content": "test_questions.py posts exports",
-    "products.route.store.overrides.hold": "a lock by the caller's own organisation; no rows",
-    "products.route.store.reading.get_mark": "test_streams.py follows it",
-    "products.route.store.keys.get_watermark": "a transaction number of the database",
-    "products.route.store.overrides.has_changed": "the gateway's: whether to ask again",
-    "products.route.store.providers.has_changed": "the gateway's: whether to ask again",
-    "products.route.store.rules.has_changed": "the gateway's: whether to ask again",
-    "products.route.store.token_factors.load": "of no tenant (access.py says why)",
-    "products.route.store.token_factors.add": "of no tenant (access.py says why)",
-    "products.route.store.providers.list_sealed": "refused to the control server",
-    "products.route.store.providers.save": "refused to the control server",
-    "products.route.store.providers.disable_simulated": "refused to the control server",
-    "products.route.store.ledger.insert": "refused to the control server",
-    "products.route.store.ledger.stage": "refused to the control server",
-    "products.route.store.ledger.insert_staged": "refused to the control server",
-    "products.route.store.ledger.add_prices": "the price list is of no tenant",
-    "products.route.store.ledger.ensure_partitions": "refused to the control server",
-    "products.route.store.ledger.merge_rollups": "refused to the control server",
+    "held.Held.count": "budgets and limits: their endpoints",
+    "held.Held.list_held": "budgets and limits: their endpoints",
+    "held.Held.get": "budgets and limits: their endpoints",
+    "held.Held.remove": "budgets and limits: their endpoints",
+    "reconciliations.save": "test_questions.py posts exports",
+    "reconciliations.find_by_content": "test_questions.py posts exports",
+    "overrides.hold": "a lock by the caller's own organisation; no rows",
+    "reading.get_mark": "test_streams.py follows it",
+    "keys.get_watermark": "a transaction number of the database",
+    "overrides.has_changed": "the gateway's: whether to ask again",
+    "providers.has_changed": "the gateway's: whether to ask again",
+    "rules.has_changed": "the gateway's: whether to ask again",
+    "token_factors.load": "of no tenant (access.py says why)",
+    "token_factors.add": "of no tenant (access.py says why)",
+    "providers.list_sealed": "refused to the control server",
+    "providers.save": "refused to the control server",
+    "providers.disable_simulated": "refused to the control server",
+    "ledger.insert": "refused to the control server",
+    "ledger.stage": "refused to the control server",
+    "ledger.insert_staged": "refused to the control server",
+    "ledger.add_prices": "the price list is of no tenant",
+    "ledger.ensure_partitions": "refused to the control server",
+    "ledger.merge_rollups": "refused to the control server",
 }
 """Those that need no row here, and why."""
 
@@ -199,13 +202,11 @@ def days() -> Filter:
     return Filter(since=DAY, until=DAY + ONE_DAY)
 
 
-def found() -> Iterator[str]:
-    """Every function that there is, by its name below `dd0c`."""
-    for folder in FOLDERS:
-        for path in sorted(tree.SOURCE.glob(f"{folder}/*.py")):
-            module = ".".join(path.relative_to(tree.SOURCE).with_suffix("").parts)
-            for name in _taking(ast.parse(path.read_text()), 0):
-                yield f"{module}.{name}"
+def found(folder: str) -> Iterator[str]:
+    """Every such function of the modules in a folder, as `module.function`."""
+    for path in sorted((tree.SOURCE / folder).glob("*.py")):
+        for name in _taking(ast.parse(path.read_text()), 0):
+            yield f"{path.stem}.{name}"
 
 
 def _taking(node: ast.Module | ast.ClassDef, skipped: int) -> Iterator[str]:

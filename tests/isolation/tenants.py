@@ -63,6 +63,12 @@ NOBODY: Names = {
 }
 
 
+def id_of(names: Names, name: str) -> uuid.UUID:
+    """The id of that name."""
+    kind, _, _ = names[name].partition("_")
+    return ids.parse(ids.Kind(kind), names[name])
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """An organisation. `owner` is a key with every role here, `session` that key in a browser."""

@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol, Self, TypeVar
 
 import psycopg
 import pytest
 
 from dd0c.base import ids
 from dd0c.base.errors import Error
+from dd0c.kernel.auth import keys, members
 from dd0c.kernel.db import roles, tenancy
-from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.products.route.store import ratings, reconciliations
-from tests.isolation import functions
-from tests.isolation.functions import CALLS, ELSEWHERE, MONTH, Call, Of
+from tests.isolation import functions, functions_of_auth
 from tests.isolation.judging import World
-from tests.isolation.tenants import NOBODY, Names, Tenant
+from tests.isolation.tenants import Names, Tenant, id_of
+
+
+class Asked(Protocol):
+    """What is somebody's."""
+
+    @property
+    def names(self) -> Names:
+        """By its name."""
+        ...
+
+    @property
+    def hidden(self) -> dict[str, uuid.UUID]:
+        """Its ids that are no names."""
+        ...
+
+    def as_nobodys(self) -> Self:
+        """The same under names and ids that do not exist."""
+        ...
+
+
+T = TypeVar("T", bound=Asked)
 
 
 class Undone(Exception):
@@ -43,43 +67,57 @@ def pool(world: World, runner: asyncio.Runner) -> Iterator[Pool]:
     runner.run(pool.close())
 
 
-def test_every_function_has_a_row() -> None:
-    """A function of a store without a row fails here, and says which line it wants (K-11)."""
-    listed = CALLS.keys() | ELSEWHERE.keys()
-    missing = [name for name in functions.found() if name not in listed]
-    assert not missing, f"add these to STORE in tests/isolation/functions.py: {missing}"
-    assert listed <= set(functions.found()), "rows of functions that are no more"
+@pytest.mark.parametrize(
+    ("folder", "table"), [("products/route/store", functions), ("kernel/auth", functions_of_auth)]
+)
+def test_every_function_has_a_row(folder: str, table: ModuleType) -> None:
+    """A function without a row fails here, and says where it belongs (K-11)."""
+    listed, found = table.CALLS.keys() | table.ELSEWHERE.keys(), set(functions.found(folder))
+    assert not found - listed, f"add these to CALLS, or ELSEWHERE, in {table.__file__}"
+    assert not listed - found, f"these are no more: take them out of {table.__file__}"
 
 
-async def test_no_function_reaches_what_is_anothers(world: World, pool: Pool) -> None:
-    """As the runtime role, in a stranger's transaction, what is acme's is as if it were nobody's;
-    nothing is written; in acme's own transaction the same call works (K-11, proofs 2 and 8)."""
-    acmes = await of_tenant(pool, world.acme)
-    nobodys = Of(NOBODY, *acmes.as_nobodys)
-    wrong = [
-        f"{name}: {said}"
-        for name, call in CALLS.items()
-        async for said in judged(world, pool, call, (acmes, nobodys))
-    ]
-    assert not wrong, "\n".join(wrong)
+async def test_no_function_of_the_store_reaches_what_is_anothers(world: World, pool: Pool) -> None:
+    """As the runtime role, in a stranger's transaction, what is acme's is as if it were nobody's,
+    and nothing is written; in acme's own transaction the same call works (K-11, proofs 2, 8)."""
+    async with tenancy.tenant(pool, world.acme.org) as tx:
+        rated = await ratings.list_rated(tx, functions.MONTH, limit=1)
+        waiting = await reconciliations.list_waiting(tx)
+    of = functions.Of(world.acme.names, rated[0], waiting[0])
+    assert not [said async for said in wrong(world, pool, functions.CALLS, of)]
 
 
-async def judged(world: World, pool: Pool, call: Call, of: tuple[Of, Of]) -> AsyncIterator[str]:
-    """What is wrong about one function."""
-    acmes, nobodys = of
-    other = await outcome(pool, world.globex, call, acmes)
-    nothing = await outcome(pool, world.globex, call, nobodys)
-    if other.alike != nothing.alike:
-        yield f"a stranger can tell whether it exists: {other.alike[:300]} / {nothing.alike[:300]}"
-    if other.wrote:
-        yield "a stranger changed something"
-    own = await outcome(pool, world.acme, call, acmes)
-    reference = await outcome(pool, world.acme, call, nobodys)
-    if own.alike == reference.alike == other.alike and not own.wrote:
-        yield f"the owner gets no more than others: {own.text[:300]}"
+async def test_no_function_of_identities_reaches_what_is_anothers(world: World, pool: Pool) -> None:
+    """So it is with teams, keys, people, invitations and sessions (K-11, proofs 2, 8)."""
+    names, pepper = world.acme.names, world.served.app.state.resources.pepper
+    async with tenancy.tenant(pool, world.acme.org) as tx:
+        key = await keys.get(tx, id_of(names, "key"))
+        member = await members.get(tx, id_of(names, "person"))
+    of = functions_of_auth.Of(names, pepper, world.acme.session, key, member)
+    assert not [said async for said in wrong(world, pool, functions_of_auth.CALLS, of)]
 
 
-async def outcome(pool: Pool, tenant: Tenant, call: Call, of: Of) -> Outcome:
+async def wrong(
+    world: World, pool: Pool, calls: Mapping[str, Callable[[Transaction, T], Any]], theirs: T
+) -> AsyncIterator[str]:
+    """What a stranger could learn or change with these functions, by name."""
+    nobodys = theirs.as_nobodys()
+    for name, call in calls.items():
+        other = await outcome(pool, world.globex, call, theirs)
+        nothing = await outcome(pool, world.globex, call, nobodys)
+        if other.alike != nothing.alike:
+            yield f"{name}: a stranger can tell: {other.alike[:200]} / {nothing.alike[:200]}"
+        if other.wrote:
+            yield f"{name}: a stranger changed something"
+        own = await outcome(pool, world.acme, call, theirs)
+        reference = await outcome(pool, world.acme, call, nobodys)
+        if own.alike == reference.alike == other.alike and not own.wrote:
+            yield f"{name}: the owner gets no more than others: {own.text[:300]}"
+
+
+async def outcome(
+    pool: Pool, tenant: Tenant, call: Callable[[Transaction, T], Any], of: T
+) -> Outcome:
     """What the call comes to in a transaction of the tenant, which is undone. One that wrote
     anything at all has a number."""
     text, wrote = "", False
@@ -96,15 +134,7 @@ async def outcome(pool: Pool, tenant: Tenant, call: Call, of: Of) -> Outcome:
     return Outcome(text, alike(text, of), wrote)
 
 
-async def of_tenant(pool: Pool, tenant: Tenant) -> Of:
-    """What is the tenant's, with one attempt that is rated and one that waits."""
-    async with tenancy.tenant(pool, tenant.org) as tx:
-        rated = await ratings.list_rated(tx, MONTH, limit=1)
-        waiting = await reconciliations.list_waiting(tx)
-    return Of(tenant.names, rated[0], waiting[0])
-
-
-def alike(text: str, of: Of) -> str:
+def alike(text: str, of: Asked) -> str:
     """The text without names, new ids and moments."""
     for name, value in sorted(written(of).items(), key=lambda one: -len(one[1])):
         text = text.replace(value, f"{{{name}}}")
@@ -113,13 +143,14 @@ def alike(text: str, of: Of) -> str:
     return text
 
 
-def written(of: Of) -> Names:
+def written(of: Asked) -> Names:
     """The names, ids also as PostgreSQL and as gateways write them."""
-    found = of.names | {"rated": str(of.rated.request_id), "waiting": str(of.waiting.request_id)}
+    found, known = dict(of.names), dict(of.hidden)
     for name, value in of.names.items():
-        kind = value.partition("_")[0]
-        if kind in set(ids.Kind) and len(value) > ids.TEXT_LENGTH:
-            found |= {f"{name}.uuid": str(of[name]), f"{name}.hex": of[name].hex}
+        if len(value) == len(value.partition("_")[0]) + 1 + ids.TEXT_LENGTH:
+            known[name] = id_of(of.names, name)
+    for name, each in known.items():
+        found |= {f"{name}.uuid": str(each), f"{name}.hex": each.hex}
     return found
 
 

@@ -185,11 +185,9 @@ class Switchboard:
 
 
 async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
-    prices = PriceTable()
-    configuration = Configuration(pepper.load(place).secret)
-    counting = Counting()
-    key, clock = configured.load(settings, place), SystemClock()
-    uses = Uses(clock)
+    prices, clock = PriceTable(), SystemClock()
+    configuration, counting = Configuration(pepper.load(place).secret), Counting()
+    key, uses = configured.load(settings, place), Uses(clock)
     board = Switchboard(prices, configuration, counting, uses)
     board.fleet = fleet = Fleet(
         doors.callers,

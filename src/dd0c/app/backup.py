@@ -78,6 +78,12 @@ def main(
     )
 
 
+def record_other(settings: Settings) -> None:
+    """Somebody made a backup by other means just now: `dd0c doctor` is to know."""
+    home.find(settings.home)
+    asyncio.run(record(settings, SystemClock().now()))
+
+
 async def record(settings: Settings, made_at: datetime) -> None:
     """The database knows that it was backed up at that time."""
     async with dump.connected(address.conninfo(settings, roles.OWNER)) as owner:
@@ -118,7 +124,8 @@ async def _dump(
             frozen.connection, entrance.fingerprints(settings, place)
         )
         with writer.member(DUMP) as take:
-            await dump.write(conninfo, schemas, frozen.snapshot, take)
+            admin = address.conninfo(settings, roles.ADMIN)
+            await dump.write(admin, schemas, frozen.snapshot, take)
         migrations = await _migrations(frozen.connection)
     if phrase is not None:
         with writer.member(KEYS) as take:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dd0c.base import settings
+from dd0c.base.errors import InvalidInput
 from dd0c.base.secrets import Secret
 from dd0c.cli import output, progress
 from dd0c.cli.output import How
@@ -23,30 +24,44 @@ PASSPHRASE_FILE = click.option(
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--elsewhere", is_flag=True, help="Write none: one was made by other means just now.")
 @click.option("--with-keys", is_flag=True, help="Key material too, sealed under a passphrase.")
 @PASSPHRASE_FILE
 @HOME
 @output.formats("json")
 def backup(
-    file: Path, home: Path | None, passphrase_file: Path | None, *, with_keys: bool, how: How
+    file: Path | None,
+    home: Path | None,
+    passphrase_file: Path | None,
+    how: How,
+    *,
+    elsewhere: bool,
+    with_keys: bool,
 ) -> None:
     """Write all that `dd0c restore` needs into FILE, while everything goes on.
 
     Without --with-keys FILE opens no secret and knows no key: keep the home's secrets/pepper and
     secrets/kek.key elsewhere (docs/operating/keys.md). With it, whoever has FILE and the passphrase
-    has everything.
+    has everything. `dd0c doctor` warns when the last one is older than a week.
 
     \b
     Examples:
       dd0c backup /backup/dd0c-2026-11-21.zip
       dd0c backup --with-keys --passphrase-file /root/phrase /backup/dd0c-2026-11-21.zip
+      dd0c backup --elsewhere        your own pg_dump or snapshot of the disk has just ended well
     """
     from dd0c.app import backup as app
 
+    found = settings.load({"home": home})
+    if elsewhere is (file is not None):
+        raise InvalidInput("give a FILE to write, or --elsewhere")
+    if file is None:
+        app.record_other(found)
+        return
     phrase = ask(passphrase_file, confirm=True) if with_keys else None
     with progress.working("backing up …") as say:
-        done = app.main(settings.load({"home": home}), file.absolute(), phrase, say)
+        done = app.main(found, file.absolute(), phrase, say)
     if how == "json":
         output.write_json(asdict(done) | {"path": str(done.path)})
         return

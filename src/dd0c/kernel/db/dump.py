@@ -1,9 +1,13 @@
 """The whole database out of PostgreSQL, and into an empty one, by pg_dump and pg_restore.
 
-Both run as the owner role, so that neither needs a superuser: its policies show it every row, and
-the schemas to fill were made by an administrator before. A dump and the counts of its rows are of
-one snapshot. Left out are rows that mean nothing elsewhere: the running parts, sessions of people
-(they sign in again), and the queue, whose jobs come by the clock.
+A dump is read as the administrator, with row security off: PostgreSQL then refuses to read a table
+of which somebody may not see every row. As the owner role, whose policies are on the ledger and not
+on its partitions, pg_dump would write empty ones without a word. For the same reason rows are
+counted through the parent, on another connection, in the same snapshot. It is loaded as the owner,
+into schemas that were made before, so that all is his.
+
+Left out are rows that mean nothing elsewhere: the running parts, sessions of people (they sign in
+again), and the queue, whose jobs come by the clock.
 
 A number of a transaction means nothing in another cluster either: there it may lie in the future
 for ever, and whoever follows changes by it would read everything each time. `restamp` mends that.
@@ -33,10 +37,17 @@ LEFT_OUT = ("kernel.parts", "kernel.sessions", "jobs.*")
 SILENT_MAX_S = 600.0  # what either program may take until its next sign of life
 CHUNK_BYTES = 1 << 20
 
+HINT = (
+    "pg_dump of dd0c speaks no TLS, and wants a superuser or BYPASSRLS: back an external one"
+    " up with your own means (docs/operating/backup.md)"
+)
+
 TABLES: LiteralString = """
     SELECT n.nspname::text, c.relname::text FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ANY(%s) AND c.relkind = 'r' ORDER BY 1, 2
+    WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
+        AND NOT c.relispartition
+    ORDER BY 1, 2
 """
 STAMPS: LiteralString = """
     SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_attribute a
@@ -94,7 +105,7 @@ async def count(connection: AsyncConnection[Any], schemas: Sequence[str]) -> Cou
 
 async def write(conninfo: Secret, schemas: Sequence[str], snapshot: str, take: Take) -> None:
     """Everything in the schemas, in pg_dump's own format, piece by piece to `take`."""
-    argv = ["--format=custom", "--enable-row-security", "--no-owner", f"--snapshot={snapshot}"]
+    argv = ["--format=custom", "--no-owner", f"--snapshot={snapshot}"]
     argv += [f"--schema={name}" for name in schemas]
     argv += [f"--exclude-table-data={pattern}" for pattern in LEFT_OUT]
     await _run("pg_dump", argv, conninfo, take)
@@ -170,8 +181,3 @@ async def _run(program: str, argv: Sequence[str], conninfo: Secret | None, take:
     if status != 0:
         lines = words.decode(errors="replace").strip().splitlines() or [f"status {status}"]
         raise SetupError(f"{program}: {lines[0].removeprefix(f'{program}: error: ')}", hint=HINT)
-
-
-HINT = "the programs that come with dd0c speak no TLS and no newer PostgreSQL than theirs: " + (
-    "use your own pg_dump there (docs/operating/backup.md)"
-)

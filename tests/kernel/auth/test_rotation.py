@@ -24,6 +24,7 @@ from tests.conftest import TwoOrgs
 from tests.kernel.auth.test_keys import GRANTS, PEPPER, sign_in
 
 HOUR = timedelta(hours=1)
+WITHIN_S = 20.0
 MARKS = "SELECT changed_xid::text FROM kernel.api_keys"
 WANTED = NewKey(
     "checkout",
@@ -138,9 +139,12 @@ async def test_uses_are_written_down_and_never_a_change_of_the_key(
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         before = await (await tx.execute(MARKS)).fetchall()
     uses = Uses(SystemClock())
-    async with uses.writing(shipper_pool):
-        uses.note([key.id for key in made])
-        uses.note([uuid.uuid4()])  # of a key that is no more
+    async with uses.writing(shipper_pool, every_s=0.05):
+        uses.note([made[0].id, uuid.uuid4()])  # one of them of a key that is no more
+        async with asyncio.timeout(WITHIN_S):
+            while (await get(app_pool, two_orgs.acme, made[0].id)).used_at is None:
+                await asyncio.sleep(0.02)
+        uses.note([made[1].id])
     for key, org in zip(made, (two_orgs.acme, two_orgs.globex), strict=True):
         used = (await get(app_pool, org, key.id)).used_at
         assert used is not None

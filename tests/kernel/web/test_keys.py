@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from dd0c.kernel.db import roles
+from dd0c.kernel.db.pool import open_pool
 from tests.support.control import Served
 
 FORM = "application/x-www-form-urlencoded"
@@ -193,3 +196,28 @@ def test_what_has_ended_is_not_brought_back(served: Served) -> None:
         client.delete(at)
         assert client.patch(at, json={"expires_at": None}).status_code == 409
     assert me(served, key["key"]).status_code == 401
+
+
+def test_a_use_of_the_api_is_known_later(served: Served) -> None:
+    """Of the key and of its session; a request refused for its address is no use (K-20)."""
+    used, session, elsewhere, unused = (
+        make(served, roles=["viewer"], networks=ELSEWHERE if n == 2 else HERE) for n in range(4)
+    )
+    assert me(served, used["key"]).status_code == 200
+    assert me(served, elsewhere["key"]).status_code == 403
+    with served.client() as console:
+        console.headers["origin"] = served.url
+        console.post("/console/sign-in", data={"key": session["key"]})
+
+    async def write() -> None:
+        pool = await open_pool(served.database.conninfo(roles.APP), roles.APP, 1)
+        await served.app.state.resources.uses.write(pool)
+        await pool.close()
+
+    asyncio.run(write())
+    with served.client(served.acme) as client:
+        found = [
+            client.get(f"/api/v1/keys/{key['id']}").json()["last_used_at"]
+            for key in (used, session, elsewhere, unused)
+        ]
+    assert [at is not None for at in found] == [True, True, False, False]

@@ -50,14 +50,9 @@ class Uses:
         finally:
             task.cancel()
             await asyncio.wait([task])
-            await self._write(pool, FAREWELL_MAX_S)
+            await self.write(pool, FAREWELL_MAX_S)
 
-    async def _write_for_ever(self, pool: Pool, every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            await self._write(pool, WRITE_MAX_S)
-
-    async def _write(self, pool: Pool, deadline_s: float) -> None:
+    async def write(self, pool: Pool, deadline_s: float = WRITE_MAX_S) -> None:
         """Write what is noted; what the database does not take is kept for the next time."""
         noted = dict(self._noted)
         if not noted:
@@ -69,3 +64,8 @@ class Uses:
                     (list(noted), list(noted.values())),
                 )
             self._noted = {key: at for key, at in self._noted.items() if noted.get(key) != at}
+
+    async def _write_for_ever(self, pool: Pool, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await self.write(pool)

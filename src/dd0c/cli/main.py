@@ -28,6 +28,8 @@ VERBS = {
     "requests": ("requests", "List requests, show one's whole story, follow them live."),
     "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),
+    "person": ("person", "List people, change what they may do, remove them."),
+    "invite": ("invite", "Invite people; list and revoke invitations."),
     "team": ("team", "Make, list and remove teams of keys."),
     "org": ("org", "Make and list organisations, set the time zone."),
     "parts": ("parts", "The running processes; forget one that is gone."),

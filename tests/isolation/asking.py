@@ -22,7 +22,7 @@ from tests.support.control import Served
 JSON, HTML = "application/json", "text/html"
 DESTRUCTIVE = ("GET", "PUT", "POST", "PATCH", "DELETE")
 NAME = re.compile(r"\{[a-z_]+\}")
-ENDS = ("/revoke", "/remove", "/end")
+ENDS = ("/revoke", "/remove", "/end", "/organisation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def questions(app: FastAPI) -> tuple[list[Question], list[str]]:
     for route in iter_route_contexts(app.routes):
         for method in sorted(route.methods or ()):
             name = f"{method} {route.path}"
-            if route.dependant is None or name in rows.ELSEWHERE.keys() | rows.PUBLIC:
+            if name in rows.ELSEWHERE.keys() | rows.PUBLIC:
                 continue
             try:
                 found += _of(name, str(route.path), list(_flat(route.dependant)))
@@ -102,7 +102,7 @@ def known(app: FastAPI) -> set[str]:
 
 def _risk(question: Question) -> tuple[int, bool, bool, str]:
     """What ends something comes last; what ends a key or team after what names it."""
-    of_others = question.path.endswith(("{key}", "{team}", "{key}/revoke"))
+    of_others = question.path.endswith(("{key}", "{team}", "{key}/revoke", "/organisation"))
     return (
         DESTRUCTIVE.index(question.method),
         question.path.endswith(ENDS),

@@ -27,6 +27,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "mark": ("{session}",),
     "session_id": ("{other_session}",),
     "person_id": ("{person}",),
+    "person_id of /console/people/{person_id}/remove": ("{other_person}",),
+    "team_id of /console/teams/{team_id}/rename": ("{other_team}",),
+    "team_id of /console/teams/{team_id}/remove": ("{other_team}",),
     "invitation_id": ("{invitation}",),
     "cursor": ("{cursor}",),
     "key": ("{key}",),
@@ -35,7 +38,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "model": ("{model}", "gpt-5-mini"),
     "provider": ("{provider}", "openai"),
     "q": ("{key_name}",),
-    "q of /console/find": ("{key_name}", "{request_start}"),
+    "q of /console/find": ("{key_name}", "{request_start}", "{person_name}", "{email}"),
     "team of /console/route/requests": ("{team}",),
     "team of /console/route/requests.csv": ("{team}",),
     "provider of /api/v1/route/models": ("openai",),
@@ -85,7 +88,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
     "POST /api/v1/invitations": (
         {"email": "{email}"},
         {"email": "{invited}", "roles": ["operator"]},
-        {"email": "new@initech.example", "team": "{team_name}"},
+        {"email": "new@hooli.example", "team": "{team_name}"},
     ),
     "PATCH /api/v1/people/{person_id}": (
         {"roles": ["operator"]},
@@ -133,6 +136,22 @@ BODIES: dict[str, tuple[Body, ...]] = {
     ),
     "POST /console/keys/{key_id}/rotate": ({"overlap": "never"}, {"overlap": "1h"}),
     "POST /console/keys/{key_id}/revoke": ({"confirm": "wrong"}, {"confirm": "{key_name}"}),
+    "POST /console/people/invite": (
+        {"email": "{email}", "roles": "viewer"},
+        {"email": "newer@hooli.example", "roles": "viewer", "team": "{team_name}"},
+    ),
+    "POST /console/people/invitations/{invitation_id}/revoke": ({},),
+    "POST /console/people/{person_id}/change": ({"roles": "operator", "team": "{team_name}"},),
+    "POST /console/people/{person_id}/standing": ({"platform": "true"},),
+    "POST /console/people/{person_id}/sign-out": ({},),
+    "POST /console/people/{person_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{other_person_name}"},
+    ),
+    "POST /console/teams": ({"name": "{team_name}"},),
+    "POST /console/teams/{team_id}/rename": ({"name": "{tag}"},),
+    "POST /console/teams/{team_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),
+    "POST /console/settings/organisation": ({"org": "{org}"},),
     "POST /console/settings/sessions/{mark}/end": ({},),
     "POST /console/budgets/new": (
         {"scope": "key", "subject": "{key}", "usd": "1"},
@@ -175,6 +194,7 @@ PLATFORM = {
 ALIKE = {
     "GET /api/v1/roles": "what each role may do is no organisation's",
     "GET /api/v1/route/models": "what models can do is no organisation's",
+    "GET /console/roles": "what each role may do is no organisation's",
     "GET /console/find": "nothing was looked for",
     "GET /console/kit": "the parts of pages, with made-up content",
     "GET /console/budgets/new": "an empty form",
@@ -188,5 +208,7 @@ ELSEWHERE: dict[str, str] = {
     "GET /console/oidc/start": "before it is known who asks: tests/kernel/auth",
     "GET /console/oidc/back": "before it is known who asks: tests/kernel/auth",
     "GET /console/live/{topic}": "test_streams.py",
+    "POST /console/settings/password": "one's own, by who knows the old one: tests/console",
+    "POST /console/settings/sign-out-everywhere": "ends the caller's own sessions: tests/console",
     "POST /console/sign-out": "ends the caller's own session, whoever asks: tests/console",
 }

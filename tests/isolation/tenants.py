@@ -21,8 +21,8 @@ from tests.products.route import records
 from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
 from tests.support.control import Served
 
-REQUESTS = 50  # and one that was lost: more than one page of the console
-KEYS, RULES = 51, 15
+REQUESTS = 50  # and those that were lost: more than one page of the console
+OTHERS, RULES = 51, 15
 COMMON = "gpt-5-mini"
 """A model, and a tag, that every organisation uses."""
 
@@ -56,7 +56,10 @@ NOBODY: Names = {
     "session": "00112233445566aa",
     "other_session": "00112233445566bb",
     "person": ids.text(ids.Kind.PERSON, ids.new()),
-    "person_name": "Nobody at all",
+    "person_name": "nobody at all",
+    "other_person": ids.text(ids.Kind.PERSON, ids.new()),
+    "other_person_name": "nobody else",
+    "other_team": ids.text(ids.Kind.TEAM, ids.new()),
     "email": "nobody@initech.example",
     "invitation": ids.text(ids.Kind.INVITATION, ids.new()),
     "invited": "invited@initech.example",
@@ -71,7 +74,7 @@ def id_of(names: Names, name: str) -> uuid.UUID:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An organisation. `owner` is a key with every role here, `session` that key in a browser."""
+    """An organisation. `owner` is the key of its owner, `session` a person with that role."""
 
     name: str
     org: uuid.UUID
@@ -90,7 +93,8 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     names["provider_id"] = ids.text(ids.Kind.PROVIDER, provider)
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
-    names |= _people(served, owner, names)
+    session, people = _people(served, owner, names)
+    names |= people
     asyncio.run(_use_keys(served, org))
     key, team = ids.parse(ids.Kind.KEY, names["key"]), ids.parse(ids.Kind.TEAM, names["team"])
     at_us = _us(datetime.now(UTC)) - 90_000_000
@@ -118,18 +122,16 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         client.put("/api/v1/route/store-policy", json=store).raise_for_status()
         export = client.post("/api/v1/route/reconciliations", json=charged("never-seen"))
         names["reconciliation"] = export.json()["id"]
-    session, _ = _sign_in(served, owner)
-    _, names["session"] = _sign_in(served, owner)
-    _, names["other_session"] = _sign_in(served, owner)
+    names |= {name: _sign_in(served, owner) for name in ("session", "other_session")}
     return Tenant(name, org, owner, session, names)
 
 
-def _sign_in(served: Served, key: str) -> tuple[str, str]:
-    """The token of a new session, and the mark that pages call it by."""
+def _sign_in(served: Served, key: str) -> str:
+    """The mark that pages call a new session by."""
     with served.client() as client:
         client.post("/console/sign-in", data={"key": key}, headers={"origin": served.url})
         page = client.get("/console/settings", headers={"accept": "application/json"}).json()
-        return client.cookies[COOKIE], page["this_session"]
+        return str(page["this_session"])
 
 
 def charged(request: str) -> dict[str, object]:
@@ -152,9 +154,7 @@ def _made(served: Served, owner: str, given: Names) -> Names:
 
         names["org"] = client.get("/api/v1/me").json()["org_id"]
         names["team"] = make("teams", name=names["team_name"])
-        make("teams", name=f"{name}s-other-team")
-        for number in range(KEYS):
-            make("keys", name=f"{name}s-key-{number}")
+        names["other_team"] = make("teams", name=f"{name}s-other-team")
         names["key"] = make("keys", name=names["key_name"], team=names["team_name"])
         names["budget"] = make("route/budgets", window="total", usd="1", hard=False, **subject)
         make("route/budgets", scope="key", subject=names["key"], window="day", usd="1", hard=True)
@@ -171,27 +171,30 @@ def _made(served: Served, owner: str, given: Names) -> Names:
     return names
 
 
-def _people(served: Served, owner: str, given: Names) -> Names:
-    """Two people who took up an invitation, the named one first, and one who was invited."""
-    name = given["org_name"]
-    invited, found = f"invited@{name}.example", Names()
-    people = {f"ada@{name}.example": f"Ada of {name}", f"grace@{name}.example": f"Grace of {name}"}
-    with served.client(owner) as client, served.client() as outside:
-        for email in (*people, invited):
-            wanted = {"email": email, "team": given["team_name"]}
-            made = client.post("/api/v1/invitations", json=wanted)
-            assert made.status_code == 201, made.text
-            if email == invited:
-                found |= {"invited": email, "invitation": made.json()["id"]}
+def _people(served: Served, owner: str, given: Names) -> tuple[str, Names]:
+    """The session of an owner who took up an invitation, and the names of others: one who is in a
+    team, one who is in none, and one who was only invited."""
+    name, found = given["org_name"], Names()
+    invited = {"ada": ["owner"], "grace": ["viewer"], "invited": ["viewer"]}
+    with served.client(owner) as client, served.client() as browser:
+        for who, held in invited.items():
+            email = f"{who}@{name}.example"
+            wanted = {"email": email, "roles": held, "team": given["team_name"]}
+            made = client.post("/api/v1/invitations", json=wanted).json()
+            if who == "invited":
+                found |= {"invited": email, "invitation": made["id"]}
                 continue
-            who = {"name": people[email], "password": f"battery staple of {len(email)}"}
-            link = made.json()["link"]
-            taken = outside.post(link, data=who, headers={"origin": served.url})
+            form = {"name": f"{who} of {name}", "password": f"the {who} of a battery staple"}
+            taken = browser.post(made["link"], data=form, headers={"origin": served.url})
             assert taken.status_code == 303, taken.text
-        page = client.get("/api/v1/people").json()["items"]
-    email, person_name = next(iter(people.items()))
-    (person,) = [each["id"] for each in page if each["email"] == email]
-    return found | {"person": person, "email": email, "person_name": person_name}
+            if who == "ada":
+                session = browser.cookies[COOKIE]
+                browser.cookies.clear()
+        page = client.get("/api/v1/people?limit=100").json()["items"]
+    known = {each["email"]: each for each in page}
+    for what, email in (("person", f"grace@{name}.example"), ("other_person", f"0@{name}.example")):
+        found |= {what: known[email]["id"], f"{what}_name": known[email]["name"]}
+    return session, found | {"email": f"grace@{name}.example"}
 
 
 async def _use_keys(served: Served, org: uuid.UUID) -> None:
@@ -208,6 +211,21 @@ async def _use_keys(served: Served, org: uuid.UUID) -> None:
 
 def _us(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
+
+
+_CROWD = (
+    "INSERT INTO kernel.teams (id, org, name) SELECT uuidv7(), %(org)s, %(name)s || '-team-' || n"
+    " FROM generate_series(1, %(others)s) n",
+    "INSERT INTO kernel.api_keys (id, org, name, prefix, hash, roles, scopes)"
+    " SELECT uuidv7(), %(org)s, %(name)s || '-key-' || n, 'dd0c_sk_', sha256(uuid_send(uuidv7())),"
+    " '{viewer}', '{api}' FROM generate_series(1, %(others)s) n",
+    "WITH made AS (INSERT INTO kernel.people (id, email, name) SELECT uuidv7(),"
+    " n || '@' || %(name)s || '.example', n || ' of ' || %(name)s"
+    " FROM generate_series(0, %(others)s) n RETURNING id)"
+    " INSERT INTO kernel.memberships (org, person, roles, created_by)"
+    " SELECT %(org)s, id, '{viewer}', id FROM made",
+)
+"""More than one page of each."""
 
 
 def _lost(opened: AttemptOpened) -> staging.Rated:
@@ -232,6 +250,10 @@ async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.U
             name, url = names["provider"], "http://127.0.0.1:1/v1"
             sealed = (provider, org, name, "openai", url, name, False, b"sealed", data_key)
             await providers.save(tx, providers.Sealed(*sealed))
+            for statement in _CROWD:
+                await tx.execute(
+                    statement, {"org": org, "name": names["org_name"], "others": OTHERS}
+                )
             learned = Learned(samples=97, counted=1_000, actual=1_100)
             await token_factors.add(tx, {(name, names["model"]): learned})
     finally:
@@ -251,15 +273,20 @@ class Books:
         one = sql.SQL(
             "SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {} t WHERE {} = %(org)s"
         )
-        self._all = sql.SQL(" UNION ALL ").join(
-            sql.SQL("({})").format(one.format(table, column)) for _, table, column in self.tables
-        )
+        every = [one.format(table, column) for _, table, column in self.tables]
+        self._all = sql.SQL(" UNION ALL ").join([*every, sql.SQL(_PEOPLE)])
 
     def read(self, org: uuid.UUID) -> dict[str, str | None]:
         """A fingerprint of the organisation's rows in each table; None: there are none."""
         found = self._connection.execute(self._all, {"org": org}).fetchall()
-        return {name: row[0] for (name, _, _), row in zip(self.tables, found, strict=True)}
+        names = (*(name for name, _, _ in self.tables), "kernel.people")
+        return {name: row[0] for name, row in zip(names, found, strict=True)}
 
+
+_PEOPLE = """
+SELECT md5(string_agg(p::text, chr(10) ORDER BY p::text)) FROM kernel.people p
+WHERE id IN (SELECT person FROM kernel.memberships WHERE org = %(org)s)
+"""  # of no tenant, but tied to it
 
 NOTED = {"kernel.key_uses"}
 """Written by the clock, once a minute, whoever asks for what."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
 from tests.isolation import rows
-from tests.isolation.asking import known
+from tests.isolation.asking import known, questions
 from tests.isolation.judging import World, judged
 
 
@@ -14,6 +16,28 @@ def test_every_route_is_asked(world: World) -> None:
     assert listed <= known(world.served.app), "rows of routes that are no more"
     asked = {question.route for question in world.asked}
     assert known(world.served.app) == asked | {*rows.PUBLIC, *rows.ELSEWHERE}
+
+
+def test_what_a_route_without_a_row_is_told() -> None:
+    """It is named, with the line to add and where: the check was seen to fail (proofs 2)."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/api/v1/runs/{run_id}")
+    def show(run_id: str) -> None: ...
+
+    @app.get("/api/v1/runs")
+    def search(state: str, branch: str) -> None: ...
+
+    @app.post("/api/v1/runs")
+    def start(wanted: dict[str, str]) -> None: ...
+
+    _, missing = questions(app)
+    add, end = "add its parameter", "to PLACES, or to HARMLESS if it names nothing,"
+    assert missing == [
+        f"GET /api/v1/runs/{{run_id}}: {add} 'run_id' {end} in tests/isolation/rows.py",
+        f"GET /api/v1/runs: {add} 'branch' {end} in tests/isolation/rows.py",
+        'POST /api/v1/runs: add "POST /api/v1/runs": ({…},) to BODIES in tests/isolation/rows.py',
+    ]
 
 
 def test_every_table_has_rows_of_both(world: World) -> None:

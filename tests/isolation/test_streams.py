@@ -46,6 +46,8 @@ async def marks(world: World) -> dict[uuid.UUID, dict[str, str]]:
 def happens(world: World) -> None:
     """Something of every kind, at acme."""
     world.served.key(world.acme.owner, name="news")
+    with world.served.client(world.acme.owner) as client:
+        client.post("/api/v1/invitations", json={"email": "news@acme.example"}).raise_for_status()
     attempt = rated(records.opened(world.acme.org, at_us=time.time_ns() // 1_000))
     with ThreadPoolExecutor(1) as thread:  # its loop cannot run beside ours
         thread.submit(ship, world.served, [attempt]).result()

@@ -33,6 +33,9 @@ OF_CONTROL = frozenset(
     {"DD0C_OIDC_ISSUER", "DD0C_OIDC_CLIENT_ID", "DD0C_OIDC_CLIENT_SECRET", "DD0C_OIDC_DOMAINS"}
 )
 """What only the control server finds there: nobody else signs people in."""
+OF_GATEWAY = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+"""What only the gateway finds there: nobody else opens sealed secrets."""
+OWN = {"control": OF_CONTROL, "gateway": OF_GATEWAY}
 
 Flags = Mapping[str, Any]
 
@@ -116,7 +119,8 @@ def _python(here: Installation, verb: str, listener: socket.socket | None = None
         command += ["--listen-fd", str(listener.fileno())]
         inherited.append(listener.fileno())
 
-    withheld = WITHHELD if verb == "control" else WITHHELD | OF_CONTROL
+    others = (names for owner, names in OWN.items() if owner != verb)
+    withheld = WITHHELD.union(*others)
 
     def launch() -> subprocess.Popen[bytes]:
         with logs.append_to(log) as output:

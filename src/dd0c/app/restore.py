@@ -3,7 +3,7 @@
 Everything that can be wrong is asked before anything is written: is the file whole, does this dd0c
 know its schema, is this home's key material the one that the data needs. Then the dump is loaded in
 one transaction, its rows are counted against the manifest, newer migrations follow, and every
-secret is opened once. Killed in between it may be run again.
+secret is opened once. Killed in between, it is run again in a new home.
 """
 
 from __future__ import annotations

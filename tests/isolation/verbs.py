@@ -50,6 +50,15 @@ VERBS: dict[str, tuple[str, ...]] = {
     "key change": ("{key} --all-models", "{key_name} --anywhere"),
     "key rotate": ("{key} --overlap 1h",),
     "key revoke": ("{key}",),
+    "person list": ("", "--csv"),
+    "person show": ("{person}", "{email}"),
+    "person sessions": ("",),
+    "person set": ("{person} --role operator", "{email} --team {team_name}"),
+    "person sign-out": ("{person}",),
+    "person remove": ("{other_person}",),
+    "invite list": ("",),
+    "invite create": ("{email}", "newer@hooli.example --team {team_name}"),
+    "invite revoke": ("{invitation}",),
     "team list": ("",),
     "team create": ("{team_name}",),
     "team rename": ("{team_name} {tag}",),
@@ -77,6 +86,7 @@ VERBS: dict[str, tuple[str, ...]] = {
 """One line for each time that it is said."""
 
 ALIKE: dict[str, str] = {
+    "person roles": "what each role may do is no organisation's",
     "route models list": "what models can do is no organisation's",
     "route models show": "what models can do is no organisation's",
     "route tokens count": "counts a text on this machine",

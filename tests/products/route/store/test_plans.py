@@ -255,12 +255,11 @@ async def test_no_function_of_the_store_reads_the_whole_ledger(crowded: Crowd) -
     finally:
         await pool.close()
     assert not wrong, wrong
-    assert every > 12_000, "they read what is there"
+    assert every > 5_000, "they read what is there"
 
 
 async def _something(tx: Transaction, org: uuid.UUID) -> functions.Of:
     """What the organisation asks about: rows that are rare among many."""
-    await tx.execute("INSERT INTO kernel.organisations (id, name) VALUES (%s, 'big')", (org,))
     whole = Filter(since=crowd.START)
     rated = await ratings.list_rated(tx, replace(whole, model="rare"), limit=1)
     waiting = await reconciliations.list_waiting(tx)

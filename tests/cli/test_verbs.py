@@ -26,6 +26,7 @@ from tests.products.route import records
 from tests.products.route.api.ledger import rated, register, request_id, ship, tenant_of
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
+from tests.support.people import address, member
 from tests.support.plain import NO_TLS
 from tests.support.product import until
 
@@ -42,6 +43,12 @@ ARGUMENTS = {
     "key revoke": ["KEY"],
     "org create": ["walked"],
     "org set": ["--time-zone", "Asia/Tokyo"],
+    "person show": ["PERSON"],
+    "person set": ["PERSON", "--role", "operator", "--no-team"],
+    "person sign-out": ["PERSON"],
+    "person remove": ["PERSON"],
+    "invite create": ["walked@example.com"],
+    "invite revoke": ["INVITATION"],
     "team create": ["walked"],
     "team rename": ["walked", "renamed"],
     "team remove": ["renamed"],
@@ -74,6 +81,9 @@ def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with two requests of the first organisation."""
     with serving(cluster) as served:
         register(served)
+        for name in ("Walker", "Stayer"):
+            with member(served, served.platform, name):
+                pass
         with served.client(served.platform) as client:
             client.post("/api/v1/teams", json={"name": "walking"})
             for model in MODELS:
@@ -105,7 +115,9 @@ def words(served: Served, verb: str) -> list[str]:
         override = client.post("/api/v1/route/prices/import", json=prices).json()["items"][0]["id"]
         budget = client.get("/api/v1/route/budgets").json()["items"][0]["id"]
         limit = client.get("/api/v1/route/limits").json()["items"][0]["id"]
-    rules = {"BUDGET": budget, "LIMIT": limit}
+        invitation = client.get("/api/v1/invitations").json()["items"][0]["id"]
+    rules = {"BUDGET": budget, "LIMIT": limit, "INVITATION": invitation}
+    rules |= {"PERSON": address("Walker")}
     stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override}
     return [*verb.split(), *(stand_ins.get(word, word) for word in ARGUMENTS.get(verb, []))]
 

@@ -49,6 +49,14 @@ class Changed(BaseModel):
     team: str = Field(default="", max_length=64)
 
 
+class Standing(BaseModel):
+    """The fields of the buttons about the installation: one of them is pressed."""
+
+    csrf: str = ""
+    platform: bool | None = None
+    disabled: bool | None = None
+
+
 @router.get(f"{PATH}/invite")
 async def show_form(request: Request, who: Writer) -> Response:
     """The form of an invitation."""
@@ -108,16 +116,11 @@ async def change(
 
 @router.post(f"{PATH}/{{person_id}}/standing")
 async def stand(
-    request: Request,
-    person_id: str,
-    who: Writer,
-    csrf: Token = "",
-    platform: Annotated[bool | None, Form()] = None,
-    disabled: Annotated[bool | None, Form()] = None,
+    request: Request, person_id: str, who: Writer, given: Annotated[Standing, Form()]
 ) -> Response:
     """What they are to the installation; needs `platform:people`."""
-    asked = PersonChange.model_validate({"platform": platform, "disabled": disabled})
-    return await _apply(request, who, person_id, asked, csrf)
+    asked = PersonChange.model_validate(given.model_dump(exclude={"csrf"}, exclude_none=True))
+    return await _apply(request, who, person_id, asked, given.csrf)
 
 
 @router.post(f"{PATH}/{{person_id}}/sign-out")

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from dd0c.base import ids
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, Unavailable
 from dd0c.kernel.auth import keys, members
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, Transaction, open_pool
@@ -95,6 +95,26 @@ async def test_no_function_of_identities_reaches_what_is_anothers(world: World, 
         member = await members.get(tx, id_of(names, "person"))
     of = functions_of_auth.Of(names, pepper, world.acme.session, key, member)
     assert not [said async for said in wrong(world, pool, functions_of_auth.CALLS, of)]
+
+
+async def test_nobody_waits_for_another_organisation(world: World) -> None:
+    """While acme imports an export, globex imports the same one: a wait would tell (K-11)."""
+    conninfo, content = world.served.database.conninfo(roles.APP), bytes(32)
+    pool = await open_pool(conninfo, roles.APP, 2)
+
+    async def imports(org: uuid.UUID) -> None:
+        async with tenancy.tenant(pool, org) as tx:
+            await tx.execute("SET LOCAL lock_timeout = '500ms'")
+            await reconciliations.find_by_content(tx, content)
+
+    try:
+        async with tenancy.tenant(pool, world.acme.org) as tx:
+            await reconciliations.find_by_content(tx, content)
+            await asyncio.create_task(imports(world.globex.org))
+            with pytest.raises(Unavailable):
+                await asyncio.create_task(imports(world.acme.org))
+    finally:
+        await pool.close()
 
 
 async def wrong(

@@ -270,7 +270,7 @@ async def page_of(
         may_write=WRITE in who.permissions,
         overlaps=OVERLAPS,
         rotating=rotating,
-        related=frame.of(request).related(ids.Kind.KEY, found.id),
+        related=frame.of(request).related(ids.Kind.KEY, found.line),
         danger=_danger(detail, f"{PATH}/{found.id}/revoke", problem)
         if WRITE in who.permissions and detail.state != State.REVOKED
         else None,

@@ -33,7 +33,7 @@ class Filter:
 
     `unpriced`: only those without a known cost. `simulated`: only what the simulator answered, or
     only the rest. `answers_only`: lists leave out calls that use no tokens, as sums always do.
-    `key_id` stands for all keys of its line. `before` and `after` continue a list after its last
+    `key_id` is the first of a line of keys. `before` and `after` continue a list after its last
     request, or before its first one (see `RequestPage`); they do not restrict sums.
     """
 
@@ -62,18 +62,11 @@ def equal(wanted: Filter, alias: str) -> Iterator[Composed]:
     """The conditions on columns that the ledger and its roll-ups share: all but that on tags."""
     for name, column in _EQUAL.items():
         if (value := getattr(wanted, name)) is not None:
-            compared = _line_of(value) if name == "key_id" else Literal(value)
-            yield SQL("{}.{} = {}").format(SQL(alias), SQL(column), compared)
+            yield SQL("{}.{} = {}").format(SQL(alias), SQL(column), Literal(value))
     if wanted.simulated is not None:
         yield SQL(
             "({}.credential_id IN (SELECT id FROM route.providers WHERE simulated)) IS {} TRUE"
         ).format(SQL(alias), SQL("" if wanted.simulated else "NOT"))
-
-
-def _line_of(key: uuid.UUID) -> Composed:
-    """What the ledger knows a key by, whichever key of its line is meant."""
-    query = "(SELECT coalesce(first, id) FROM kernel.api_keys WHERE id = {})"
-    return SQL(query).format(Literal(key))
 
 
 def charging(alias: str) -> Composed:

@@ -136,7 +136,9 @@ def look_at_keys(said: Answers) -> Iterator[Finding]:
         if not (one.get("revoked_at") or one.get("followed_by")) and _ends(one, said.clock, until)
     )
     if ending:
-        yield warning(f"keys end soon: {', '.join(ending)}", "`dd0c key rotate` makes the next ones")
+        yield warning(
+            f"keys end soon: {', '.join(ending)}", "`dd0c key rotate` makes the next ones"
+        )
     else:
         yield ok(f"no key ends within {said.bounds.key_ends_warning.days} days")
 

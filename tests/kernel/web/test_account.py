@@ -123,6 +123,8 @@ def test_pages_of_teams(served: Served) -> None:
         page = client.get(path).text
         for said in ("Rotors", "Hertha", "spinning", "/console/budgets", "team=team_"):
             assert said in page
+        wrong = send(client, f"{path}/remove", confirm="rotors")
+        assert (wrong.status_code, "not its name" in wrong.text) == (400, True)
         refused = send(client, f"{path}/remove", confirm="Rotors")
         assert (refused.status_code, "working keys belong" in refused.text) == (400, True)
         assert send(client, f"{path}/rename", name=" ").status_code == 400

@@ -81,6 +81,7 @@ CALLS: dict[str, Call] = {
     "keys.store": lambda tx, of: keys.store(tx, of["org"], NEW, "x", bytes(32)),
     "keys.list_keys": lambda tx, of: keys.list_keys(tx, 99),
     "keys.find_lines": lambda tx, of: keys.find_lines(tx, of.names["key_name"]),
+    "keys.find_line": lambda tx, of: keys.find_line(tx, of["key"]),
     "keys.list_names": lambda tx, of: keys.list_names(tx, [of["key"]]),
     "keys.get": lambda tx, of: keys.get(tx, of["key"], locked=True),
     "keys.change": lambda tx, of: keys.change(tx, of["key"], models=["m"]),

@@ -197,14 +197,14 @@ async def find_lines(tx: Transaction, given: str) -> list[uuid.UUID]:
         return [found for (found,) in await cursor.fetchall()]
 
 
-async def find_line(tx: Transaction, key: uuid.UUID) -> uuid.UUID:
-    """The line of a key; one that is not the organisation's stands for itself."""
+async def find_line(tx: Transaction, key: uuid.UUID) -> uuid.UUID | None:
+    """The line of a key of the organisation."""
     async with tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
             "SELECT coalesce(first, id) FROM kernel.api_keys WHERE id = %s", (key,)
         )
         row = await cursor.fetchone()
-    return key if row is None else row[0]
+    return None if row is None else row[0]
 
 
 async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID, str]:

@@ -29,7 +29,8 @@ async def team_id(tx: Transaction, given: str) -> uuid.UUID:
 
 async def key_line(tx: Transaction, given: str) -> uuid.UUID:
     """What the ledger knows the key of that id by: any key of a line stands for all."""
-    return await keys.find_line(tx, ids.parse(ids.Kind.KEY, given))
+    key = ids.parse(ids.Kind.KEY, given)
+    return await keys.find_line(tx, key) or key
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,14 @@ def test_a_rotated_key_goes_on_under_its_limits(product: Product, tenant: str) -
         return [len(answer["items"]) for answer in answers]
 
     until(lambda: found() == [5, 5, 5, 0], "each id of the line finds its requests")
+    with httpx.Client(
+        base_url=f"{product.console_url}/console/route",
+        headers={"Authorization": f"Bearer {tenant}"},
+        params={"key": new["id"]},
+        verify=NO_TLS,
+    ) as console:
+        assert len(console.get("/requests.json").json()["items"]) == 5
+        assert len(console.get("/requests.csv").text.splitlines()) == 1 + 5
     shown = run(product, tenant, "key", "show", made["id"])
     assert (shown["line"], shown["followed_by"]) == (made["id"], new["id"])
 

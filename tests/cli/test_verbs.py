@@ -73,6 +73,7 @@ ARGUMENTS = {
 }
 ELSEWHERE = SERVING | SCRIPTS
 ELSEWHERE |= {"migrate", "reload", "requests tail", "parts forget", "spool ship"}
+ELSEWHERE |= {"backup", "restore", "vault status", "vault rotate", "vault rewrap"}
 """Verbs that answer nothing, need a home of their own, or never end: tested for themselves."""
 
 

@@ -20,9 +20,7 @@ from dd0c.base import home, settings
 from dd0c.base.secrets import Secret
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.vault import passphrase
-from tests.support.product import Product, product, running, until
-
-__all__ = ["product"]
+from tests.support.product import Product, running, until
 
 pytestmark = pytest.mark.e2e
 PHRASE = "correct horse battery staple"

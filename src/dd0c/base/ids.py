@@ -92,6 +92,11 @@ def parse(kind: Kind, value: str) -> uuid.UUID:
     return uuid.UUID(int=n)
 
 
+def pattern(kind: Kind) -> str:
+    """What its texts look like, as a regular expression: as we write them."""
+    return f"^{kind}_[0-7][0-9a-hjkmnp-tv-z]{{{TEXT_LENGTH - 1}}}$"
+
+
 def find(kind: Kind, value: str) -> uuid.UUID | None:
     """The uuid inside a text form, or None: where a name may stand as well."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
@@ -70,7 +70,11 @@ async def list_sessions(request: Request, who: Somebody) -> SessionsShown:
 
 
 @router.delete("/sessions/{session_id}", operation_id="end_session", summary="End a session")
-async def end_session(session_id: str, request: Request, who: Somebody) -> SessionsShown:
+async def end_session(
+    session_id: Annotated[str, Path(pattern=f"^[0-9a-f]{{{sessions.MARK_HEX}}}$")],
+    request: Request,
+    who: Somebody,
+) -> SessionsShown:
     """Of anybody in the organisation; without `people:write` one of one's own. What is left."""
     of = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:

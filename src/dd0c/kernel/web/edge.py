@@ -99,6 +99,8 @@ class Edge:
             self._header_bytes_max
         ):
             app: ASGIApp = problems.refuse(request, 431)
+        elif "transfer-encoding" in request.headers and length:
+            app = problems.refuse(request, 400, {"connection": "close"})
         elif length.isdecimal() and int(length) > BODY_BYTES_MAX:
             app = problems.refuse(request, 413)
         else:

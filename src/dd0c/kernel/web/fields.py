@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dd0c.kernel.web.paging import LIMIT_DEFAULT, LIMIT_MAX
 
@@ -20,6 +20,13 @@ def _printable(value: str) -> str:
     return value
 
 
+def _written(value: object) -> object:
+    """As text, RFC 3339: a bare number could be seconds, milliseconds or a mistake."""
+    if isinstance(value, date) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("must be text such as 2026-01-31, or 2026-01-31T12:00:00Z for a moment")
+
+
 def _possible(value: datetime) -> datetime:
     """A moment that an id and the database can hold, in any time zone."""
     if not EARLIEST <= value < LATEST:
@@ -29,7 +36,8 @@ def _possible(value: datetime) -> datetime:
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_possible)]
+Day = Annotated[date, BeforeValidator(_written)]
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]

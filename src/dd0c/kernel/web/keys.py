@@ -128,6 +128,7 @@ class RotationWanted(Body):
         86_400,
         ge=0,
         le=OVERLAP_DAYS_MAX * 86_400,
+        strict=True,
         description="For how many seconds both work; 0 ends the old one at once.",
     )
 

@@ -45,7 +45,9 @@ Unit = Literal["usd_per_million_tokens", "usd_per_thousand_tokens", "usd_per_tok
 class TierWanted(Body):
     """Rates as decimal text, for prompts of more than `above` tokens."""
 
-    above: int = Field(0, ge=0, le=10**9, description="All of the prompt, cached or not.")
+    above: int = Field(
+        0, ge=0, le=10**9, strict=True, description="All of the prompt, cached or not."
+    )
     input: Rate | None = None
     cache_read: Rate | None = None
     cache_write_5m: Rate | None = None

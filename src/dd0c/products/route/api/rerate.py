@@ -48,8 +48,10 @@ class RerateWanted(Body):
     until: Moment | None = Field(None, description="Default: now.")
     model: Text | None = Field(None, description="The model that was asked for.")
     key: str | None = Field(None, description="The id of the key used.")
-    apply: bool = Field(False, description="Bill the new costs; else only show them.")
-    limit: int = Field(10_000, ge=1, le=50_000, description="Attempts of this call, at most.")
+    apply: bool = Field(False, strict=True, description="Bill the new costs; else only show them.")
+    limit: int = Field(
+        10_000, ge=1, le=50_000, strict=True, description="Attempts of this call, at most."
+    )
     reason: Text = Field(WHY, description="Kept with each new rating.")
     cursor: str | None = Field(
         None, max_length=128, description="`next_cursor` of the call before."

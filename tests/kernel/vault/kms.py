@@ -31,7 +31,7 @@ from dd0c.kernel.vault.configured import Managed
 from dd0c.kernel.vault.transit import TransitKey
 from tests.support.product import free_port, until
 
-WITHIN_S = 1.0
+PATIENCE_S = 20.0
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
@@ -46,8 +46,8 @@ class Kms(Protocol):
         """What DD0C_VAULT calls that key."""
         ...
 
-    def open(self, key: str) -> Managed:
-        """The key, as our code speaks to it, with little patience."""
+    def open(self, key: str, *, within_s: float = PATIENCE_S) -> Managed:
+        """The key, as our code speaks to it."""
         ...
 
     def hang(self) -> None:
@@ -73,8 +73,8 @@ class Moto:
     def name(self, key: str) -> str:
         return f"aws-kms:{self._arn(key)}"
 
-    def open(self, key: str) -> AwsKey:
-        return AwsKey(self._arn(key), "", within_s=WITHIN_S)
+    def open(self, key: str, *, within_s: float = PATIENCE_S) -> AwsKey:
+        return AwsKey(self._arn(key), "", within_s=within_s)
 
     def _arn(self, key: str) -> str:
         if key not in self.arns:
@@ -144,9 +144,9 @@ class Transit:
     def name(self, key: str) -> str:
         return f"vault-transit:http://127.0.0.1:{self.server.server_port}/team/transit/{key}"
 
-    def open(self, key: str) -> TransitKey:
+    def open(self, key: str, *, within_s: float = PATIENCE_S) -> TransitKey:
         address = self.name(key).removeprefix("vault-transit:")
-        return TransitKey(address, str(self.token_file), "", within_s=WITHIN_S)
+        return TransitKey(address, str(self.token_file), "", within_s=within_s)
 
     def hang(self) -> None:
         self.answering.clear()

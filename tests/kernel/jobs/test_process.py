@@ -19,7 +19,7 @@ from dd0c.kernel.auth import pepper
 from dd0c.kernel.vault import local
 from tests.support.database import Database
 
-START_MAX_S = 15.0
+START_MAX_S = 60.0
 END_MAX_S = 5.0
 
 

@@ -20,6 +20,7 @@ from dd0c.products.route.models import EndReason, Usage, UsageSource
 from dd0c.products.route.store import (
     budgets,
     charges,
+    erasures,
     groups,
     health,
     keys,
@@ -160,6 +161,7 @@ CALLS: dict[str, Call] = {
     "rollups.find_days": lambda tx, of: rollups.find_days(tx, of.filter, 1),
     "rules.list_rules": lambda tx, of: rules.list_rules(tx),
     "rules.list_terms": lambda tx, of: rules.list_terms(tx),
+    "erasures.add": lambda tx, of: erasures.add(tx, of["org"], "somebody", NOW),
     "terms.get": lambda tx, of: terms.get(tx),
     "terms.set_disconnect": lambda tx, of: terms.set_disconnect(tx, of["org"], "abort", None),
     "terms.set_store": lambda tx, of: terms.set_store(tx, of["org"], "open", "closed"),
@@ -193,6 +195,7 @@ ELSEWHERE = {
     "ledger.add_prices": "the price list is of no tenant",
     "ledger.ensure_partitions": "refused to the control server",
     "ledger.merge_rollups": "refused to the control server",
+    "erasures.work_off": "refused to the control server",
 }
 """Those that need no row here, and why."""
 

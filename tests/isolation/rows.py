@@ -17,6 +17,7 @@ Body = dict[str, Any]
 
 PLACES: dict[str, tuple[str, ...]] = {
     "key_id": ("{key}",),
+    "org_id": ("{org}",),
     "team_id": ("{team}",),
     "request_id": ("{request}",),
     "budget_id": ("{budget}",),
@@ -97,6 +98,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"platform": True},
         {"disabled": True},
     ),
+    "POST /api/v1/people/erase": ({"person": "{person}"}, {"person": "{email}"}),
     "PATCH /api/v1/org": ({"time_zone": "Asia/Tokyo"},),
     "POST /api/v1/teams": ({"name": "{team_name}"},),
     "PATCH /api/v1/teams/{team_id}": ({"name": "renamed"},),
@@ -126,6 +128,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"provider": "csv", "export": EXPORT},
         {"provider": "csv", "export": EXPORT.replace("{lost}", "never-seen")},
     ),
+    "POST /api/v1/route/end-users/erase": ({"end_user": "somebody"},),
     "POST /console/keys/new": (
         {"name": "{key_name}", "roles": "viewer", "scopes": "api"},
         {"name": "x", "roles": "viewer", "scopes": "api", "team": "{team_name}"},
@@ -187,6 +190,8 @@ PLATFORM = {
     "DELETE /api/v1/parts/{part_id}",
     "GET /api/v1/orgs",
     "POST /api/v1/orgs",
+    "DELETE /api/v1/orgs/{org_id}",
+    "POST /api/v1/people/erase",
     "GET /console/parts",
 }
 """Only for those who run the installation: owners of organisations are refused."""

@@ -65,6 +65,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "team remove": ("{tag}",),
     "org show": ("",),
     "org set": ("--time-zone Asia/Tokyo",),
+    "route erase-user": ("somebody",),
     "route budgets list": ("",),
     "route budgets set": (
         "--scope key --subject {key} --usd 1",
@@ -94,6 +95,8 @@ ALIKE: dict[str, str] = {
     "requests tail": "never ends; the list that it asks for is `requests list`",
     "org create": "for those who run the installation: test_questions.py",
     "org list": "for those who run the installation: test_questions.py",
+    "org erase": "for those who run the installation: test_questions.py",
+    "person erase": "for those who run the installation: test_questions.py",
     "parts forget": "for those who run the installation: test_questions.py",
     "parts list": "for those who run the installation: test_questions.py",
     "profile add": "a file of this machine",

@@ -96,6 +96,26 @@ def remove(name: str, how: How) -> None:
     _tell(how, client.call("DELETE", _path(name)))
 
 
+@person.command()
+@click.argument("name", metavar="PERSON")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing happens.")
+@output.formats("json")
+def erase(name: str, how: How, *, yes: bool) -> None:
+    """Erase PERSON (an address or id, in any organisation) for good: name, address, password.
+
+    \b
+    Examples:
+      dd0c person erase grace@example.com --yes      (needs the role platform)
+    """
+    if not yes:
+        raise InvalidInput(f"this takes all from {name!r} that tells who it is", hint="say --yes")
+    erased = client.call("POST", "/people/erase", body={"person": name})
+    if how == "json":
+        output.write_json(erased)
+    else:
+        click.echo(f"{erased['person']} is an erased person")
+
+
 @person.command("sign-out")
 @click.argument("name", metavar="PERSON")
 @output.formats("json")

@@ -106,8 +106,17 @@ _ABOVE_TENANTS = {
     "kernel.list_memberships(uuid)": "which organisations a person who signed in may enter",
     "kernel.end_sessions(uuid)": "who signs out everywhere does so in every organisation",
     "kernel.find_invitation(bytea)": "the tenant of an invitation is not known before it is found",
+    "kernel.erase_person(uuid, timestamp with time zone)": "for the platform role only",
 }
 """What a person does before, or in more than, one organisation; callers know whose id it is."""
+
+_UPKEEP = {
+    "kernel.list_erased(timestamp with time zone)": "which organisations are to be emptied",
+    "kernel.erase_rows(uuid, integer)": "deletes what organisations left that are erased, no other",
+    "kernel.mark_emptied(uuid, timestamp with time zone)": "notes that nothing of one is left",
+    "kernel.delete_expired(timestamp with time zone, integer)": "deletes what is over, of all",
+}
+"""What the job worker does to rows of all tenants, reading none of them."""
 
 KERNEL = Access(
     schema="kernel",
@@ -227,6 +236,17 @@ KERNEL = Access(
             frozenset({APP}),
             "for the platform role; the permission is checked by its caller",
         ),
+        Definer(
+            "kernel.erase_organisation(uuid, timestamp with time zone)",
+            frozenset({APP}),
+            "for the platform role; the permission is checked by its caller",
+        ),
+        Definer(
+            "kernel.blank_people(uuid[], timestamp with time zone)",
+            frozenset(),
+            "part of erasing a person, and an organisation with those who belong to no other",
+        ),
+        *(Definer(function, frozenset({JOBS}), reason) for function, reason in _UPKEEP.items()),
     ),
     shared=(
         *_OF_THE_INSTALLATION.items(),

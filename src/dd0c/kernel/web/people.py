@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
-from dd0c.kernel.auth import members, people, sessions, teams
+from dd0c.kernel.auth import erasure, members, people, sessions, teams
 from dd0c.kernel.auth.members import Member, State
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
@@ -46,6 +46,12 @@ class PersonShown(BaseModel):
     )
     since: datetime = Field(description="When they became a member.")
     removed_at: datetime | None
+
+
+class PersonErased(Body):
+    """Somebody of this installation."""
+
+    person: Text = Field(description="Id or address; the answer has the id.")
 
 
 class PersonChange(Body):
@@ -120,6 +126,22 @@ async def sign_out_person(person_id: str, request: Request, who: Writer) -> Sign
     async with tenancy.tenant(use.pool, who.org) as tx:
         await members.get(tx, wanted)
         return SignedOut(ended=await sessions.end_all(tx, wanted))
+
+
+@router.post("/people/erase", operation_id="erase_person", summary="Erase a person")
+async def erase_person(
+    wanted: PersonErased,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires(PLATFORM_PEOPLE))],
+) -> PersonErased:
+    """For good, in every organisation: name, address, password and identity are gone, and they are
+    signed out. What they did says that an erased person did it. Refused while an organisation
+    would be left without an owner."""
+    use = resources.of(request)
+    async with tenancy.system(use.pool) as tx:
+        person = await erasure.find_person(tx, wanted.person)
+        await erasure.erase_person(tx, person, use.clock.now())
+    return PersonErased(person=ids.text(ids.Kind.PERSON, person))
 
 
 async def apply(

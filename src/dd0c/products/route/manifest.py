@@ -9,13 +9,21 @@ from dd0c.products.route.api.probes import probes
 from dd0c.products.route.key_limits import WRITE, limit_key
 from dd0c.products.route.store.access import ACCESS
 
-READ = "route:read"
+READ, ERASE = "route:read", "route:erase"
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.OPERATOR})
+ERASERS = frozenset({Role.OWNER, Role.ADMIN})
+
+
+def held(role: Role) -> frozenset[str]:
+    """What a role may do here; nobody undoes an erasure, so fewer may do it."""
+    known = ((READ, EVERYBODY), (WRITE, WRITERS), (ERASE, ERASERS))
+    return frozenset(permission for permission, holders in known if role in holders)
+
 
 MANIFEST = Manifest(
     name="route",
     access=ACCESS,
-    grants={role: frozenset({READ, WRITE} if role in WRITERS else {READ}) for role in EVERYBODY},
+    grants={role: held(role) for role in EVERYBODY},
     api=api.router,
     pages=pages.router,
     section=pages.SECTION,

@@ -6,8 +6,17 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.web.paging import LIMIT_DEFAULT, LIMIT_MAX
 
 T = TypeVar("T")
@@ -35,9 +44,11 @@ def _possible(value: datetime) -> datetime:
 
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FIELDS_MAX = 100
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_possible)]
 Day = Annotated[date, BeforeValidator(_written)]
+Roles = Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
 Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page.")]
@@ -51,6 +62,14 @@ class Body(BaseModel):
     """A request body: a field that we do not know is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_crowd(cls, given: object) -> object:
+        """Each unknown field is an error of its own: 80,000 of them took two seconds to collect."""
+        if isinstance(given, dict) and len(given) > FIELDS_MAX:
+            raise ValueError(f"has more than {FIELDS_MAX} fields")
+        return given
 
 
 class Page(BaseModel, Generic[T]):

@@ -19,7 +19,7 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import origin, resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.people import Reader, Writer
 from dd0c.kernel.web.resources import Resources
 
@@ -42,9 +42,7 @@ class InvitationWanted(Body):
     email: Annotated[str, Field(max_length=254), AfterValidator(_address)] = Field(
         description="Their address: what they sign in with.", examples=["grace@example.com"]
     )
-    roles: list[Role] = Field(
-        [Role.VIEWER], min_length=1, description="None that holds more than your own."
-    )
+    roles: Roles = Field([Role.VIEWER], description="None that holds more than your own.")
     team: Text | None = Field(None, description="Name or id of a team; default none.")
 
 

@@ -23,7 +23,7 @@ from dd0c.kernel.auth.rotation import OVERLAP_DAYS_MAX, Rotated
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Roles, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.key_limits import KeyLimits, limiter_of
 from dd0c.kernel.web.requires import Requires
@@ -59,12 +59,9 @@ class KeyWanted(Body):
     """A new key."""
 
     name: Name = Field(description="What it is for.", examples=["checkout service"])
-    roles: list[Role] | None = Field(
-        None, min_length=1, description="What it may do here; default `viewer`."
-    )
-    scopes: list[Scope] | None = Field(
+    roles: Roles | None = Field(None, description="What it may do here; default `viewer`.")
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] | None = Field(
         None,
-        min_length=1,
         description="Where it may be used; default `gateway`, with `roles` all three.",
     )
     models: Models | None = Field(None, description=f"{MODELS} Default all.")

@@ -38,7 +38,7 @@ def _rate(text: str) -> str:
     return text
 
 
-Rate = Annotated[str, Field(examples=["0.25"]), AfterValidator(_rate)]
+Rate = Annotated[str, Field(max_length=64, examples=["0.25"]), AfterValidator(_rate)]
 Unit = Literal["usd_per_million_tokens", "usd_per_thousand_tokens", "usd_per_token"]
 
 

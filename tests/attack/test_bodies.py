@@ -35,7 +35,7 @@ FORBIDDEN = {
 }
 """What a row holds and no caller may set, unless the document says so."""
 
-ODD = [
+ODD: list[Any] = [
     *("", "\x00", "\r\nx: y", "é" * 5_000, "1e999999", "NaN", "9" * 400),
     *(-1, 2**63, 10**400, 1e308, True, None, {}, [None], [[]] * 1_000),
 ]

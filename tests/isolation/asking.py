@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
@@ -172,6 +173,12 @@ class Asker:
 
     def call(self, question: Question, names: Names) -> Answer:
         """The answer to the question about what these names name."""
+        got = self.send(question, names)
+        is_html = HTML in got.headers.get("content-type", "")
+        return answer(got.status_code, got.text + got.headers.get("location", ""), names, is_html)
+
+    def send(self, question: Question, names: Names) -> httpx.Response:
+        """The same as it came."""
         path = question.path.format_map({n: quote(v, safe="") for n, v in names.items()})
         query, body = filled(question.query, names), filled(question.body, names)
         given: dict[str, Any] = {"headers": {"accept": question.accept}}
@@ -183,9 +190,7 @@ class Asker:
             given["json"] = body
         if query:
             given["params"] = query
-        got = client.request(question.method, path, **given)
-        is_html = HTML in got.headers.get("content-type", "")
-        return answer(got.status_code, got.text + got.headers.get("location", ""), names, is_html)
+        return client.request(question.method, path, **given)
 
     def run(self, words: Iterable[str], names: Names) -> Answer:
         """What a verb of the command line says and ends with."""

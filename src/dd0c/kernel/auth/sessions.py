@@ -125,7 +125,7 @@ async def list_open(tx: Transaction, now: datetime, of: uuid.UUID | None = None)
             " LEFT JOIN kernel.people p ON p.id = s.person"
             " WHERE s.expires_at > %(now)s"
             " AND (%(of)s::uuid IS NULL OR %(of)s IN (s.key_id, s.person))"
-            " ORDER BY s.created_at DESC LIMIT 100",
+            " ORDER BY s.created_at DESC, s.token_hash LIMIT 100",
             {"length": MARK_HEX, "now": now, "of": of},
         )
         return await cursor.fetchall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import erasure, keys, lockout, organisations
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.db import roles, tenancy
-from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.jobs.job import Work
 from tests.conftest import TwoOrgs
 from tests.support.database import Database
@@ -33,30 +34,43 @@ def jobs_pool(pool_as: Callable[[str], Pool]) -> Pool:
 
 
 async def test_a_key_that_is_just_being_made_ends_too(app_pool: Pool, two_orgs: TwoOrgs) -> None:
-    """Closing waits for a key that is made at that moment and ends it; after it none is made, by
-    who was let in before either (K-14, proofs 7)."""
+    """Closing waits for a key that is made at that moment and ends it; a key that is made while an
+    organisation is closed waits for that, and is not made (K-14, proofs 7)."""
 
-    async def close() -> None:
+    async def close(org: uuid.UUID) -> None:
         async with tenancy.system(app_pool) as tx:
-            await tx.execute(CLOSE, (two_orgs.acme,))
+            await tx.execute(CLOSE, (org,))
+
+    async def make(org: uuid.UUID) -> None:
+        async with tenancy.tenant(app_pool, org) as tx:
+            await keys.create(tx, PEPPER, org, organisations.OWNER_KEY)
 
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         made, _ = await keys.create(tx, PEPPER, two_orgs.acme, organisations.OWNER_KEY)
-        closing = asyncio.create_task(close())
-        for _ in range(1_000):
-            if await is_waiting(tx):
-                break
-            await asyncio.sleep(0.02)
-        assert await is_waiting(tx)
+        closing = asyncio.create_task(close(two_orgs.acme))
+        await somebody_waits(tx)
     await closing
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         assert (await keys.get(tx, made.id)).revoked_at is not None
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-            await keys.create(tx, PEPPER, two_orgs.acme, organisations.OWNER_KEY)
+    async with tenancy.system(app_pool) as tx:
+        await tx.execute(CLOSE, (two_orgs.globex,))
+        making = asyncio.create_task(make(two_orgs.globex))
+        await somebody_waits(tx)
+    for late in (making, asyncio.create_task(make(two_orgs.globex))):
+        with pytest.raises(psycopg.errors.ForeignKeyViolation, match="is gone"):
+            await late
 
 
-async def is_waiting(tx: psycopg.AsyncConnection[object]) -> bool:
+async def somebody_waits(tx: Transaction) -> None:
+    """Until somebody waits for what this transaction holds."""
+    for _ in range(1_000):
+        if await is_waited_for(tx):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
+async def is_waited_for(tx: Transaction) -> bool:
     """Whether somebody waits for what this transaction holds."""
     cursor = await tx.execute(
         "SELECT count(*) FROM pg_locks WHERE NOT granted"

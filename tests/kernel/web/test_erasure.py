@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from dd0c.kernel.web.requires import COOKIE
 from tests.support.control import Served
 from tests.support.people import PASSWORD, address, browsing, invite, join, member, person, sign_in
+
+SETTINGS, PEOPLE = "/console/settings", "/console/people"
 
 
 def test_an_erased_person_is_nobody_everywhere(served: Served) -> None:
@@ -25,7 +29,7 @@ def test_an_erased_person_is_nobody_everywhere(served: Served) -> None:
             assert again.status_code == 200
             assert platform.post("/api/v1/people/erase", json=body).status_code == 404
             shown = owner.get(f"/api/v1/people/{found['id']}").json()
-        assert (shown["name"], shown["state"]) == ("erased person", "removed")
+        assert (shown["name"], shown["state"]) == ("erased person", "erased")
         assert annie.get("/api/v1/me").status_code == 401
     left = people_of(served)
     assert "Easley" not in left
@@ -71,6 +75,34 @@ def test_people_of_no_other_organisation_are_erased_with_it(served: Served) -> N
         me = platform.get("/api/v1/me").json()
         own = platform.delete(f"/api/v1/orgs/{me['org_id']}", params={"confirm": me["org"]})
         assert (own.status_code, "you are in" in own.text) == (409, True)
+
+
+def test_pages_say_what_is_erased_and_want_it_typed(served: Served) -> None:
+    """Whoever runs the installation erases on the pages where others are shown, when the name, or
+    address, was typed; owners of organisations are not offered it (K-14)."""
+    wanted = invite(served, served.platform, "beatrice@example.com")
+    with browsing(served) as platform, browsing(served) as owner, browsing(served) as beatrice:
+        join(beatrice, wanted, "Beatrice Worsley")
+        for client, key in ((platform, served.platform), (owner, served.acme)):
+            client.post("/console/sign-in", data={"key": key})
+        assert "/erase" not in owner.get(SETTINGS).text
+        with served.client(served.platform) as api:
+            made = api.post("/api/v1/orgs", json={"name": "Doomed"}).json()
+        whom = person(served, served.platform, "Beatrice Worsley")["id"]
+        for page, path, typed in (
+            (SETTINGS, f"{SETTINGS}/organisations/{made['id']}/erase", "Doomed"),
+            (f"{PEOPLE}/{whom}", f"{PEOPLE}/{whom}/erase", "beatrice@example.com"),
+        ):
+            shown = platform.get(page).text
+            assert f'action="{path}"' in shown
+            csrf = re.findall(r'name="csrf" value="([0-9a-f]+)"', shown)[0]
+            wrong = platform.post(path, data={"csrf": csrf, "confirm": "wrong"})
+            assert (wrong.status_code, "nothing was changed" in wrong.text) == (400, True)
+            done = platform.post(path, data={"csrf": csrf, "confirm": typed})
+            assert done.status_code == 303, done.text
+            after = platform.get(page).text
+            assert (typed in after, path in after) == (False, False)
+        assert "erased person" in platform.get(f"{PEOPLE}/{whom}").text
 
 
 def people_of(served: Served) -> str:

@@ -23,7 +23,7 @@ from dd0c.kernel.db.pool import Transaction
 
 _SELECT = sql.SQL(
     "SELECT p.id, p.name, p.email, p.platform, p.issuer, p.disabled_at, m.roles, m.created_at,"
-    " m.created_by, m.removed_at,"
+    " m.created_by, m.removed_at, p.erased_at,"
     " (SELECT t.name FROM kernel.teams t WHERE t.id = m.team) AS team"
     " FROM kernel.memberships m JOIN kernel.people p ON p.id = m.person"
 )
@@ -36,6 +36,7 @@ class State(StrEnum):
     MEMBER = "member"
     DISABLED = "disabled"  # by who runs the installation
     REMOVED = "removed"
+    ERASED = "erased"  # and nobody knows who it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,14 @@ class Member:
     created_at: datetime
     created_by: uuid.UUID
     removed_at: datetime | None
+    erased_at: datetime | None
     team: str | None
 
     @property
     def state(self) -> State:
         """Whether they may come in."""
+        if self.erased_at is not None:
+            return State.ERASED
         if self.removed_at is not None:
             return State.REMOVED
         return State.MEMBER if self.disabled_at is None else State.DISABLED

@@ -133,7 +133,7 @@ KERNEL = Access(
             APP,
             "kernel.people",
             SELECT,
-            columns="id email name issuer platform created_at disabled_at",
+            columns="id email name issuer platform created_at disabled_at erased_at",
         ),
         grant(APP, "kernel.memberships", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.invitations", SELECT, INSERT, UPDATE),

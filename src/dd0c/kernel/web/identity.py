@@ -142,7 +142,7 @@ async def list_orgs(
     page = found[:limit]
     more = len(found) > limit
     return Page(
-        items=[_list(organisation) for organisation in page],
+        items=[list_shown(organisation) for organisation in page],
         next_cursor=use.cursors.write(page[-1].id, who.org, "orgs") if more else None,
     )
 
@@ -164,7 +164,9 @@ async def erase_org(
     People who belong to no other organisation are erased with it."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
     async with tenancy.system(use.pool) as tx:
-        return _list(await erasure.erase_organisation(tx, wanted, confirm, who, use.clock.now()))
+        return list_shown(
+            await erasure.erase_organisation(tx, wanted, confirm, who, use.clock.now())
+        )
 
 
 @router.get("/org", operation_id="show_org", summary="The caller's organisation")
@@ -189,7 +191,8 @@ async def change_org(
         return _show(await organisations.set_time_zone(tx, time_zone))
 
 
-def _list(found: Organisation) -> OrganisationListed:
+def list_shown(found: Organisation) -> OrganisationListed:
+    """An organisation as those see it who run the installation."""
     return OrganisationListed(
         **_show(found).model_dump(), state=found.state, erased_at=found.erased_at
     )

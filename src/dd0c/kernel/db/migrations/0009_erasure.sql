@@ -12,6 +12,7 @@ ALTER TABLE kernel.organisations
     ADD COLUMN erased_at timestamptz,        -- nobody has got in since
     ADD COLUMN emptied_at timestamptz;       -- when nothing of it was left, the last time of looking
 ALTER TABLE kernel.people ADD COLUMN erased_at timestamptz;
+GRANT SELECT (erased_at) ON kernel.people TO dd0c_app;
 
 -- Whoever was let in before an organisation was closed makes no key and no member after it: the
 -- closing waits for those who are at it, and they for it. Under the caller's own row security: that

@@ -37,7 +37,7 @@ PAGE_ROWS = 50
 INVITATIONS_MAX = 20
 TEAMS_MAX = 500  # that a form offers
 HITS_MAX = 5
-TONES = {State.MEMBER: "good", State.DISABLED: "warn", State.REMOVED: "info"}
+TONES = {State.MEMBER: "good", State.DISABLED: "warn", State.REMOVED: "info", State.ERASED: "info"}
 INVITED_TONES = {"open": "wait", "used": "good", "expired": "warn", "revoked": "info"}
 
 router = APIRouter(include_in_schema=False)
@@ -132,15 +132,22 @@ async def show(request: Request, person_id: str, who: Reader) -> Response:
 
 
 async def page_of(
-    request: Request, who: Principal, person: uuid.UUID, *, problem: str = "", danger: str = ""
+    request: Request,
+    who: Principal,
+    person: uuid.UUID,
+    *,
+    problem: str = "",
+    danger: str = "",
+    kept: str = "",
 ) -> Response:
-    """The page of a person, with what was wrong about the last attempt to change or remove them."""
+    """The page of a person, with what was wrong about the last attempt to change, remove or erase
+    them."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         member = await members.get(tx, person)
         detail = await _detail(tx, use, who, member)
         known = await teams.list_teams(tx, TEAMS_MAX)
-    is_here = member.state is not State.REMOVED
+    is_here = member.state in (State.MEMBER, State.DISABLED)
     held = permissions.held(use.grants, [role for role in Role if role in set(member.roles)])
     may_write = WRITE in who.permissions and is_here and held <= who.permissions
     path = f"{PATH}/{detail.person.id}"
@@ -149,7 +156,7 @@ async def page_of(
         who,
         "people/person.html",
         detail,
-        status=400 if problem or danger else 200,
+        status=400 if problem or danger or kept else 200,
         tone=TONES[member.state],
         raw=detail.person.model_dump_json(indent=1),
         path=path,
@@ -159,6 +166,9 @@ async def page_of(
         roles=roles.offered(use.grants, who),
         teams=[team.name for team in known],
         danger=_danger(detail, f"{path}/remove", danger) if may_write else None,
+        erasing=_erasing(detail, f"{path}/erase", kept)
+        if PLATFORM_PEOPLE in who.permissions and member.state is not State.ERASED
+        else None,
     )
 
 
@@ -197,6 +207,21 @@ def _danger(detail: Detail, action: str, problem: str) -> dict[str, object]:
         "label": "Remove this person",
         "name": detail.person.name,
         "effects": effects,
+        "action": action,
+        "problem": problem,
+    }
+
+
+def _erasing(detail: Detail, action: str, problem: str) -> dict[str, object]:
+    """Exactly what erasing the account does."""
+    return {
+        "label": "Erase this account",
+        "name": detail.person.email,
+        "effects": [
+            "Name, address, password and identity are deleted, in every organisation.",
+            "Every console session ends at once; invitations to the address are deleted.",
+            "What they did says that an erased person did it. Nothing brings the name back.",
+        ],
         "action": action,
         "problem": problem,
     }

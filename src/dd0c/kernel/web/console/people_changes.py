@@ -7,15 +7,15 @@ form. Removing wants the person's name typed, and says before exactly what will 
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from dd0c.base import ids
 from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound
-from dd0c.kernel.auth import invitations, members, sessions, teams
+from dd0c.kernel.auth import erasure, invitations, members, sessions, teams
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
@@ -24,7 +24,8 @@ from dd0c.kernel.web.console import forgery, frame, roles
 from dd0c.kernel.web.console.people import PATH, TEAMS_MAX, page_of
 from dd0c.kernel.web.invitations import InvitationWanted, link, make
 from dd0c.kernel.web.invitations import show as shown_invitation
-from dd0c.kernel.web.people import PersonChange, Writer, apply, remove
+from dd0c.kernel.web.people import PLATFORM_PEOPLE, PersonChange, Writer, apply, remove
+from dd0c.kernel.web.requires import Requires
 
 REFUSED = (InvalidInput, Forbidden, NotFound, Conflict)
 
@@ -110,7 +111,7 @@ async def change(
         wanted = ids.parse(ids.Kind.PERSON, person_id)
         return await page_of(request, who, wanted, problem="Choose at least one role.")
     roles_known = [role for role in given.roles if role in set(Role)]
-    asked = PersonChange.model_validate({"roles": roles_known or None, "team": given.team or None})
+    asked = _asked({"roles": roles_known or None, "team": given.team or None})
     return await _apply(request, who, person_id, asked, given.csrf)
 
 
@@ -119,7 +120,7 @@ async def stand(
     request: Request, person_id: str, who: Writer, given: Annotated[Standing, Form()]
 ) -> Response:
     """What they are to the installation; needs `platform:people`."""
-    asked = PersonChange.model_validate(given.model_dump(exclude={"csrf"}, exclude_none=True))
+    asked = _asked(given.model_dump(exclude={"csrf"}, exclude_none=True))
     return await _apply(request, who, person_id, asked, given.csrf)
 
 
@@ -154,6 +155,38 @@ async def take_out(
     except (InvalidInput, Conflict, Forbidden) as problem:
         return await page_of(request, who, wanted, danger=problems.sentence(problem, hint=True))
     return _to(wanted)
+
+
+@router.post(f"{PATH}/{{person_id}}/erase")
+async def erase(
+    request: Request,
+    person_id: str,
+    who: Annotated[Principal, Depends(Requires(PLATFORM_PEOPLE))],
+    csrf: Token = "",
+    confirm: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """Erase the account when its address was typed; else the page again, saying so."""
+    forgery.check_token(request, csrf)
+    use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        member = await members.get(tx, wanted)
+    try:
+        if confirm.strip().lower() != member.email:
+            raise InvalidInput("that is not their address: nothing was changed")
+        async with tenancy.system(use.pool) as tx:
+            await erasure.erase_person(tx, member.id, use.clock.now())
+    except (InvalidInput, Conflict) as problem:
+        kept = problems.sentence(problem, hint=True)
+        return await page_of(request, who, wanted, kept=kept)
+    return _to(wanted)
+
+
+def _asked(fields: dict[str, Any]) -> PersonChange:
+    """The change that a form asks for; InvalidInput."""
+    try:
+        return PersonChange.model_validate(fields)
+    except ValidationError as wrong:
+        raise InvalidInput(problems.explain(wrong.errors())) from None
 
 
 async def _apply(

@@ -11,20 +11,23 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dd0c.base import ids
+from dd0c.base.errors import Conflict
 from dd0c.base.settings import Explained
-from dd0c.kernel.auth import organisations, passwords, people, sessions
+from dd0c.kernel.auth import erasure, organisations, passwords, people, sessions
 from dd0c.kernel.auth.people import Place
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import identity, resources
+from dd0c.kernel.web import identity, problems, resources
 from dd0c.kernel.web.console import figures, forgery, frame
-from dd0c.kernel.web.identity import Me
+from dd0c.kernel.web.identity import PLATFORM_ORGS, Me, OrganisationListed
 from dd0c.kernel.web.requires import COOKIE, Requires
+from dd0c.kernel.web.resources import Resources
 
 PATH = "/console/settings"
 PERMISSION = "platform:health"
 READ, WRITE = "people:read", "people:write"
+ORGANISATIONS_MAX = 100
 
 router = APIRouter(include_in_schema=False)
 Somebody = Annotated[Principal, Depends(Requires())]
@@ -32,7 +35,8 @@ Somebody = Annotated[Principal, Depends(Requires())]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page says. `settings` is None for those who may not see the installation's."""
+    """What the page says. `settings` and `organisations` are None for those who may not see the
+    installation's."""
 
     me: Me
     org_created_at: datetime
@@ -40,6 +44,15 @@ class Page:
     this_session: str
     places: list[Place]
     settings: Sequence[Explained] | None
+    organisations: list[OrganisationListed] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An attempt to erase an organisation, and what was wrong about it."""
+
+    org: str
+    problem: str
 
 
 @router.get(PATH)
@@ -48,8 +61,11 @@ async def show(request: Request, who: Somebody) -> Response:
     return await page_of(request, who)
 
 
-async def page_of(request: Request, who: Principal, *, problem: str = "") -> Response:
-    """The page, with what was wrong about the last attempt to change the password."""
+async def page_of(
+    request: Request, who: Principal, *, problem: str = "", refused: Refused | None = None
+) -> Response:
+    """The page, with what was wrong about the last attempt to change the password, or to erase an
+    organisation."""
     use, now = resources.of(request), resources.of(request).clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         own = await organisations.get_own(tx)
@@ -66,13 +82,15 @@ async def page_of(request: Request, who: Principal, *, problem: str = "") -> Res
         this_session=sessions.mark(use.pepper, request.cookies.get(COOKIE, "")),
         places=places,
         settings=told if PERMISSION in who.permissions else None,
+        organisations=await _list_organisations(use) if PLATFORM_ORGS in who.permissions else None,
     )
     return frame.of(request).page(
         request,
         who,
         "settings/page.html",
         page,
-        status=400 if problem else 200,
+        status=400 if problem or refused else 200,
+        dangers=_dangers(page, refused),
         problem=problem,
         others=[
             (ids.text(ids.Kind.ORGANISATION, place.org), place.org_name)
@@ -85,6 +103,34 @@ async def page_of(request: Request, who: Principal, *, problem: str = "") -> Res
         may_end=[each.mark for each in found if _may_end(who, each)],
         path=PATH,
     )
+
+
+async def _list_organisations(use: Resources) -> list[OrganisationListed]:
+    async with tenancy.system(use.pool) as tx:
+        found = await organisations.list_organisations(tx, ORGANISATIONS_MAX)
+    return [identity.list_shown(each) for each in found]
+
+
+def _dangers(page: Page, refused: Refused | None) -> dict[str, dict[str, object]]:
+    """For each organisation that can be erased from here: exactly what that does."""
+    effects = [
+        "Its keys and console sessions end at once, on every gateway.",
+        "What its secrets are sealed with is destroyed now: nothing opens them again.",
+        "Its requests, sums, keys, teams, budgets and prices are deleted within minutes.",
+        "People who belong to no other organisation are erased with it.",
+        "Nothing brings it back but a backup of before.",
+    ]
+    return {
+        each.id: {
+            "label": f"Erase {each.org}",
+            "name": each.org,
+            "effects": effects,
+            "action": f"{PATH}/organisations/{each.id}/erase",
+            "problem": refused.problem if refused and refused.org == each.id else "",
+        }
+        for each in page.organisations or ()
+        if each.state == "active" and each.id != page.me.org_id and each.org != organisations.FIRST
+    }
 
 
 def _lead(page: Page) -> str:
@@ -110,4 +156,24 @@ async def end(
     own = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await sessions.end_marked(tx, mark, own)
+    return RedirectResponse(PATH, 303)
+
+
+@router.post(f"{PATH}/organisations/{{org_id}}/erase")
+async def erase(
+    request: Request,
+    org_id: str,
+    who: Annotated[Principal, Depends(Requires(PLATFORM_ORGS))],
+    csrf: Annotated[str, Form()] = "",
+    confirm: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Erase another organisation when its name was typed; else the page again, saying so."""
+    forgery.check_token(request, csrf)
+    use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
+    try:
+        async with tenancy.system(use.pool) as tx:
+            await erasure.erase_organisation(tx, wanted, confirm.strip(), who, use.clock.now())
+    except Conflict as problem:
+        refused = Refused(org_id, problems.sentence(problem, hint=True))
+        return await page_of(request, who, refused=refused)
     return RedirectResponse(PATH, 303)

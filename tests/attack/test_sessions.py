@@ -1,4 +1,4 @@
-"""Sessions: tokens that were changed, moved, planted or reused, and forms that another page sent."""
+"""Sessions: tokens that were changed, moved or planted, and forms that another page sent."""
 
 from __future__ import annotations
 

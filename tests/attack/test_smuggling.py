@@ -108,27 +108,30 @@ def test_a_body_is_no_request(
     assert provider.received == []
 
 
-def test_a_provider_gets_no_header_of_ours(gateway: Door, provider: Upstream) -> None:
-    """A caller's values cannot end the line that they travel in: what reaches the provider has the
-    headers that the caller's request had, and no second request (R-33)."""
+@pytest.mark.parametrize(
+    "model", ["gpt-5-mini", "gpt-5-mini\r\nx-injected: 1\r\n\r\nGET / HTTP/1.1"]
+)
+def test_no_value_ends_its_line(gateway: Door, provider: Upstream, model: str) -> None:
+    """Neither towards the provider nor back: no header that nobody sent, no second request."""
     provider.received.clear()
-    body = json.dumps(CHAT_BODY | {"model": "gpt-5-mini\r\nx-injected: 1\r\n\r\nGET / HTTP/1.1"})
-    lines = b"x-dd0c-tags: a=b%0d%0ax-injected: 1\r\nx-odd: a%0d%0ax-injected: 1\r\n"
+    body = json.dumps(CHAT_BODY | {"model": model}).encode()
+    odd = b"user-agent: a%0d%0ax-injected: 1\r\n"
     with Caller(gateway.port) as caller:
-        caller.send(gateway.head + lines + b"content-length: %d\r\n\r\n" % len(body))
-        caller.send(body.encode())
+        caller.send(gateway.head + odd + b"content-length: %d\r\n\r\n" % len(body) + body)
         answer = caller.answer()
+    assert answer.status == 200
     assert "x-injected" not in answer.headers
-    assert len(provider.received) == 1
-    for received in provider.received:
-        assert "x-injected" not in received.headers
+    assert [each.line for each in provider.received] == ["POST /v1/chat/completions HTTP/1.1"]
+    assert not [each for each in provider.received if "x-injected" in each.headers]
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/console/static/../../../../etc/passwd", "/console/static/..%2f..%2f..%2fetc%2fpasswd"]
-    + ["/%2e%2e/%2e%2e/etc/passwd", "/console/static//etc/passwd", "//etc/passwd"]
-    + ["/console/static/%00", "/console/templates/frame.html", "/.git/config", "/owner.key"],
+    [
+        *("/console/static/../../../../etc/passwd", "/console/static/..%2f..%2f..%2fetc%2fpasswd"),
+        *("/%2e%2e/%2e%2e/etc/passwd", "/console/static//etc/passwd", "//etc/passwd"),
+        *("/console/static/%00", "/console/templates/frame.html", "/.git/config", "/owner.key"),
+    ],
 )
 def test_no_path_leads_out(console: Door, path: str) -> None:
     """Files are served by the names that were read at the start, as they come over the wire."""

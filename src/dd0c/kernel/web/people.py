@@ -15,12 +15,11 @@ from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
 from dd0c.kernel.auth import erasure, members, people, sessions, teams
 from dd0c.kernel.auth.members import Member, State
-from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
 
@@ -57,15 +56,19 @@ class PersonErased(Body):
 class PersonChange(Body):
     """What is to be changed; what is left out stays."""
 
-    roles: list[Role] | None = Field(
-        None, min_length=1, description="What they may do here; none that holds more than yours."
+    roles: Roles | None = Field(
+        None, description="What they may do here; none that holds more than yours."
     )
     team: Text | None = Field(None, description="Name or id of a team; null: none.")
     platform: bool | None = Field(
-        None, description=f"Whether they run the installation; needs `{PLATFORM_PEOPLE}`."
+        None,
+        strict=True,
+        description=f"Whether they run the installation; needs `{PLATFORM_PEOPLE}`.",
     )
     disabled: bool | None = Field(
-        None, description=f"Whether they may sign in anywhere; needs `{PLATFORM_PEOPLE}`."
+        None,
+        strict=True,
+        description=f"Whether they may sign in anywhere; needs `{PLATFORM_PEOPLE}`.",
     )
 
 

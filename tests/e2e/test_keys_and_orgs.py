@@ -109,8 +109,8 @@ def test_key_list_shows_no_key(product: Product, tenant: str) -> None:
 
 
 def test_an_erased_organisation_ends_on_every_worker(product: Product) -> None:
-    """K-14: erased from the command line, its key is refused by every worker and by the API, and its
-    name is free."""
+    """K-14: erased from the command line, its key is refused by every worker and by the API, and
+    its name is free."""
     name, key = product.new_org()
     clients = [httpx.Client(verify=NO_TLS) for _ in range(12)]
     try:

@@ -100,9 +100,9 @@ _OF_THE_INSTALLATION = {
 _ABOVE_TENANTS = {
     "kernel.find_person(uuid, text, text, text)": "who signs in is of no tenant yet",
     "kernel.add_person(uuid, text, text, text)": "an invitation's address has no person yet",
-    "kernel.set_password(uuid, text)": "a password is the person's, in all organisations",
+    "kernel.set_password(uuid, text)": "of a member: it is the person's, in all organisations",
     "kernel.set_identity(uuid, text, text)": "so is what a provider of identities calls them",
-    "kernel.set_standing(uuid, boolean, timestamp with time zone)": "for the platform role only",
+    "kernel.set_standing(uuid, boolean, timestamp with time zone)": "of a member, by platform",
     "kernel.list_memberships(uuid)": "which organisations a person who signed in may enter",
     "kernel.end_sessions(uuid)": "who signs out everywhere does so in every organisation",
     "kernel.find_invitation(bytea)": "the tenant of an invitation is not known before it is found",

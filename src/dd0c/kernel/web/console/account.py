@@ -44,7 +44,7 @@ async def change_password(
         said = problems.sentence(problem, hint=True)
         return await settings.page_of(request, who, problem=said)
     hashed = await use.passwords.hash(Secret(new))
-    async with tenancy.system(use.pool) as tx:
+    async with tenancy.tenant(use.pool, who.org) as tx:
         await people.set_password(tx, account.id, hashed)
     return await _go_on(request, who.org, account.id)
 

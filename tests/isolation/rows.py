@@ -155,7 +155,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
     "POST /console/teams/{team_id}/rename": ({"name": "{tag}"},),
     "POST /console/teams/{team_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),
     "POST /console/people/{person_id}/erase": ({"confirm": "wrong"}, {"confirm": "{email}"}),
-    "POST /console/settings/organisations/{org_id}/erase": ({"confirm": "{org_name}"},),
+    "POST /console/settings/organisations/erase": ({"confirm": "{org_name}"},),
     "POST /console/settings/organisation": ({"org": "{org}"},),
     "POST /console/settings/sessions/{mark}/end": ({},),
     "POST /console/budgets/new": (
@@ -193,7 +193,7 @@ PLATFORM = {
     "GET /api/v1/orgs",
     "POST /api/v1/orgs",
     "DELETE /api/v1/orgs/{org_id}",
-    "POST /console/settings/organisations/{org_id}/erase",
+    "POST /console/settings/organisations/erase",
     "POST /console/people/{person_id}/erase",
     "POST /api/v1/people/erase",
     "GET /console/parts",

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dd0c.base import ids
-from dd0c.base.errors import Conflict
+from dd0c.base.errors import Conflict, NotFound
 from dd0c.base.settings import Explained
 from dd0c.kernel.auth import erasure, organisations, passwords, people, sessions
 from dd0c.kernel.auth.people import Place
@@ -47,14 +47,6 @@ class Page:
     organisations: list[OrganisationListed] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An attempt to erase an organisation, and what was wrong about it."""
-
-    org: str
-    problem: str
-
-
 @router.get(PATH)
 async def show(request: Request, who: Somebody) -> Response:
     """The page."""
@@ -62,7 +54,7 @@ async def show(request: Request, who: Somebody) -> Response:
 
 
 async def page_of(
-    request: Request, who: Principal, *, problem: str = "", refused: Refused | None = None
+    request: Request, who: Principal, *, problem: str = "", kept: str = ""
 ) -> Response:
     """The page, with what was wrong about the last attempt to change the password, or to erase an
     organisation."""
@@ -89,8 +81,8 @@ async def page_of(
         who,
         "settings/page.html",
         page,
-        status=400 if problem or refused else 200,
-        dangers=_dangers(page, refused),
+        status=400 if problem or kept else 200,
+        erasing=_erasing(kept),
         problem=problem,
         others=[
             (ids.text(ids.Kind.ORGANISATION, place.org), place.org_name)
@@ -111,25 +103,20 @@ async def _list_organisations(use: Resources) -> list[OrganisationListed]:
     return [identity.list_shown(each) for each in found]
 
 
-def _dangers(page: Page, refused: Refused | None) -> dict[str, dict[str, object]]:
-    """For each organisation that can be erased from here: exactly what that does."""
-    effects = [
-        "Its keys and console sessions end at once, on every gateway.",
-        "What its secrets are sealed with is destroyed now: nothing opens them again.",
-        "Its requests, sums, keys, teams, budgets and prices are deleted within minutes.",
-        "People who belong to no other organisation are erased with it.",
-        "Nothing brings it back but a backup of before.",
-    ]
+def _erasing(problem: str) -> dict[str, object]:
+    """Exactly what erasing an organisation does."""
     return {
-        each.id: {
-            "label": f"Erase {each.org}",
-            "name": each.org,
-            "effects": effects,
-            "action": f"{PATH}/organisations/{each.id}/erase",
-            "problem": refused.problem if refused and refused.org == each.id else "",
-        }
-        for each in page.organisations or ()
-        if each.state == "active" and each.id != page.me.org_id and each.org != organisations.FIRST
+        "label": "Erase an organisation",
+        "name": "its name",
+        "effects": [
+            "Its keys and console sessions end at once, on every gateway.",
+            "What its secrets are sealed with is destroyed now: nothing opens them again.",
+            "Its requests, sums, keys, teams, budgets and prices are deleted within minutes.",
+            "People who belong to no other organisation are erased with it.",
+            "Nothing brings it back but a backup of before. The first one stays, and this one.",
+        ],
+        "action": f"{PATH}/organisations/erase",
+        "problem": problem,
     }
 
 
@@ -159,21 +146,20 @@ async def end(
     return RedirectResponse(PATH, 303)
 
 
-@router.post(f"{PATH}/organisations/{{org_id}}/erase")
+@router.post(f"{PATH}/organisations/erase")
 async def erase(
     request: Request,
-    org_id: str,
     who: Annotated[Principal, Depends(Requires(PLATFORM_ORGS))],
     csrf: Annotated[str, Form()] = "",
     confirm: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Erase another organisation when its name was typed; else the page again, saying so."""
+    """Erase the organisation whose name was typed; or the page again, saying why not."""
     forgery.check_token(request, csrf)
-    use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
+    use, name = resources.of(request), confirm.strip()
     try:
         async with tenancy.system(use.pool) as tx:
-            await erasure.erase_organisation(tx, wanted, confirm.strip(), who, use.clock.now())
-    except Conflict as problem:
-        refused = Refused(org_id, problems.sentence(problem, hint=True))
-        return await page_of(request, who, refused=refused)
+            wanted = await organisations.get(tx, name)
+            await erasure.erase_organisation(tx, wanted, name, who, use.clock.now())
+    except (Conflict, NotFound) as problem:
+        return await page_of(request, who, kept=problems.sentence(problem, hint=True))
     return RedirectResponse(PATH, 303)

@@ -54,5 +54,6 @@ def test_jobs_are_declared() -> None:
     """The job worker learns of each job, and runs it at its start as well."""
     assert [(job.name, job.at_start) for job in jobs.JOBS] == [
         ("route.keep_partitions", True),
+        ("route.erase_end_users", True),
         ("route.merge_rollups", True),
     ]

@@ -36,8 +36,8 @@ FORBIDDEN = {
 """What a row holds and no caller may set, unless the document says so."""
 
 ODD: list[Any] = [
-    *("", "\x00", "\r\nx: y", "é" * 5_000, "1e999999", "NaN", "9" * 400),
-    *(-1, 2**63, 10**400, 1e308, True, None, {}, [None], [[]] * 1_000),
+    *("\x00", "é" * 5_000, "1e999999", "NaN", "9" * 400),
+    *(-1, 10**400, 1e308, {}, [None], [[]] * 1_000),
 ]
 """Values for any field."""
 

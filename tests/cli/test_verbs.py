@@ -42,9 +42,11 @@ ARGUMENTS = {
     "key show": ["KEY"],
     "key revoke": ["KEY"],
     "org create": ["walked"],
+    "org erase": ["walked", "--yes"],
     "org set": ["--time-zone", "Asia/Tokyo"],
     "person show": ["PERSON"],
     "person set": ["PERSON", "--role", "operator", "--no-team"],
+    "person erase": [address("Leaver"), "--yes"],
     "person sign-out": ["PERSON"],
     "person remove": ["PERSON"],
     "invite create": ["walked@example.com"],
@@ -65,6 +67,7 @@ ARGUMENTS = {
     "route prices import": [str(PRICES)],
     "route prices remove": ["OVERRIDE"],
     "route models show": ["openai/gpt-5-mini"],
+    "route erase-user": ["somebody"],
     "route rerate": ["--since", "2026-11-01", "--dry-run"],
     "route tokens count": ["--model", "gpt-5-mini"],
     "route reconcile": ["--pending"],
@@ -82,7 +85,7 @@ def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with two requests of the first organisation."""
     with serving(cluster) as served:
         register(served)
-        for name in ("Walker", "Stayer"):
+        for name in ("Walker", "Stayer", "Leaver"):
             with member(served, served.platform, name):
                 pass
         with served.client(served.platform) as client:

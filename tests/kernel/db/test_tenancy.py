@@ -275,7 +275,7 @@ async def test_no_moment_of_a_cancel_leaves_a_tenant(only: Pool, two_orgs: TwoOr
             now = await count_keys(tx)
         assert now - kept in ((0, 1) if task.cancelled() else (1,))
         kept, turns = now, turns + 1 + turns // 20
-    assert turns > 20, "it was cancelled amid its work"
+    assert turns > 8, "it was cancelled amid its work"  # four answers, two turns each at least
 
 
 async def test_a_prepared_statement_is_of_no_tenant(only: Pool, two_orgs: TwoOrgs) -> None:

@@ -39,6 +39,7 @@ def running(
                 **os.environ,
                 "DD0C_HOME": str(place.path),
                 "DD0C_DATABASE_URL": database.settings.database_url.reveal(),
+                "DD0C_VALKEY_URL": "valkey://127.0.0.1:1/0",
                 LIFELINE_FD: str(reading),
                 **env,
             },

@@ -21,6 +21,9 @@ from dd0c.kernel.db import pool as pools
 from dd0c.kernel.db import roles, tenancy
 from tests.support import missing
 from tests.support.database import Cluster, Database, running_cluster
+from tests.support.product import product
+
+__all__ = ["product"]
 
 POOL_SIZE = 4
 TEST_WITHIN_S = 110

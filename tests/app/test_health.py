@@ -19,6 +19,7 @@ import pytest
 from dd0c.app import control
 from dd0c.base.clock import SystemClock
 from dd0c.kernel.auth import pepper, permissions
+from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.db.pool import Pool
@@ -91,6 +92,7 @@ def test_only_what_is_broken_is_red(
         pepper=keys,
         grants=permissions.KERNEL,
         cursors=Cursors(b"x" * 32),
+        uses=Uses(SystemClock()),
         counters=Counters(cache, "test"),
     )
     health = Health(

@@ -46,7 +46,9 @@ def well(database: Database, tmp_path: Path) -> Host:
     async def claim() -> None:
         pool = await open_pool(database.conninfo(roles.OWNER), roles.OWNER, 1)
         async with tenancy.system(pool) as tx:
-            await fitness.claim(tx, home.installation, entrance.fingerprints(home))
+            ours = entrance.fingerprints(database.settings, home)
+            await fitness.claim(tx, home.installation, ours)
+            await tx.execute("UPDATE kernel.installation SET backed_up_at = now()")
         await pool.close()
 
     asyncio.run(claim())
@@ -114,7 +116,7 @@ BREAKS: dict[str, tuple[Callable[[Host, Database], Host], str, str]] = {
 def test_a_fitting_database_is_found_so(well: Host) -> None:
     """The home's secrets, this program's schema, one time: nothing to say."""
     assert wrong(well) == []
-    assert [one.name for one in checks.look_at_database(well)] == ["", "clock"]
+    assert [one.name for one in checks.look_at_database(well)] == ["", "backup", "clock"]
 
 
 @pytest.mark.parametrize("how", BREAKS)
@@ -135,3 +137,17 @@ def test_clocks_that_differ_are_named(well: Host, by: timedelta) -> None:
     assert (only.name, only.state) == ("clock", "warning")
     assert "differ by 300 s" in only.cause
     assert "time server" in only.remedy
+
+
+BACKUPS = {"NULL": "no backup was ever made", "now() - interval '8 days'": "is 8 days old"}
+
+
+@pytest.mark.parametrize("made_at", BACKUPS)
+def test_a_missing_or_old_backup_is_told(well: Host, database: Database, made_at: str) -> None:
+    """K-33: without a backup, or a week after the last one, there is a warning with the verb."""
+    with database.cluster.admin(database.name) as admin:
+        admin.execute(f"UPDATE kernel.installation SET backed_up_at = {made_at}".encode())
+    [only] = wrong(well)
+    assert (only.name, only.state) == ("backup", "warning")
+    assert BACKUPS[made_at] in only.cause
+    assert "dd0c backup FILE" in only.remedy

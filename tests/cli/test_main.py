@@ -94,7 +94,7 @@ def test_version_imports_neither_client_nor_server() -> None:
         (["usage", "--by", "moon"], 2, "'moon' is not one of", "dd0c usage --help"),
         (["usage", "--since", "soon"], 2, "'soon' is no time", "24h"),
         (["usage", "--csv", "--json"], 2, "exclude each other", ""),
-        (["key", "revoke"], 2, "Missing argument 'ID'", "dd0c key revoke --help"),
+        (["key", "revoke"], 2, "Missing argument 'KEY'", "dd0c key revoke --help"),
     ],
 )
 def test_wrong_input_is_told_in_a_line(

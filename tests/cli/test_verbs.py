@@ -26,6 +26,7 @@ from tests.products.route import records
 from tests.products.route.api.ledger import rated, register, request_id, ship, tenant_of
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
+from tests.support.people import address, member
 from tests.support.plain import NO_TLS
 from tests.support.product import until
 
@@ -35,11 +36,21 @@ PRICES = Path(__file__).parent / "prices.toml"
 OVERRIDE = {"provider": "openai", "model": "to-remove", "from": "2026-11-01T00:00:00Z"}
 ARGUMENTS = {
     "key create": ["made by a test"],
+    "key change": ["KEY", "--anywhere"],
     "key move": ["KEY", "walking"],
+    "key rotate": ["KEY", "--overlap", "1h"],
     "key show": ["KEY"],
     "key revoke": ["KEY"],
     "org create": ["walked"],
+    "org erase": ["walked", "--yes"],
     "org set": ["--time-zone", "Asia/Tokyo"],
+    "person show": ["PERSON"],
+    "person set": ["PERSON", "--role", "operator", "--no-team"],
+    "person erase": [address("Leaver"), "--yes"],
+    "person sign-out": ["PERSON"],
+    "person remove": ["PERSON"],
+    "invite create": ["walked@example.com"],
+    "invite revoke": ["INVITATION"],
     "team create": ["walked"],
     "team rename": ["walked", "renamed"],
     "team remove": ["renamed"],
@@ -56,6 +67,7 @@ ARGUMENTS = {
     "route prices import": [str(PRICES)],
     "route prices remove": ["OVERRIDE"],
     "route models show": ["openai/gpt-5-mini"],
+    "route erase-user": ["somebody"],
     "route rerate": ["--since", "2026-11-01", "--dry-run"],
     "route tokens count": ["--model", "gpt-5-mini"],
     "route reconcile": ["--pending"],
@@ -64,6 +76,7 @@ ARGUMENTS = {
 }
 ELSEWHERE = SERVING | SCRIPTS
 ELSEWHERE |= {"migrate", "reload", "requests tail", "parts forget", "spool ship"}
+ELSEWHERE |= {"backup", "restore", "vault status", "vault rotate", "vault rewrap"}
 """Verbs that answer nothing, need a home of their own, or never end: tested for themselves."""
 
 
@@ -72,6 +85,9 @@ def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with two requests of the first organisation."""
     with serving(cluster) as served:
         register(served)
+        for name in ("Walker", "Stayer", "Leaver"):
+            with member(served, served.platform, name):
+                pass
         with served.client(served.platform) as client:
             client.post("/api/v1/teams", json={"name": "walking"})
             for model in MODELS:
@@ -103,7 +119,9 @@ def words(served: Served, verb: str) -> list[str]:
         override = client.post("/api/v1/route/prices/import", json=prices).json()["items"][0]["id"]
         budget = client.get("/api/v1/route/budgets").json()["items"][0]["id"]
         limit = client.get("/api/v1/route/limits").json()["items"][0]["id"]
-    rules = {"BUDGET": budget, "LIMIT": limit}
+        invitation = client.get("/api/v1/invitations").json()["items"][0]["id"]
+    rules = {"BUDGET": budget, "LIMIT": limit, "INVITATION": invitation}
+    rules |= {"PERSON": address("Walker")}
     stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override}
     return [*verb.split(), *(stand_ins.get(word, word) for word in ARGUMENTS.get(verb, []))]
 

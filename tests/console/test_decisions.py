@@ -24,10 +24,16 @@ URL = "http://127.0.0.1:1"
 REAL = Listed(uuid.UUID(int=1), None, "one", "openai", URL, "openai", False, True, NOW)
 SIMULATED = replace(REAL, name="sim", simulated=True)
 CALM = Known(now=NOW, providers=[REAL])
+ID = ids.new()
 KEY = Key(
-    *(ids.new(), ids.new(), "checkout", "dd0c_sk_x", [], [], None, NOW, None),
+    *(ID, ids.new(), "checkout", "dd0c_sk_x", [], [], None, None, NOW, None),
     expires_at=None,
     revoked_at=None,
+    line=ID,
+    followed_by=None,
+    used_at=None,
+    by_person=False,
+    team_id=None,
     team=None,
 )
 
@@ -68,7 +74,8 @@ def test_keys_that_end_soon_are_named() -> None:
     """Two by name, the rest counted; those that do not end, or later, are not (K-10)."""
     soon = [replace(KEY, name=f"k{n}", expires_at=NOW + timedelta(hours=n + 1)) for n in range(4)]
     later = replace(KEY, expires_at=NOW + timedelta(days=8))
-    assert texts(replace(CALM, keys=[*soon, later, KEY])) == [
+    rotated = replace(soon[0], followed_by=ids.new())
+    assert texts(replace(CALM, keys=[rotated, *soon, later, KEY])) == [
         "Key k0 ends on Friday, 15:30 UTC",
         "Key k1 ends on Friday, 16:30 UTC",
         "2 more keys within a week",

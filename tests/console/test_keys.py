@@ -17,6 +17,7 @@ from tests.support.control import Served
 pytestmark = pytest.mark.browser
 
 KEYS = "/console/keys"
+TEXT = re.compile(r"dd0c_sk_[\w-]{43}")
 
 
 @contextmanager
@@ -87,6 +88,50 @@ def test_a_form_cannot_give_more_than_its_maker_has(served: Served) -> None:
         assert "dd0c_sk_" in made.text
 
 
+def test_a_key_is_bound_changed_and_rotated_by_forms(served: Served) -> None:
+    """Limits come with the key, networks and models may change, and the key that follows is shown
+    once; what is wrong is said in the form, which keeps what was typed (K-20, K-60)."""
+    good = {"name": "bound", "roles": ["viewer"], "scopes": ["api"], "lifetime": "90d"}
+    bounds = {"networks": "127.0.0.0/8, ::1", "requests_per_minute": "60", "usd": "5"}
+    with browsing(served, served.acme) as client, served.client(served.acme) as api:
+        token = {"csrf": form_token(client)}
+        for wrong, said in (
+            ({"networks": "10.0.0.1/8"}, "which of both"),
+            ({"concurrency": "a few"}, "a whole number"),
+            ({"usd": "much"}, "US dollars"),
+        ):
+            answer = client.post(f"{KEYS}/new", data=good | bounds | token | wrong)
+            assert (answer.status_code, said in answer.text) == (400, True), answer.text
+            assert 'value="60"' in answer.text
+        made = client.post(f"{KEYS}/new", data=good | bounds | token | {"window": "day"})
+        text = TEXT.findall(made.text)[0]
+        me = api.get("/api/v1/me", headers={"authorization": f"Bearer {text}"}).json()
+        at = f"{KEYS}/{me['key']['id']}"
+        limit, budget = (
+            next(one for one in api.get(path).json()["items"] if one["subject"] == "bound")
+            for path in ("/api/v1/route/limits", "/api/v1/route/budgets")
+        )
+        assert (limit["requests_per_minute"], limit["concurrency"]) == (60, None)
+        assert (budget["usd"], budget["window"]) == ("5", "day")
+        assert 'value="127.0.0.0/8 ::1/128"' in client.get(f"{at}/change").text
+        kept = {"lifetime": "keep", "networks": "", "models": "gpt-5* o3"}
+        assert "asterisk" in client.post(f"{at}/change", data=token | {"models": "*-mini"}).text
+        assert client.post(f"{at}/change", data=token | kept).status_code == 303
+        shown = client.get(f"{at}.json").json()["key"]
+        assert (shown["models"], shown["networks"]) == (["gpt-5*", "o3"], None)
+        assert shown["expires_at"] is not None
+        assert "for how long" in client.post(f"{at}/rotate", data=token | {"overlap": "9y"}).text
+        done = client.post(f"{at}/rotate", data=token | {"overlap": "1d"})
+        (new,) = set(TEXT.findall(done.text))
+        assert new != text
+        for key in (text, new):
+            headers = {"authorization": f"Bearer {key}"}
+            assert api.get("/api/v1/me", headers=headers).status_code == 200
+        again = client.post(f"{at}/rotate", data=token | {"overlap": "1d"})
+        assert (again.status_code, "was rotated already" in again.text) == (409, True)
+        assert "The key that follows it" in client.get(at).text
+
+
 def test_ending_the_last_owner_is_said_before(visitor: Visitor, served: Served) -> None:
     """What happens is said exactly: you are signed out, and nobody could make keys (console.md)."""
     visit = visitor()
@@ -109,7 +154,7 @@ def test_keys_are_looked_through_by_address(owner: Visit, served: Served) -> Non
     assert owner.page.url.endswith("sort=-name")
     assert owner.page.locator("a[data-row]").all_inner_texts() == names[::-1]
     heads = owner.page.locator("th[aria-sort]")
-    assert [h.get_attribute("aria-sort") for h in heads.all()] == ["descending", "none", "none"]
+    assert [h.get_attribute("aria-sort") for h in heads.all()] == ["descending", *["none"] * 3]
     owner.page.locator(".twin summary").click()
     link = owner.page.get_by_role("link", name="CSV").get_attribute("href")
     rows = list(csv.DictReader(io.StringIO(owner.page.request.get(served.url + str(link)).text())))

@@ -28,6 +28,7 @@ PAGES = (
     "/console/route/providers",
     "/console/keys",
     "/console/keys/new",
+    *("/console/people", "/console/people/invite", "/console/teams", "/console/roles"),
     "/console/settings",
     "/console/parts",
     "/console/find?q=o",
@@ -50,17 +51,18 @@ def test_axe_finds_nothing_serious(
     """No page has a serious or critical finding, in both schemes, wide and narrow (WCAG AA)."""
     visit = visitor(width, scheme)
     visit.go("/console/sign-in")
-    assert not _findings(visit)
+    assert not findings(visit)
     for key, paths in ((served.acme, PAGES), (served.platform, OPERATED)):
         visit.page.context.clear_cookies()
         visit.sign_in(key)
         for path in paths:
             visit.go(path.format(**day.named))
             visit.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-            assert not _findings(visit), path
+            assert not findings(visit), path
 
 
-def _findings(visit: Visit) -> list[str]:
+def findings(visit: Visit) -> list[str]:
+    """What axe finds serious or critical on the page."""
     visit.page.evaluate(AXE.Axe().axe_script)
     found: list[str] = visit.page.evaluate(SERIOUS)
     return found

@@ -15,9 +15,7 @@ import pytest
 from tests.kernel.cache.test_external import write_certificate
 from tests.support import missing
 from tests.support.documents import ROOT
-from tests.support.product import Product, free_port, product, until
-
-__all__ = ["product"]
+from tests.support.product import Product, free_port, until
 
 pytestmark = pytest.mark.e2e
 

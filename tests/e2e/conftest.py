@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.product import Product, product
-
-__all__ = ["product"]
+from tests.support.product import Product
 
 ROOT = Path(__file__).parents[2]
 Ask = Callable[..., dict[str, Any]]

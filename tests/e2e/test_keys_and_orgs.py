@@ -106,3 +106,26 @@ def test_key_list_shows_no_key(product: Product, tenant: str) -> None:
         listed = product.cli(*argv, DD0C_KEY=tenant)
         assert "laptop" in listed.stdout
         assert text not in listed.stdout
+
+
+def test_an_erased_organisation_ends_on_every_worker(product: Product) -> None:
+    """K-14: erased from the command line, its key is refused by every worker and by the API, and
+    its name is free."""
+    name, key = product.new_org()
+    clients = [httpx.Client(verify=NO_TLS) for _ in range(12)]
+    try:
+        assert {models(product, key, one) for one in clients} == {200}
+        hesitant = product.cli("org", "erase", name)
+        assert (hesitant.returncode, "--yes" in hesitant.stderr) == (2, True)
+        assert models(product, key, clients[0]) == 200
+        done = product.cli("org", "erase", name, "--yes", "--json")
+        assert json.loads(done.stdout)["state"] == "erasing", done.stderr
+        until(
+            lambda: all(models(product, key, one) == 401 for one in clients),
+            "every worker refuses the key",
+        )
+    finally:
+        for one in clients:
+            one.close()
+    assert product.api("GET", "/me", key=key).status_code == 401
+    assert product.api("POST", "/orgs", json={"name": name}).status_code == 201

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support import processes
-from tests.support.product import Product, running
+from tests.support.product import Product, free_port, running
 
 pytestmark = pytest.mark.e2e
 
@@ -72,9 +72,7 @@ def test_the_providers_key_lies_nowhere_in_the_clear(real: Product) -> None:
 
 def test_the_gateway_is_never_its_own_provider() -> None:
     """K-1: what programs export for themselves is ignored with a warning; the simulator serves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with running(
         DD0C_GATEWAY_PORT=str(port),
         OPENAI_BASE_URL=f"http://localhost:{port}/v1",

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from dd0c.app import control
 from dd0c.base.secrets import Secret
@@ -37,6 +39,7 @@ class Served:
     platform: str
     acme: str
     globex: str
+    app: FastAPI
 
     def client(self, key: str | None = None) -> httpx.Client:
         """A client that sends the key."""
@@ -54,14 +57,14 @@ class Served:
 
 
 @contextmanager
-def serving(cluster: Cluster) -> Iterator[Served]:
-    """A control server on a database of its own, for the block."""
+def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
+    """A control server on a database of its own, for the block; with other settings as told."""
     with cluster.clone() as database:
-        found = replace(database.settings, valkey_url=NO_CACHE)
+        found = replace(database.settings, valkey_url=NO_CACHE, **changed)
         platform = asyncio.run(_first_key(cluster, database))
-        with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener):
+        with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener) as app:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            served = Served(url, database, found, platform, "", "")
+            served = Served(url, database, found, platform, "", "", app)
             with served.client(platform) as client:
                 keys = {
                     name: client.post("/api/v1/orgs", json={"name": name}).json()["owner_key"]
@@ -82,14 +85,16 @@ async def _first_key(cluster: Cluster, database: Database) -> str:
 
 
 @contextmanager
-def _running(settings: Settings, listener: socket.socket) -> Iterator[None]:
-    """The server on a thread with a loop of its own."""
+def _running(settings: Settings, listener: socket.socket) -> Iterator[FastAPI]:
+    """The application, served by a thread with a loop of its own."""
+    apps: list[FastAPI] = []
     servers: list[uvicorn.Server] = []
     ready, failures = threading.Event(), []
 
     async def serve() -> None:
         async with AsyncExitStack() as stack:
-            servers.append(control.serve_with(await control.build(settings, stack), settings))
+            apps.append(await control.build(settings, stack))
+            servers.append(control.serve_with(apps[0], settings))
             ready.set()
             await servers[0].serve([listener])
 
@@ -108,7 +113,7 @@ def _running(settings: Settings, listener: socket.socket) -> Iterator[None]:
     try:
         assert ready.wait(TIMEOUT_S)
         assert not failures, failures
-        yield
+        yield apps[0]
     finally:
         for server in servers:
             server.should_exit = True

@@ -26,6 +26,8 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.errors import SetupError, Unavailable
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
+from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.oidc import Provider
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
 from dd0c.kernel.db import address, reach, roles
@@ -136,9 +138,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         lambda: open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE), log.warning
     )
     stack.push_async_callback(pool.close)
-    await entrance.refuse_unfit(pool, place)
+    await entrance.refuse_unfit(pool, settings, place)
     me = parts.this("control", clock)
     await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
+    uses = Uses(clock)
+    await stack.enter_async_context(uses.writing(pool))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
     stack.push_async_callback(cache.aclose)
     try:
@@ -157,13 +161,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
             [permissions.KERNEL, *(manifest.grants for manifest in MANIFESTS)]
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
+        uses=uses,
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
+        provider=_provider(settings),
     )
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
         pages=[manifest.pages for manifest in MANIFESTS],
         sections=[manifest.section for manifest in MANIFESTS],
         probes=list_probes(resources, cache),
+        limit_key=next((m.limit_key for m in MANIFESTS if m.limit_key), None),
     )
     return web.create(resources, added)
 
@@ -176,6 +183,18 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
         dependencies.disk_probe(use.settings.home),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
     ]
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """Who else may say who somebody is."""
+    if not settings.oidc_issuer:
+        return None
+    return Provider(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+        settings.ca_bundle,
+    )
 
 
 def _facts(settings: Settings) -> dict[str, str]:

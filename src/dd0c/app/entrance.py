@@ -21,14 +21,18 @@ from dd0c.kernel.db import fitness
 from dd0c.kernel.db.fitness import Fingerprints
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.db.schema import Source
-from dd0c.kernel.vault import local
+from dd0c.kernel.vault import configured, local, rotation
 from dd0c.products import route
+from dd0c.products.route.store import providers
 from dd0c.products.route.store.access import ACCESS
 
 ADMIN_URL = "DD0C_DATABASE_ADMIN_URL"
 COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
 PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
+
+HOLDINGS = (providers.HOLDING,)
+"""Every table with sealed secrets."""
 
 
 def enter(settings: Settings) -> tuple[Settings, Home]:
@@ -44,26 +48,27 @@ def enter(settings: Settings) -> tuple[Settings, Home]:
             hint="set it for `dd0c migrate` (or `dd0c up`, which hands it on to nobody) only",
         )
     place = home.create(settings.home) if settings.database_url else home.find(settings.home)
-    if settings.database_url and (missing := list_missing(place)):
+    if settings.database_url and (missing := list_missing(settings, place)):
         raise SetupError(
             f"{place.secrets} lacks {' and '.join(missing)}", hint=f"run `dd0c migrate`, or {COPY}"
         )
     return replace(settings, database_admin_url=Secret("")), place
 
 
-def list_missing(place: Home) -> list[str]:
-    """The names of the shared secrets that this home does not have."""
-    return [name for name in (pepper.FILE, local.FILE) if not (place.secrets / name).exists()]
+def list_missing(settings: Settings, place: Home) -> list[str]:
+    """The names of the shared secrets that this home should have and does not."""
+    wanted = (pepper.FILE, local.FILE) if configured.uses_file(settings) else (pepper.FILE,)
+    return [name for name in wanted if not (place.secrets / name).exists()]
 
 
-def fingerprints(place: Home) -> Fingerprints:
+def fingerprints(settings: Settings, place: Home) -> Fingerprints:
     """What tells the secrets of this home from those of another."""
     return {
-        "the key pepper": pepper.load(place).derive(b"dd0c fingerprint").hex(),
-        "the key-encryption key": local.load(place).name,
+        "the key pepper": (pepper.load(place).derive(b"dd0c fingerprint").hex(),),
+        rotation.NAME: tuple(key.name for key in configured.load(settings, place)),
     }
 
 
-async def refuse_unfit(pool: Pool, place: Home) -> None:
+async def refuse_unfit(pool: Pool, settings: Settings, place: Home) -> None:
     """SetupError when a part with this home must not serve from this database."""
-    await fitness.refuse_unfit(pool, PRODUCTS, fingerprints(place))
+    await fitness.refuse_unfit(pool, PRODUCTS, fingerprints(settings, place))

@@ -21,6 +21,7 @@ from dd0c.app.children import Child
 from dd0c.app.parts import Installation
 from dd0c.app.reload import Reload
 from dd0c.base import home as homes
+from dd0c.base import redact
 
 
 class Facts:
@@ -33,7 +34,7 @@ class Facts:
 
     def write(self, children: Sequence[Child], reload: Reload) -> None:
         """Tell; a full disk leaves the file as it was until there is room."""
-        text = json.dumps(self._tell(children, reload)) + "\n"
+        text = redact.scrub(json.dumps(self._tell(children, reload))) + "\n"
         if text != self._written:
             with suppress(OSError):
                 homes.write_atomically(self._path, text)

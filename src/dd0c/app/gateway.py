@@ -28,12 +28,13 @@ import uvloop
 import dd0c
 from dd0c.app import entrance
 from dd0c.app.succession import Succession, receive
-from dd0c.base import admin, home, notify, process
+from dd0c.base import admin, home, notify, process, redact
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
+from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.cache.client import open_client
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool, open_pool
@@ -42,7 +43,7 @@ from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
 from dd0c.kernel.parts.part import Part
-from dd0c.kernel.vault import local
+from dd0c.kernel.vault import configured
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import handover, identity, listeners
 from dd0c.products.route.gateway.bank import Bank
@@ -63,6 +64,7 @@ from dd0c.products.route.hotpath.snapshot import (
     CountWanted,
     Dealings,
     FromWorker,
+    KeysUsed,
     PriceWanted,
     RulesChanged,
     Snapshot,
@@ -105,7 +107,7 @@ def check(settings: Settings) -> str:
     """Whether a gateway could start with these settings, or take over; else SetupError."""
     settings, place = entrance.enter(settings)
     pepper.load(place)
-    local.load(place)
+    configured.load(settings, place)
     before = handover.find()
     wanted = (settings.gateway_host, settings.gateway_port)
     if before is not None and wanted not in ((before.host, before.port), (before.host, 0)):
@@ -124,7 +126,7 @@ def check(settings: Settings) -> str:
 async def _look_at_database(settings: Settings, place: Home) -> None:
     pool = await open_pool(address.conninfo(settings, roles.SHIPPER), roles.SHIPPER, 1)
     try:
-        await entrance.refuse_unfit(pool, place)
+        await entrance.refuse_unfit(pool, settings, place)
     finally:
         await pool.close(SHIPPER_CLOSE_S)
 
@@ -144,10 +146,13 @@ class Switchboard:
     fleet: Fleet
     bank: Bank
 
-    def __init__(self, prices: PriceTable, configuration: Configuration, counting: Counting):
+    def __init__(
+        self, prices: PriceTable, configuration: Configuration, counting: Counting, uses: Uses
+    ):
         self._prices = prices
         self._configuration = configuration
         self._counting = counting
+        self._uses = uses
 
     def hear(self, worker: Member, message: FromWorker) -> None:
         """A worker says something."""
@@ -158,6 +163,8 @@ class Switchboard:
                 self._counting.ask(message, worker.tell)
             case Dealings():
                 self.bank.hear(worker, message)
+            case KeysUsed():
+                self._uses.note(uuid.UUID(bytes=key) for key in message.keys)
 
     def greet(self) -> list[ToWorker]:
         """What a worker that starts is told."""
@@ -178,11 +185,10 @@ class Switchboard:
 
 
 async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) -> None:
-    prices = PriceTable()
-    configuration = Configuration(pepper.load(place).secret)
-    counting = Counting()
-    board = Switchboard(prices, configuration, counting)
-    key, clock = local.load(place), SystemClock()
+    prices, clock = PriceTable(), SystemClock()
+    configuration, counting = Configuration(pepper.load(place).secret), Counting()
+    key, uses = configured.load(settings, place), Uses(clock)
+    board = Switchboard(prices, configuration, counting, uses)
     board.fleet = fleet = Fleet(
         doors.callers,
         _spawner(settings, me),
@@ -216,6 +222,7 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
             beside=(
                 lambda pool: heartbeat.reporting(pool, part, facts, news),
                 counting.learning,
+                uses.writing,
                 neighbours.watching,
             ),
             listener=bank,
@@ -343,7 +350,7 @@ class Written:
         }
 
     def write(self) -> None:
-        home.write_atomically(self._path, json.dumps(self.facts) + "\n")
+        home.write_atomically(self._path, redact.scrub(json.dumps(self.facts)) + "\n")
 
     def refused(self, error: Error) -> None:
         """A reload came to nothing."""
@@ -370,7 +377,7 @@ class _Ledger:
         listener: Listener,
         stack: AsyncExitStack,
     ):
-        self._conninfo = address.conninfo(settings, roles.SHIPPER)
+        self._settings = settings
         self._me = me
         self._prices = prices
         self._place = place
@@ -379,10 +386,11 @@ class _Ledger:
         self._stack = stack
 
     async def open(self) -> Shipper:
+        conninfo = address.conninfo(self._settings, roles.SHIPPER)
         async with AsyncExitStack() as attempt:
-            pool = await open_pool(self._conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
+            pool = await open_pool(conninfo, roles.SHIPPER, SHIPPER_CONNECTIONS)
             attempt.push_async_callback(pool.close, SHIPPER_CLOSE_S)
-            await entrance.refuse_unfit(pool, self._place)
+            await entrance.refuse_unfit(pool, self._settings, self._place)
             for work in self._beside:
                 await attempt.enter_async_context(work(pool))
             await self._stack.enter_async_context(attempt.pop_all())

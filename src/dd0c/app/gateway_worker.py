@@ -32,6 +32,7 @@ from dd0c.products.route.hotpath.server import SEND_BUFFER_BYTES, Caller
 from dd0c.products.route.hotpath.snapshot import (
     PROTOCOL,
     Drain,
+    KeysUsed,
     Snapshot,
     ToWorker,
     WorkerReady,
@@ -41,6 +42,7 @@ from dd0c.products.route.hotpath.spool import SpoolWriter
 ORPHAN_DRAIN_S = 3.0  # what an installation may outlive its supervisor
 FLUSH_S = 0.5
 STATS_S = 1.0
+USED_S = 60.0
 TRIM_S = 10.0
 TRIM_ABOVE_BYTES = 64 * 1024 * 1024
 BACKLOG = 1024
@@ -81,6 +83,7 @@ class Worker:
         ticking = self._loop.create_task(self._tick())
         await self._stopped.wait()
         self._control.tell(self._plane.stats())
+        self._tell_used()
         syncing.cancel()
         ticking.cancel()
         self._plane.journal.pay()
@@ -123,7 +126,7 @@ class Worker:
         self._plane.drain(handed_over=handed_over)
 
     async def _tick(self) -> None:
-        told = trimmed = 0.0
+        told = trimmed = told_used = 0.0
         while True:
             await asyncio.sleep(SWEEP_S)
             now = self._loop.time()
@@ -131,11 +134,18 @@ class Worker:
             if now - told >= STATS_S:
                 told = now
                 self._control.tell(self._plane.stats())
+            if now - told_used >= USED_S:
+                told_used = now
+                self._tell_used()
             if now - trimmed >= TRIM_S:
                 trimmed = now
                 _trim()
             if self._deadline is not None:
                 self._end(now)
+
+    def _tell_used(self) -> None:
+        if used := self._plane.keys.take_used():
+            self._control.tell(KeysUsed(used))
 
     def _end(self, now: float) -> None:
         """Stop once nobody is left; cut those who are when their time is over."""

@@ -29,6 +29,13 @@ PREPARE_DEADLINE_S = 300.0
 LOGS = {"PostgreSQL": "postgres", "Valkey": "valkey"}
 WITHHELD = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DD0C_DATABASE_ADMIN_URL", "DD0C_KEY"})
 """What no serving child finds in its environment."""
+OF_CONTROL = frozenset(
+    {"DD0C_OIDC_ISSUER", "DD0C_OIDC_CLIENT_ID", "DD0C_OIDC_CLIENT_SECRET", "DD0C_OIDC_DOMAINS"}
+)
+"""What only the control server finds there: nobody else signs people in."""
+OF_GATEWAY = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+"""What only the gateway finds there: nobody else opens sealed secrets."""
+OWN = {"control": OF_CONTROL, "gateway": OF_GATEWAY}
 
 Flags = Mapping[str, Any]
 
@@ -112,12 +119,15 @@ def _python(here: Installation, verb: str, listener: socket.socket | None = None
         command += ["--listen-fd", str(listener.fileno())]
         inherited.append(listener.fileno())
 
+    others = (names for owner, names in OWN.items() if owner != verb)
+    withheld = WITHHELD.union(*others)
+
     def launch() -> subprocess.Popen[bytes]:
         with logs.append_to(log) as output:
             return process.spawn(
                 command,
                 death_signal=signal.SIGTERM,
-                env=_environment(here, WITHHELD),
+                env=_environment(here, withheld),
                 pass_fds=inherited,
                 output=output,
             )

@@ -29,7 +29,7 @@ from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.db import address, fitness, migrate, reach, roles, tenancy
 from dd0c.kernel.db.migrate import Say
 from dd0c.kernel.db.pool import Pool, Transaction, open_pool
-from dd0c.kernel.vault import local
+from dd0c.kernel.vault import configured
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route import providers
 from dd0c.products.route.store import providers as provider_store
@@ -68,12 +68,12 @@ async def _prepare(
     done = await migrate.migrate(settings, entrance.PRODUCTS, say=say)
     say("secrets and the first key")
     async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
-        await _claim(tx, place)
+        await _claim(tx, settings, place)
     async with _pool(settings, roles.APP) as pool:
         text = organisations.first_key(place)
         await organisations.ensure_first(pool, pepper.load(place), text)
     say("providers")
-    vault = Vault(local.load(place))
+    vault = Vault(configured.load(settings, place))
     async with _pool(settings, roles.OWNER) as pool, tenancy.system(pool) as tx:
         warnings = await providers.ensure_from_environment(settings, tx, vault, simulator_url)
         real = await _real_dialects(tx)
@@ -81,13 +81,13 @@ async def _prepare(
 
 
 async def _look(settings: Settings, place: Home) -> Findings:
-    if missing := entrance.list_missing(place):
+    if missing := entrance.list_missing(settings, place):
         raise SetupError(
             f"{place.secrets} lacks {' and '.join(missing)}",
             hint=f"set {entrance.ADMIN_URL} too, or {entrance.COPY}",
         )
     async with _pool(settings, roles.APP) as pool:
-        await entrance.refuse_unfit(pool, place)
+        await entrance.refuse_unfit(pool, settings, place)
         async with tenancy.system(pool) as tx:
             real = await _real_dialects(tx)
     given = settings.openai_api_key or settings.anthropic_api_key
@@ -95,18 +95,18 @@ async def _look(settings: Settings, place: Home) -> Findings:
     return Findings((), (), real, (warning,) if given else ())
 
 
-async def _claim(tx: Transaction, place: Home) -> None:
+async def _claim(tx: Transaction, settings: Settings, place: Home) -> None:
     """Database and secrets of this home belong together; the first home that comes makes them."""
     known = await fitness.find_fingerprints(tx)
     in_use = known is not None or await organisations.find(tx, organisations.FIRST) is not None
-    if in_use and (missing := entrance.list_missing(place)):
+    if in_use and (missing := entrance.list_missing(settings, place)):
         raise SetupError(
             f"this database is in use, and {place.secrets} lacks {' and '.join(missing)}",
             hint=entrance.COPY,
         )
     pepper.ensure(place)
-    local.ensure(place)
-    await fitness.claim(tx, place.installation, entrance.fingerprints(place))
+    configured.ensure(settings, place)
+    await fitness.claim(tx, place.installation, entrance.fingerprints(settings, place))
 
 
 async def _real_dialects(tx: Transaction) -> tuple[str, ...]:

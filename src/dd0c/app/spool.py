@@ -72,7 +72,7 @@ async def _ship(
     rules = await _load_rules(settings)
     pool = await open_pool(address.conninfo(settings, roles.SHIPPER), roles.SHIPPER, 2)
     try:
-        await entrance.refuse_unfit(pool, place)
+        await entrance.refuse_unfit(pool, settings, place)
         rows, kept, budgets = 0, 0, True
         for path in left.folders:
             estate = Estate(rules)

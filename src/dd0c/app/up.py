@@ -26,8 +26,8 @@ from dd0c.app.facts import Facts
 from dd0c.app.parts import Flags, Installation, Prepared
 from dd0c.app.reload import Reload
 from dd0c.app.signals import Signals
+from dd0c.base import crashes, logs, notify, redact
 from dd0c.base import home as homes
-from dd0c.base import logs, notify
 from dd0c.base.errors import Unavailable
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
@@ -50,6 +50,7 @@ def main(settings: Settings, flags: Flags, say: Say) -> int:
 
     `flags`: those of the command line, for the children.
     """
+    crashes.contain()  # children inherit it, PostgreSQL and Valkey too
     say = _to_whoever_listens(say)
     home = homes.create(settings.home)
     homes.refuse_full(home, ROOM_BYTES if home.postgres.exists() else NEW_ROOM_BYTES)
@@ -167,11 +168,11 @@ class _Supervisor:
 
 
 def _to_whoever_listens(say: Say) -> Say:
-    """A terminal that went away is no reason to stop serving."""
+    """A terminal that went away is no reason to stop serving; one that is there sees no secret."""
 
     def careful(line: str) -> None:
         with suppress(OSError):
-            say(line)
+            say(redact.scrub(line))
 
     return careful
 

@@ -15,6 +15,7 @@ from dd0c.base.admin import Report
 from dd0c.base.clock import SystemClock
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
+from dd0c.kernel.auth import erasure
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.jobs import metrics, runner
 from dd0c.kernel.jobs.job import Job
@@ -23,7 +24,7 @@ from dd0c.products.route import jobs as route
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
 
-JOBS: tuple[Job, ...] = (*route.JOBS,)
+JOBS: tuple[Job, ...] = (*erasure.JOBS, *route.JOBS)
 
 
 def main(settings: Settings) -> int:
@@ -45,7 +46,7 @@ async def _serve(settings: Settings, place: Home, door: socket.socket) -> None:
 
     answering = await admin.listen(door, metrics.CATALOGUE, report)
     conninfo = address.conninfo(settings, roles.JOBS)
-    judge = partial(entrance.refuse_unfit, place=place)
+    judge = partial(entrance.refuse_unfit, settings=settings, place=place)
     work = asyncio.create_task(
         runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge, told=told)
     )

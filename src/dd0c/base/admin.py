@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dd0c.base import sockets, telemetry
+from dd0c.base import redact, sockets, telemetry
 from dd0c.base.errors import SetupError
 from dd0c.base.telemetry import Metric
 
@@ -94,7 +94,7 @@ class _Door:
             return _response(200, "text/plain", "alive\n")
         report = self._report()
         if path == b"/readyz":
-            body = json.dumps({"ready": report.ready, **report.facts}) + "\n"
+            body = redact.scrub(json.dumps({"ready": report.ready, **report.facts})) + "\n"
             return _response(200 if report.ready else 503, "application/json", body)
         if path == b"/metrics":
             text = telemetry.exposition(self._catalogue, report.samples)

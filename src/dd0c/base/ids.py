@@ -45,6 +45,8 @@ class Kind(StrEnum):
     INSTALLATION = "ins"
     PART = "prt"
     TEAM = "team"
+    PERSON = "per"
+    INVITATION = "inv"
     BUDGET = "bgt"
     LIMIT = "lim"
     OVERRIDE = "ovr"
@@ -117,6 +119,11 @@ def parse(kind: Kind, value: str) -> uuid.UUID:
     if n >> 128:
         raise InvalidInput(f"{value!r} is not an id: the number is too large")
     return uuid.UUID(int=n)
+
+
+def pattern(kind: Kind) -> str:
+    """What its texts look like, as a regular expression: as we write them."""
+    return f"^{kind}_[0-7][0-9a-hjkmnp-tv-z]{{{TEXT_LENGTH - 1}}}$"
 
 
 def find(kind: Kind, value: str) -> uuid.UUID | None:

@@ -8,14 +8,13 @@ line stays one line and can be split again. As JSON (`DD0C_LOG_FORMAT=json`) a l
 with the same names.
 
 Secrets are taken out of message, fields and traceback before these are escaped, and out of all
-that anybody writes to stderr besides: the hooks of exceptions that nobody caught end up here, and
-`sys.stderr` is replaced. A native crash prints the frames of its threads, which hold no values.
+that anybody prints besides: the hooks of exceptions that nobody caught end up here, `sys.stderr`
+and `sys.stdout` are replaced.
 """
 
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import json
 import logging
 import re
@@ -26,7 +25,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
 
-from dd0c.base import redact
+from dd0c.base import crashes, redact
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN = re.compile(r"[^\s\"'=\\]+")
@@ -37,10 +36,13 @@ FORMATS = ("text", "json")
 def configure(
     process: str, level: str = "info", stream: TextIO | None = None, *, form: str = "text"
 ) -> None:
-    """Send all logging of this process to `stream` (stderr), one masked line a record."""
+    """Send all logging of this process to `stream`, one masked line a record.
+
+    Without a stream this is a part whose stderr is its log: nobody prints past the mask then.
+    """
     if stream is None:
         stream = sys.stderr
-        _guard(stream)
+        _guard()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(process, _as_json if form == "json" else _as_text))
     root = logging.getLogger()
@@ -50,18 +52,23 @@ def configure(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # who uses a connection tells once
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # it would print the values of a record past the mask
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
 
 
-def _guard(stream: TextIO) -> None:
-    """Let nobody write to stderr past the mask."""
-    if isinstance(stream, redact.Stderr):
-        return
-    faulthandler.enable(stream)
-    sys.stderr = guarded = redact.Stderr(stream)
-    atexit.register(guarded.finish)
+def _guard() -> None:
+    """Let nobody print past the mask, nor leave a core file."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or isinstance(stream, redact.Masked):
+            continue
+        if name == "stderr":
+            crashes.contain(stream)
+        guarded = redact.Masked(stream)
+        setattr(sys, name, guarded)
+        atexit.register(guarded.finish)
 
 
 class _Formatter(logging.Formatter):
@@ -76,7 +83,7 @@ class _Formatter(logging.Formatter):
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "process": self._process,
-            "message": _shown(record.getMessage()),
+            "message": _shown(_message(record)),
         }
         line |= {k: _shown(v) for k, v in vars(record).items() if k not in _OWN and k not in line}
         if record.exc_info and record.exc_info[1] is not None:
@@ -84,6 +91,13 @@ class _Formatter(logging.Formatter):
             line["error"] = _shown(f"{type(error).__name__}: {error}")
             line["trace"] = _shown(self.formatException(record.exc_info))
         return self._write(line)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # a mistake in the call costs no line
+        return f"{record.msg} {record.args}"
 
 
 def _shown(value: object) -> Any:

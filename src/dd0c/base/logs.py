@@ -1,4 +1,7 @@
-"""Logs of children and of embedded servers: appended to, bounded, searched for why one ended."""
+"""Logs of children and of embedded servers: appended to, bounded, searched for why one ended.
+
+PostgreSQL and Valkey write theirs themselves, so what is read of them is masked here.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from dd0c.base import redact
 
 BYTES_MAX = 8 * 1024 * 1024
 TAIL_BYTES = 8192
@@ -43,9 +48,10 @@ def last_cause(path: Path, start: int) -> tuple[str, str]:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(min(size, max(start, size - TAIL_BYTES)))
-            lines = [line.decode(errors="replace").strip() for line in file.read().splitlines()]
+            said = redact.scrub(file.read().decode(errors="replace"))
     except OSError as error:
         return f"its log cannot be read: {error.strerror}", ""
+    lines = [line.strip() for line in said.splitlines()]
     for number, line in reversed(list(enumerate(lines))):
         if line.startswith("error: "):
             after = lines[number + 1] if number + 1 < len(lines) else ""

@@ -1,7 +1,8 @@
 """A secret that cannot be printed by accident.
 
-`Secret` masks itself in repr, str, format, JSON (it is no JSON type) and traceback, and refuses to
-be pickled. The value leaves only through `reveal()`, which is easy to find and to review.
+`Secret` masks itself in repr, str, format and traceback, is no type of any JSON, and refuses to be
+pickled. It is its own copy, so that what holds one (settings, a dataclass as a dict) can be copied.
+The value leaves only through `reveal()`, which is easy to find and to review.
 
 Every process knows the secrets that it holds, so that they can be blanked out wherever they turn
 up: each is remembered while it is alive, and one that was *loaded* (`keep`) for as long as the
@@ -51,7 +52,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        return hmac.compare_digest(_raw(self._value), _raw(other._value))
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -62,8 +63,17 @@ class Secret:
     def __bool__(self) -> bool:
         return bool(self._value)
 
-    def __reduce__(self) -> NoReturn:
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __getstate__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled: pass it by an inherited descriptor")
+
+    def __reduce__(self) -> NoReturn:
+        self.__getstate__()
 
 
 class _Loaded:
@@ -109,7 +119,7 @@ def known() -> Iterator[str]:
 
 
 def spellings(secret: Secret) -> tuple[str, ...]:
-    """The text as it is, and as URLs, JSON and base64 write it, longest first.
+    """The text as it is, and as URLs, JSON, base64 and hex write it, longest first.
 
     Base64 of a longer text looks different at each of the three places where a secret may begin in
     it: what does not depend on its neighbours is looked for.
@@ -117,11 +127,15 @@ def spellings(secret: Secret) -> tuple[str, ...]:
     value = secret.reveal()
     if len(value) < LENGTH_MIN:
         return ()
-    found = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}
-    found.add(json.dumps(value, ensure_ascii=False)[1:-1])
-    raw = value.encode(errors="surrogatepass")
+    raw = _raw(value)
+    found = {value, quote(raw, safe=""), quote_plus(raw), json.dumps(value)[1:-1]}
+    found |= {json.dumps(value, ensure_ascii=False)[1:-1], raw.hex(), raw.hex().upper()}
     for shift in range(3):
         coded = base64.b64encode(bytes(shift) + raw)
         whole = coded[(8 * shift + 5) // 6 : (8 * (shift + len(raw))) // 6].decode()
         found |= {whole, whole.replace("+", "-").replace("/", "_")}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+
+def _raw(value: str) -> bytes:
+    return value.encode(errors="surrogatepass")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from dd0c.base import secrets
+from dd0c.base import addresses, secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.secrets import Secret
 
@@ -71,6 +71,12 @@ class Settings:
         "127.0.0.1", "DD0C_CONSOLE_HOST", "Address the console and API listen on."
     )
     console_port: int = _setting(8081, "DD0C_CONSOLE_PORT", "Port of the console and the API.")
+    console_url: str = _setting(
+        "",
+        "DD0C_CONSOLE_URL",
+        "Where browsers find the console, such as `https://dd0c.example.com`, for links that leave"
+        " it and come back; empty means where each caller found it, without a proxy's TLS.",
+    )
     workers: int = _setting(
         0, "DD0C_WORKERS", "Gateway worker processes; 0 means one per processor, at most 8."
     )
@@ -154,7 +160,43 @@ class Settings:
     log_format: str = _setting(
         "text", "DD0C_LOG_FORMAT", "`text` for people, `json` for machines; one line a record."
     )
+    trusted_proxies: str = _setting(
+        "",
+        "DD0C_TRUSTED_PROXIES",
+        "Addresses and networks of proxies before us, with commas between: only from them"
+        " `X-Forwarded-For` says who asks, which keys with allowed networks are held to. None by"
+        " default, as anybody can write that header.",
+    )
+    vault: str = _setting(
+        "local",
+        "DD0C_VAULT",
+        "Where the key-encryption key is: `local` (secrets/kek.key), `aws-kms:ARN` of a key, or"
+        " `vault-transit:URL/MOUNT/KEY`. After commas: others, which only open what they wrapped.",
+    )
+    vault_token_file: str = _setting(
+        "",
+        "DD0C_VAULT_TOKEN_FILE",
+        "File with the token for `vault-transit:…`, as a Vault agent writes it; read at each call.",
+    )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
+    oidc_issuer: str = _setting(
+        "",
+        "DD0C_OIDC_ISSUER",
+        "Provider of identities that people may sign in through (OpenID Connect), such as"
+        " `https://accounts.google.com`; empty means none.",
+    )
+    oidc_client_id: str = _setting(
+        "", "DD0C_OIDC_CLIENT_ID", "What that provider knows this console as."
+    )
+    oidc_client_secret: Secret = _setting(
+        Secret(""), "DD0C_OIDC_CLIENT_SECRET", "The secret that goes with it."
+    )
+    oidc_domains: str = _setting(
+        "",
+        "DD0C_OIDC_DOMAINS",
+        "Domains with commas between: who signs in with a verified address there needs no"
+        " invitation, and is a viewer in the first organisation.",
+    )
     openai_api_key: Secret = _setting(
         Secret(""), "OPENAI_API_KEY", "Registers OpenAI as a provider at `dd0c up`."
     )
@@ -329,6 +371,11 @@ def _check(s: Settings) -> None:
         raise SetupError(
             f"ca_bundle {s.ca_bundle} cannot be read", hint="DD0C_CA_BUNDLE names a PEM file"
         )
+    try:
+        addresses.parse_list(s.trusted_proxies)
+    except ValueError as error:
+        raise SetupError(f"trusted_proxies: {error}") from None
+    _check_oidc(s)
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
     if s.prices_stale_days < 1:
@@ -341,6 +388,24 @@ def _check(s: Settings) -> None:
             raise SetupError(f"{f.name} must be more than 0, not {value}")
     if s.spool_sync_ms < 0:
         raise SetupError(f"spool_sync_ms must be 0 or more, not {s.spool_sync_ms}")
+
+
+def _check_oidc(s: Settings) -> None:
+    given = (s.oidc_issuer, s.oidc_client_id, s.oidc_client_secret)
+    if any(given) and not all(given):
+        raise SetupError(
+            "DD0C_OIDC_ISSUER, DD0C_OIDC_CLIENT_ID and DD0C_OIDC_CLIENT_SECRET go together",
+            hint="set all three, or none",
+        )
+    where = urlsplit(s.oidc_issuer)
+    if s.oidc_issuer and where.scheme != "https" and where.hostname not in _LOOPBACK:
+        raise SetupError(
+            f"oidc_issuer must begin with https://, not {s.oidc_issuer!r}",
+            hint="what proves who somebody is must not be changed on its way",
+        )
+
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _refuse_shared_ports(s: Settings) -> None:

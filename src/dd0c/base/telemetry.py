@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dd0c.base import redact
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
@@ -37,7 +39,8 @@ def sample(name: str, labels: Mapping[str, object]) -> str:
 
 
 def exposition(catalogue: Iterable[Metric], samples: Mapping[str, float]) -> str:
-    """The samples as Prometheus reads them, in the order of the catalogue."""
+    """The samples as Prometheus reads them, in the order of the catalogue; labels are names that
+    people gave, and masked where they gave a secret."""
     by_name: dict[str, list[str]] = {}
     for one in samples:
         by_name.setdefault(one.partition("{")[0], []).append(one)
@@ -47,7 +50,7 @@ def exposition(catalogue: Iterable[Metric], samples: Mapping[str, float]) -> str
         if found:
             lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
             lines += [f"{one} {samples[one]:.15g}" for one in found]
-    return "".join(f"{line}\n" for line in lines)
+    return redact.scrub("".join(f"{line}\n" for line in lines))
 
 
 class Histogram:

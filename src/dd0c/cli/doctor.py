@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import click
 
-from dd0c.base import settings
+from dd0c.base import redact, settings
 from dd0c.base.errors import Error
 from dd0c.cli import client, output, progress
 from dd0c.cli.checks import api, database, host, running
@@ -100,8 +100,13 @@ def examine(
 def look(
     checks: Mapping[str, Callable[[T], Iterator[Finding]]], at: T, say: Say = lambda _: None
 ) -> Iterator[Finding]:
-    """What all these checks find, each finding with a name."""
+    """What all these checks find, each finding with a name and without a secret."""
     for name, look in checks.items():
         say(f"looking at {name} …")
         for found in look(at):
-            yield found if found.name else replace(found, name=name)
+            yield replace(
+                found,
+                name=found.name or name,
+                cause=redact.scrub(found.cause),
+                remedy=redact.scrub(found.remedy),
+            )

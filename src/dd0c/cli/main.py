@@ -17,7 +17,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from dd0c import __version__
-from dd0c.base import redact
+from dd0c.base import log, redact
 from dd0c.base.errors import Error
 from dd0c.cli import completing, exits, output
 
@@ -28,6 +28,8 @@ VERBS = {
     "requests": ("requests", "List requests, show one's whole story, follow them live."),
     "route": ("route", "The LLM gateway: providers, requests, usage."),
     "key": ("key", "Make, list and revoke API keys."),
+    "person": ("person", "List people, change what they may do, remove them."),
+    "invite": ("invite", "Invite people; list and revoke invitations."),
     "team": ("team", "Make, list and remove teams of keys."),
     "org": ("org", "Make and list organisations, set the time zone."),
     "parts": ("parts", "The running processes; forget one that is gone."),
@@ -42,6 +44,9 @@ VERBS = {
     "worker": ("serve", "Run the job worker alone."),
     "spool": ("spool", "Ship what the gateway of a dead host left."),
     "sim": ("sim", "Run simulated LLM providers."),
+    "vault": ("vault", "The keys that seal secrets: look at them, rotate them."),
+    "backup": ("backup", "Write all that a restore needs into one file."),
+    "restore": ("restore", "Make an installation from such a file."),
     "migrate": ("serve", "Bring the database's roles and schema up to date."),
 }
 
@@ -127,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _fail("no room left where this writes to", "make room on that disk", 7)
-        if logging.getLogger().handlers:  # a part that serves has a log, a person needs a line
+        if isinstance(sys.stderr, redact.Masked):  # a part has a log, a person needs a line
             logging.getLogger(__name__).exception("a verb failed")
         return _fail(f"{type(error).__name__}: {error}", "this is a bug of dd0c: report it", 1)
     return status if isinstance(status, int) else 0
@@ -151,5 +156,11 @@ def _tell(word: str, colour: str, text: str) -> None:
     click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
+def run() -> int:
+    """The program: the command line, and nothing that goes wrong beside it shows a secret."""
+    log.configure("dd0c", "warning", sys.stderr)
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from dd0c.base.errors import Forbidden, InvalidInput
+from dd0c.base.errors import Forbidden, InvalidInput, NotFound
 from dd0c.cli import client, output
 from dd0c.cli.output import Column, How
 
 
 @click.group()
 def org() -> None:
-    """Make and list organisations (needs the role platform), and set one's own time zone and
-    how long its requests are kept."""
+    """Make, list and erase organisations (needs the role platform), and set one's own time zone
+    and how long its requests are kept."""
 
 
 @org.command()
@@ -50,9 +50,36 @@ def list_orgs(how: How) -> None:
         Column("organisation", "org"),
         Column("id", "id", "whole"),
         Column("time zone", "time_zone", "whole"),
+        Column("state", "state", "state"),
         Column("created", "created_at", "moment"),
     )
     output.write_list(how, client.list_all("/orgs"), columns)
+
+
+@org.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing happens.")
+@output.formats("json")
+def erase(name: str, how: How, *, yes: bool) -> None:
+    """Erase the organisation NAME (or id) for good: nothing brings it back but a backup.
+
+    \b
+    Examples:
+      dd0c org erase acme --yes                      (needs the role platform)
+    """
+    found = next((one for one in client.iterate("/orgs") if name in (one["org"], one["id"])), None)
+    if found is None:
+        raise NotFound(f"there is no organisation {name!r}", hint="dd0c org list")
+    if not yes:
+        raise InvalidInput(
+            f"this ends all keys of {found['org']!r} and deletes all that it has, for good",
+            hint="say --yes",
+        )
+    erased = client.call("DELETE", f"/orgs/{found['id']}", query={"confirm": found["org"]})
+    if how == "json":
+        output.write_json(erased)
+        return
+    click.echo(f"{found['org']} is closed; what it had is being deleted: dd0c org list")
 
 
 @org.command()

@@ -46,6 +46,25 @@ def providers(how: How) -> None:
     output.write_list(how, client.call("GET", "/route/providers")["items"], columns)
 
 
+@route.command("erase-user")
+@click.argument("end_user", metavar="TEXT")
+@output.formats("json")
+def erase_user(end_user: str, how: How) -> None:
+    """Erase the end user TEXT out of past requests (needs the role owner or admin).
+
+    What requests cost stays. It takes a minute or two, and cannot be undone.
+
+    \b
+    Examples:
+      dd0c route erase-user customer-4711
+    """
+    erased = client.call("POST", "/route/end-users/erase", body={"end_user": end_user})
+    if how == "json":
+        output.write_json(erased)
+    else:
+        click.echo(f"erased in requests before {erased['erased_before']}, within two minutes")
+
+
 route.add_command(reconcile)
 route.add_command(requests)
 route.add_command(usage)

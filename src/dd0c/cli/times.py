@@ -20,12 +20,24 @@ def after(text: str | None, now: datetime) -> str | None:
     return _moment(text, now, 1)
 
 
+def seconds(text: str) -> int:
+    """A length in seconds."""
+    if (length := _length(text)) is None:
+        raise InvalidInput(f"{text!r} is no length of time", hint="write 30m, 24h, 7d or 2w")
+    return int(length.total_seconds())
+
+
+def _length(text: str) -> timedelta | None:
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
 def _moment(text: str | None, now: datetime, sign: int) -> str | None:
     if text is None:
         return None
     try:
-        if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-            then = now + sign * timedelta(**{_UNITS[match[2]]: int(match[1])})
+        if (length := _length(text)) is not None:
+            then = now + sign * length
         else:
             then = datetime.fromisoformat(text)
             then = then if then.tzinfo else then.replace(tzinfo=UTC)

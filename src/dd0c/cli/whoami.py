@@ -25,10 +25,11 @@ def whoami(how: How) -> None:
     if how == "json":
         output.write_json(found)
         return
+    key = me["key"]  # what the command line speaks with
     facts = (
         ("url", f"{target.url}  ({target.url_from})"),
         ("organisation", f"{me['org']}  ({me['org_id']})"),
-        ("key", f"{me['key']['name']}  ({me['key']['id']})"),
+        ("key", f"{key['name']}  ({key['id']})"),
         ("key from", target.key_from),
         ("roles", me["roles"]),
         ("scopes", me["scopes"]),

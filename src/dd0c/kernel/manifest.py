@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.roles import Access
 from dd0c.kernel.web.console.frame import Section
+from dd0c.kernel.web.key_limits import LimitKey
 from dd0c.kernel.web.probes import Probe
 from dd0c.kernel.web.resources import Resources
 
@@ -20,7 +21,8 @@ class Manifest:
 
     `access` is what its schema opens in the database, `grants` its rows of the permission table.
     Routers carry their full paths: `/api/v1/<name>/…` and `/console/<name>/…`. `probes` are made
-    when a process starts, over its resources.
+    when a process starts, over its resources. `limit_key` holds new keys to limits; at most one
+    product does.
     """
 
     name: str
@@ -30,3 +32,4 @@ class Manifest:
     pages: APIRouter
     section: Section
     probes: Callable[[Resources], Sequence[Probe]]
+    limit_key: LimitKey | None = None

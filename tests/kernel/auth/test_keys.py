@@ -106,13 +106,13 @@ async def test_a_key_is_known_by_its_text(app_pool: Pool, two_orgs: TwoOrgs) -> 
     """A key gives its organisation, roles, scopes and permissions, and its text is not stored."""
     key, text = await create(app_pool, two_orgs)
     who = await sign_in(app_pool, text)
-    assert (who.org, who.org_name, who.key_id, who.key_name) == (
+    assert (who.org, who.org_name, who.key_id, who.actor.name) == (
         two_orgs.acme,
         "acme",
         key.id,
         "laptop",
     )
-    assert who.permissions == {"keys:read", "keys:write", "org:write"}
+    assert who.permissions == GRANTS[Role.ADMIN]
     assert who.scopes == {Scope.API}
     with pytest.raises(Forbidden, match="`console`"):
         who.require_scope(Scope.CONSOLE)

@@ -68,7 +68,7 @@ async def test_revoking_the_key_ends_its_sessions(app_pool: Pool, two_orgs: TwoO
     who, token, _ = await signed_in(app_pool, two_orgs)
     _, other, _ = await signed_in(app_pool, two_orgs)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        await keys.revoke(tx, who.key_id, NOW)
+        await keys.revoke(tx, who.actor.id, NOW)
     with pytest.raises(Unauthenticated, match="over"):
         await resume(app_pool, token.reveal())
     await resume(app_pool, other.reveal())
@@ -80,7 +80,7 @@ async def test_a_session_that_outlives_the_deletion_is_revoked_too(
     """A session written just after its key's revocation does not work either."""
     who, _, _ = await signed_in(app_pool, two_orgs)
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
-        await keys.revoke(tx, who.key_id, NOW)
+        await keys.revoke(tx, who.actor.id, NOW)
         token, _ = await sessions.start(tx, PEPPER, who, NOW)
     with pytest.raises(Unauthenticated, match="revoked"):
         await resume(app_pool, token.reveal())

@@ -45,7 +45,7 @@ async def judge(settings: Settings, role: str = roles.APP) -> None:
     place = home.find(settings.home)
     pool = await open_pool(address.conninfo(settings, role), role, 1)
     try:
-        await entrance.refuse_unfit(pool, place)
+        await entrance.refuse_unfit(pool, settings, place)
     finally:
         await pool.close()
 

@@ -90,10 +90,10 @@ async def test_other_secrets_are_refused(
         admin.execute(
             "INSERT INTO kernel.installation (id, fingerprints) VALUES ('x', '{\"a key\": \"1\"}')"
         )
-    await fitness.refuse_unfit(app_pool, PRODUCTS, {"a key": "1"})
+    await fitness.refuse_unfit(app_pool, PRODUCTS, {"a key": ("2", "1")})
     await fitness.refuse_unfit(app_pool, PRODUCTS, None)
     with pytest.raises(SetupError, match="a key of this home"):
-        await fitness.refuse_unfit(app_pool, PRODUCTS, {"a key": "2"})
+        await fitness.refuse_unfit(app_pool, PRODUCTS, {"a key": ("2",)})
 
 
 def test_the_first_lines_of_a_file_say_how_it_is_to_be_run() -> None:

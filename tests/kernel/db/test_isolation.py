@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import psycopg
@@ -18,30 +19,50 @@ from tests.support.database import Database
 
 Statement = tuple[str, tuple[object, ...]]
 
-TABLES = ("organisations", "api_keys", "sessions", "data_keys", "teams")
+WRITTEN = ("api_keys", "sessions", "data_keys", "teams", "memberships", "invitations")
+BY_FUNCTIONS = ("key_uses", "people")
+TABLES = ("organisations", *WRITTEN, *BY_FUNCTIONS)
 
 
-def owned_rows(org: object, number: int) -> list[Statement]:
-    """One row of the organisation in every tenant table besides organisations."""
-    key = f"00000000-0000-7000-8000-00000000000{number}"
+def row_id(number: int) -> uuid.UUID:
+    """The id of rows of that number."""
+    return uuid.UUID(int=number)
+
+
+def owned_rows(org: uuid.UUID, number: int) -> dict[str, Statement]:
+    """What makes one row of the organisation in every tenant table besides organisations."""
+    key = row_id(number)
     hashed = bytes([number]) * 32
-    return [
-        (
+    return {
+        "api_keys": (
             "INSERT INTO kernel.api_keys (id, org, name, prefix, hash, roles, scopes)"
             " VALUES (%s, %s, 'key', 'dd0c_sk_', %s, '{owner}', '{api}')",
             (key, org, hashed),
         ),
-        (
+        "sessions": (
             "INSERT INTO kernel.sessions (token_hash, org, key_id, expires_at)"
             " VALUES (%s, %s, %s, now() + interval '1 day')",
             (hashed, org, key),
         ),
-        (
+        "data_keys": (
             "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'local')",
             (key, org),
         ),
-        ("INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')", (key, org)),
-    ]
+        "teams": ("INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')", (key, org)),
+        "key_uses": ("SELECT kernel.mark_used(ARRAY[%s::uuid], ARRAY[now()])", (key,)),
+        "people": ("SELECT kernel.add_person(%s, %s, 'somebody', NULL)", (key, f"{number}@x.test")),
+        "memberships": (
+            "INSERT INTO kernel.memberships (org, person, roles, created_by)"
+            " VALUES (%s, %s, '{owner}', %s)",
+            (org, key, key),
+        ),
+        "invitations": (
+            "INSERT INTO kernel.invitations"
+            " (id, org, email, roles, token_hash, created_by, expires_at)"
+            " VALUES (%s, %s, 'b@x.test', '{viewer}', %s, %s, now())",
+            (key, org, hashed, key),
+        ),
+    }
 
 
 async def everything(database: Database) -> dict[str, list[Any]]:
@@ -58,7 +79,7 @@ async def everything(database: Database) -> dict[str, list[Any]]:
 async def fill(pool: Pool, orgs: TwoOrgs) -> None:
     for number, org in enumerate((orgs.acme, orgs.globex), start=1):
         async with tenancy.tenant(pool, org) as tx:
-            for query, arguments in owned_rows(org, number):
+            for query, arguments in owned_rows(org, number).values():
                 await tx.execute(query.encode(), arguments)
 
 
@@ -98,11 +119,12 @@ async def test_a_tenant_reads_its_own_row_only(
 ) -> None:
     """K-10: one row for each owner, none without a tenant, in every table."""
     await fill(app_pool, two_orgs)
-    for org in (two_orgs.acme, two_orgs.globex):
+    for number, org in enumerate((two_orgs.acme, two_orgs.globex), start=1):
         async with tenancy.tenant(app_pool, org) as tx:
-            column = Identifier("id" if table == "organisations" else "org")
+            column = Identifier("id" if table in ("organisations", "people") else "org")
             query = SQL("SELECT {} FROM {}").format(column, Identifier("kernel", table))
-            assert await (await tx.execute(query)).fetchall() == [(org,)]
+            own = row_id(number) if table == "people" else org
+            assert await (await tx.execute(query)).fetchall() == [(own,)]
     async with tenancy.system(app_pool) as tx:
         assert await count(tx, table) == 0
 
@@ -112,6 +134,8 @@ CHANGES = {
     "retire a data key": "UPDATE kernel.data_keys SET retired_at = now() WHERE org = %s",
     "end a session": "DELETE FROM kernel.sessions WHERE org = %s",
     "remove a team": "UPDATE kernel.teams SET removed_at = now() WHERE org = %s",
+    "remove a member": "UPDATE kernel.memberships SET removed_at = now() WHERE org = %s",
+    "revoke an invitation": "UPDATE kernel.invitations SET revoked_at = now() WHERE org = %s",
     "set the clock": "UPDATE kernel.organisations SET time_zone = 'Asia/Tokyo' WHERE id = %s",
 }
 
@@ -130,14 +154,14 @@ async def test_a_tenant_changes_its_own_rows_only(
         assert (await tx.execute(query.encode(), (two_orgs.acme,))).rowcount == 1
 
 
-@pytest.mark.parametrize("which", range(4), ids=TABLES[1:])
+@pytest.mark.parametrize("table", WRITTEN)
 async def test_a_tenant_cannot_write_a_row_of_another(
-    app_pool: Pool, two_orgs: TwoOrgs, database: Database, which: int
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database, table: str
 ) -> None:
     """K-10: an INSERT with another organisation's id is refused, nothing is written."""
     await fill(app_pool, two_orgs)
     before = await everything(database)
-    query, arguments = owned_rows(two_orgs.acme, 3)[which]
+    query, arguments = owned_rows(two_orgs.acme, 3)[table]
 
     async def write() -> None:
         async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
@@ -146,6 +170,21 @@ async def test_a_tenant_cannot_write_a_row_of_another(
     with pytest.raises(InsufficientPrivilege, match="row-level security"):
         await write()
     assert await everything(database) == before
+
+
+@pytest.mark.parametrize("table", BY_FUNCTIONS)
+async def test_a_tenant_writes_nothing_that_is_for_functions(
+    app_pool: Pool, two_orgs: TwoOrgs, table: str
+) -> None:
+    """K-10: people are of the installation, and uses are noted by who saw them."""
+    await fill(app_pool, two_orgs)
+
+    async def remove() -> None:
+        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+            await tx.execute(SQL("DELETE FROM {}").format(Identifier("kernel", table)))
+
+    with pytest.raises(InsufficientPrivilege, match="permission denied"):
+        await remove()
 
 
 async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs: TwoOrgs) -> None:
@@ -165,7 +204,7 @@ async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs:
 async def test_other_roles_read_what_they_were_given(
     app_pool: Pool, two_orgs: TwoOrgs, database: Database, role: str, table: str
 ) -> None:
-    """K-10: the gateway reads the keys of all, and no team; shipper and jobs read none."""
+    """K-10: the gateway reads the keys of all, no team and nobody; shipper and jobs read none."""
     await fill(app_pool, two_orgs)
     conninfo = database.conninfo(role).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:

@@ -253,3 +253,41 @@ async def test_a_pool_speaks_as_the_role_it_is_for(database: Database) -> None:
     """K-10: a connection that turns out to be somebody else's is not used."""
     with pytest.raises(SetupError):
         await open_pool(database.conninfo(roles.GATEWAY), roles.APP, 1)
+
+
+async def test_no_moment_of_a_cancel_leaves_a_tenant(only: Pool, two_orgs: TwoOrgs) -> None:
+    """K-12: cancelled after one, two, three … turns of the loop, wherever in taking a connection,
+    setting the tenant, writing or ending that is, the block is undone or done, and clean."""
+
+    async def block(number: int) -> None:
+        async with tenancy.tenant(only, two_orgs.acme) as tx:
+            await add_key(tx, number, two_orgs.acme)
+
+    kept, turns, ended = 0, 0, False
+    while not ended:
+        task = asyncio.create_task(block(turns))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        ended = not task.cancel()
+        await asyncio.wait([task])
+        await assert_clean(only, two_orgs)
+        async with tenancy.tenant(only, two_orgs.acme) as tx:
+            now = await count_keys(tx)
+        assert now - kept in ((0, 1) if task.cancelled() else (1,))
+        kept, turns = now, turns + 1 + turns // 20
+    assert turns > 8, "it was cancelled amid its work"  # four answers, two turns each at least
+
+
+async def test_a_prepared_statement_is_of_no_tenant(only: Pool, two_orgs: TwoOrgs) -> None:
+    """K-12: a statement that the connection has prepared, and planned once for all, finds the rows
+    of whoever asks: tenants take turns on it, a dozen times."""
+    for _ in range(12):
+        for org, name in ((two_orgs.acme, "acme"), (two_orgs.globex, "globex")):
+            async with tenancy.tenant(only, org) as tx:
+                cursor = await tx.execute("SELECT name FROM kernel.organisations", prepare=True)
+                assert await cursor.fetchall() == [(name,)]
+    async with tenancy.system(only) as tx:
+        cursor = await tx.execute("SELECT name FROM kernel.organisations", prepare=True)
+        assert await cursor.fetchall() == []
+        known = await tx.execute("SELECT generic_plans > 0 FROM pg_prepared_statements")
+        assert (True,) in await known.fetchall()

@@ -19,7 +19,7 @@ from dd0c.kernel.auth import pepper
 from dd0c.kernel.vault import local
 from tests.support.database import Database
 
-START_MAX_S = 15.0
+START_MAX_S = 60.0
 END_MAX_S = 5.0
 
 
@@ -39,6 +39,7 @@ def running(
                 **os.environ,
                 "DD0C_HOME": str(place.path),
                 "DD0C_DATABASE_URL": database.settings.database_url.reveal(),
+                "DD0C_VALKEY_URL": "valkey://127.0.0.1:1/0",
                 LIFELINE_FD: str(reading),
                 **env,
             },

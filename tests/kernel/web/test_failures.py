@@ -17,6 +17,7 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.errors import LimitExceeded
 from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import permissions
+from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.cache import client
 from dd0c.kernel.db.pool import Pool
@@ -79,6 +80,7 @@ def app(app_pool: Pool) -> FastAPI:
         pepper=pepper,
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
+        uses=Uses(SystemClock()),
         counters=Counters(client.open_client(found, 1), "test"),
     )
     return web.create(resources, web.Added(api=[router]))

@@ -18,7 +18,10 @@ def test_who_am_i(served: Served) -> None:
     assert me["permissions"] == [
         "keys:read",
         "keys:write",
+        "org:own",
         "org:write",
+        "people:read",
+        "people:write",
         "route:read",
         "route:write",
     ]

@@ -133,10 +133,12 @@ def look_at_keys(said: Answers) -> Iterator[Finding]:
     ending = sorted(
         f"{one['name']} ({one['id']}) on {one['expires_at'][:10]}"
         for one in said.keys or [{**said.me["key"], "expires_at": said.me["expires_at"]}]
-        if not one.get("revoked_at") and _ends(one, said.clock, until)
+        if not (one.get("revoked_at") or one.get("followed_by")) and _ends(one, said.clock, until)
     )
     if ending:
-        yield warning(f"keys end soon: {', '.join(ending)}", "make new ones with `dd0c key create`")
+        yield warning(
+            f"keys end soon: {', '.join(ending)}", "`dd0c key rotate` makes the next ones"
+        )
     else:
         yield ok(f"no key ends within {said.bounds.key_ends_warning.days} days")
 

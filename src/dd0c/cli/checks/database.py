@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psycopg
@@ -28,7 +29,7 @@ def look_at_database(host: Host) -> Iterator[Finding]:
     if not host.settings.database_url and not is_up(host):
         return
     try:
-        off = asyncio.run(_ask(host))
+        told = asyncio.run(_ask(host))
     except Error as error:
         yield problem(error.message, error.hint)
         return
@@ -37,9 +38,10 @@ def look_at_database(host: Host) -> Iterator[Finding]:
         yield problem(f"is not as this dd0c needs it: {cause}", "run `dd0c migrate`")
         return
     yield ok("lets us in and fits this dd0c and this home")
-    if off > host.bounds.clock_off_warning:
+    yield _judge_backup(host, told.backed_up_at)
+    if told.clock_off > host.bounds.clock_off_warning:
         yield warning(
-            f"its clock and this machine's differ by {off.total_seconds():.0f} s",
+            f"its clock and this machine's differ by {told.clock_off.total_seconds():.0f} s",
             "let both follow a time server: spans of time and ends of keys are judged by clocks",
             name="clock",
         )
@@ -47,22 +49,44 @@ def look_at_database(host: Host) -> Iterator[Finding]:
         yield ok("this machine's clock and the database's agree", name="clock")
 
 
-async def _ask(host: Host) -> timedelta:
-    """How far the clocks are apart."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How far the clocks are apart, and when a backup was last made."""
+
+    clock_off: timedelta
+    backed_up_at: datetime | None
+
+
+def _judge_backup(host: Host, made_at: datetime | None) -> Finding:
+    """There is a backup, and it is not old (K-33)."""
+    remedy = "dd0c backup FILE, every night; of a database that is backed up otherwise: --elsewhere"
+    if made_at is None:
+        return warning("no backup was ever made", remedy, name="backup")
+    days = (host.clock.now() - made_at) / timedelta(days=1)
+    if days > host.bounds.backup_warning / timedelta(days=1):
+        return warning(f"the last backup is {days:.0f} days old", remedy, name="backup")
+    return ok(f"the last backup is of {made_at:%Y-%m-%d %H:%M} UTC", name="backup")
+
+
+async def _ask(host: Host) -> _Told:
     conninfo = address.conninfo(host.settings, roles.APP)
     pool = await open_pool(conninfo, roles.APP, 1)
     try:
-        await entrance.refuse_unfit(pool, host.home)
+        await entrance.refuse_unfit(pool, host.settings, host.home)
         async with tenancy.system(pool) as tx:
             before = host.clock.now()
-            row = await (await tx.execute("SELECT clock_timestamp()")).fetchone()
+            row = await (
+                await tx.execute(
+                    "SELECT clock_timestamp(), (SELECT backed_up_at FROM kernel.installation)"
+                )
+            ).fetchone()
             after = host.clock.now()
     finally:
         await pool.close()
     assert row is not None
     theirs = row[0]
     assert isinstance(theirs, datetime)
-    return max(before - theirs, theirs - after, timedelta(0))
+    return _Told(max(before - theirs, theirs - after, timedelta(0)), row[1])
 
 
 CHECKS: Mapping[str, Look] = {"database fit": look_at_database}

@@ -34,6 +34,7 @@ class Bounds:
     open_files_warning: int = 4096
     clock_off_warning: timedelta = timedelta(seconds=2)
     key_ends_warning: timedelta = timedelta(days=14)
+    backup_warning: timedelta = timedelta(days=7)
 
 
 def ok(cause: str, *, name: str = "") -> Finding:

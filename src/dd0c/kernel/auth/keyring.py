@@ -10,7 +10,6 @@ from enum import StrEnum
 from psycopg import sql
 from psycopg.rows import class_row, tuple_row
 
-from dd0c.base.errors import NotFound
 from dd0c.kernel.auth.keys import COLUMNS, Key
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.db.pool import Transaction
@@ -28,6 +27,10 @@ ORDERS = {
     "created": sql.SQL("id"),  # ids are made in the order of time
     "name": sql.SQL("lower(name)"),
     "expires": sql.SQL("coalesce(expires_at, 'infinity')"),
+    "used": sql.SQL(
+        "coalesce((SELECT u.used_at FROM kernel.key_uses u WHERE u.key_id = api_keys.id),"
+        " '-infinity')"
+    ),
 }
 _STATE = sql.SQL(
     "CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
@@ -43,6 +46,7 @@ class Wanted:
     state: State | None = None
     order: str = "created"
     down: bool = True
+    team: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,6 @@ def state(key: Key, now: datetime) -> State:
     return State.EXPIRED if key.expires_at is not None and key.expires_at <= now else State.WORKING
 
 
-async def get(tx: Transaction, key: uuid.UUID) -> Key:
-    """A key of the organisation; NotFound."""
-    async with tx.cursor(row_factory=class_row(Key)) as cursor:
-        await cursor.execute(
-            sql.SQL("SELECT {} FROM kernel.api_keys WHERE id = %s").format(COLUMNS), (key,)
-        )
-        row = await cursor.fetchone()
-    if row is None:
-        raise NotFound("there is no such key")
-    return row
-
-
 async def select(
     tx: Transaction, wanted: Wanted, now: datetime, *, limit: int, after: uuid.UUID | None = None
 ) -> list[Key]:
@@ -84,6 +76,7 @@ async def select(
         " WHERE (%(text)s = '' OR strpos(lower(name), lower(%(text)s)) > 0"
         "        OR starts_with(prefix, %(text)s))"
         " AND (%(state)s::text IS NULL OR {state} = %(state)s)"
+        " AND (%(team)s::uuid IS NULL OR team = %(team)s)"
         " AND (%(after)s::uuid IS NULL OR ({order}, id) {beyond}"
         "      (SELECT {order}, id FROM kernel.api_keys WHERE id = %(after)s))"
         " ORDER BY {order} {way}, id {way} LIMIT %(limit)s"
@@ -97,6 +90,7 @@ async def select(
     values = {
         "text": wanted.text,
         "state": wanted.state,
+        "team": wanted.team,
         "after": after,
         "now": now,
         "limit": limit,
@@ -119,6 +113,18 @@ async def count(tx: Transaction, now: datetime) -> Counts:
         row = await cursor.fetchone()
     assert row is not None
     return Counts(*row)
+
+
+async def count_made_by(tx: Transaction, maker: uuid.UUID, now: datetime) -> int:
+    """How many working keys this key or person has made."""
+    query = sql.SQL(
+        "SELECT count(*) FROM kernel.api_keys WHERE created_by = %(maker)s AND {} = 'working'"
+    ).format(_STATE)
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query, {"maker": maker, "now": now})
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def is_last_owner(tx: Transaction, key: Key, now: datetime) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from psycopg import sql
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row, tuple_row
 
@@ -26,14 +28,34 @@ OWNER_KEY = NewKey("owner", frozenset({Role.OWNER}), frozenset(Scope))
 FIRST_KEY = NewKey("owner", frozenset({Role.PLATFORM, Role.OWNER}), frozenset(Scope))
 
 
+_COLUMNS = sql.SQL("id, name, created_at, time_zone, erased_at, emptied_at")
+
+
+class State(StrEnum):
+    """Whether an organisation is there."""
+
+    ACTIVE = "active"
+    ERASING = "erasing"  # nobody gets in, and its rows are going
+    ERASED = "erased"
+
+
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A tenant."""
+    """A tenant, or what is left of one."""
 
     id: uuid.UUID
     name: str
     created_at: datetime
     time_zone: str
+    erased_at: datetime | None
+    emptied_at: datetime | None
+
+    @property
+    def state(self) -> State:
+        """Whether it is there."""
+        if self.erased_at is None:
+            return State.ACTIVE
+        return State.ERASING if self.emptied_at is None else State.ERASED
 
 
 async def create(
@@ -53,8 +75,9 @@ async def _insert(tx: Transaction, org: uuid.UUID, name: str) -> Organisation:
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
         try:
             await cursor.execute(
-                "INSERT INTO kernel.organisations (id, name) VALUES (%s, %s)"
-                " RETURNING id, name, created_at, time_zone",
+                sql.SQL(
+                    "INSERT INTO kernel.organisations (id, name) VALUES (%s, %s) RETURNING {}"
+                ).format(_COLUMNS),
                 (org, name),
             )
         except UniqueViolation:
@@ -72,17 +95,32 @@ async def list_organisations(
     """Organisations of the whole installation, oldest first: for `platform:orgs` only."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
         await cursor.execute(
-            "SELECT id, name, created_at, time_zone FROM kernel.list_organisations()"
-            " WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s",
+            sql.SQL(
+                "SELECT {} FROM kernel.list_organisations()"
+                " WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s"
+            ).format(_COLUMNS),
             {"after": after, "limit": limit},
         )
         return await cursor.fetchall()
 
 
+async def get_any(tx: Transaction, org: uuid.UUID) -> Organisation:
+    """An organisation of the installation, erased or not: for `platform:orgs` only. NotFound."""
+    async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
+        await cursor.execute(
+            sql.SQL("SELECT {} FROM kernel.list_organisations() WHERE id = %s").format(_COLUMNS),
+            (org,),
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFound("there is no such organisation")
+    return row
+
+
 async def get_own(tx: Transaction) -> Organisation:
     """The organisation of a tenant's transaction."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
-        await cursor.execute("SELECT id, name, created_at, time_zone FROM kernel.organisations")
+        await cursor.execute(sql.SQL("SELECT {} FROM kernel.organisations").format(_COLUMNS))
         row = await cursor.fetchone()
     if row is None:
         raise NotFound("this organisation is gone")
@@ -93,8 +131,7 @@ async def set_time_zone(tx: Transaction, time_zone: str) -> Organisation:
     """The organisation of a tenant's transaction by another clock, from now on."""
     async with tx.cursor(row_factory=class_row(Organisation)) as cursor:
         await cursor.execute(
-            "UPDATE kernel.organisations SET time_zone = %s"
-            " RETURNING id, name, created_at, time_zone",
+            sql.SQL("UPDATE kernel.organisations SET time_zone = %s RETURNING {}").format(_COLUMNS),
             (time_zone,),
         )
         row = await cursor.fetchone()

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key may do."""
+    """What a key or a person may do."""
 
     PLATFORM = "platform"  # the installation: creates organisations, sees its health
     OWNER = "owner"
@@ -34,11 +34,16 @@ Grants = Mapping[Role, frozenset[str]]
 
 EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
+_ADMINISTERS = frozenset({"keys:read", "keys:write", "people:read", "people:write", "org:write"})
+
 KERNEL: Grants = {
-    Role.PLATFORM: frozenset({"platform:orgs", "platform:health", "platform:parts"}),
-    Role.OWNER: frozenset({"keys:read", "keys:write", "org:write"}),
-    Role.ADMIN: frozenset({"keys:read", "keys:write", "org:write"}),
-    Role.OPERATOR: frozenset({"keys:read"}),
+    Role.PLATFORM: frozenset(
+        {"platform:orgs", "platform:health", "platform:parts", "platform:people"}
+    ),
+    # Nobody gives or takes a role that holds more than their own: `org:own` keeps owners to owners.
+    Role.OWNER: _ADMINISTERS | {"org:own"},
+    Role.ADMIN: _ADMINISTERS,
+    Role.OPERATOR: frozenset({"keys:read", "people:read"}),
 }
 
 

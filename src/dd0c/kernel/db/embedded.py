@@ -34,6 +34,9 @@ CONNECTIONS_MAX = 60
 CREATE_WITHIN_S = 120.0
 READY_WITHIN_S = 120.0  # a recovery after a crash may have a gigabyte of log to replay
 STOP_WITHIN_S = 20.0
+QUIET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic"}
+"""What was asked, and with which values, is told to who asked: our own logs mask it, the server's
+own would not (`DETAIL: Key (name)=(…) already exists`, `STATEMENT: …`)."""
 RESTORE = "restore a backup of the home; nothing was changed here"
 POLL_S = 0.02
 
@@ -62,7 +65,7 @@ class EmbeddedPostgres:
                 self._create(lock)
             self._refuse_other_version()
             self._forget_dead_postmaster()
-            place = embedded.place(self._home, self._home.postgres, _packages())
+            place = embedded.place(self._home, self._home.postgres, packages())
             self._log_start = logs.size_of(self._log)
             with logs.append_to(self._log) as log:
                 self.child = process.spawn(
@@ -86,7 +89,7 @@ class EmbeddedPostgres:
         new = self._home.postgres.with_name("postgres.new")
         if new.exists():
             shutil.rmtree(new)
-        place = embedded.place(self._home, new, _packages())
+        place = embedded.place(self._home, new, packages())
         password = self._home.sockets / "password"
         text = passwords.ensure(self._home)[roles.ADMIN].reveal()
         password.unlink(missing_ok=True)
@@ -168,6 +171,7 @@ class EmbeddedPostgres:
             "max_parallel_workers": "0",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            **QUIET,
         }
         if not self._durable:
             values |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -176,7 +180,7 @@ class EmbeddedPostgres:
     def await_ready(self) -> None:
         """Return when the launched server answers; SetupError with its reason when it ends."""
         assert self.child is not None
-        ask = [str(_packages() / PROGRAMS / "pg_isready"), "-q", "-h", str(self._home.sockets)]
+        ask = [str(packages() / PROGRAMS / "pg_isready"), "-q", "-h", str(self._home.sockets)]
         deadline = time.monotonic() + READY_WITHIN_S
         while subprocess.run(ask, env=embedded.ENVIRONMENT, timeout=10, check=False).returncode:
             if self.child.poll() is not None:
@@ -192,7 +196,7 @@ class EmbeddedPostgres:
         return logs.last_cause(self._log, self._log_start)[0]
 
 
-def _packages() -> Path:
+def packages() -> Path:
     """The folder that the wheel is installed in (found without importing it: it warns)."""
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or spec.origin is None:

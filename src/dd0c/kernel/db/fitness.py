@@ -22,8 +22,9 @@ from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.db.roles import Access
 from dd0c.kernel.db.schema import KERNEL, Applied, Source
 
-Fingerprints = Mapping[str, str]
-"""By name of the secret: a keyed hash that tells it from another and tells nothing else."""
+Fingerprints = Mapping[str, Sequence[str]]
+"""By name of the secret: what tells it from another and tells nothing else. During a rotation a
+home has several; the first is the newest."""
 
 
 async def refuse_unfit(
@@ -44,9 +45,9 @@ async def refuse_unfit(
 
 
 async def refuse_other_secrets(tx: AsyncConnection[Any], fingerprints: Fingerprints) -> None:
-    """SetupError when the database was first prepared with other secrets than these."""
+    """SetupError when the database needs other secrets than these."""
     known = await find_fingerprints(tx) or {}
-    other = sorted(n for n, text in fingerprints.items() if known.get(n, text) != text)
+    other = sorted(n for n, here in fingerprints.items() if known.get(n, here[0]) not in here)
     if other:
         raise SetupError(
             f"{' and '.join(other)} of this home are not those that this database was made with",
@@ -54,8 +55,8 @@ async def refuse_other_secrets(tx: AsyncConnection[Any], fingerprints: Fingerpri
         )
 
 
-async def find_fingerprints(tx: AsyncConnection[Any]) -> Fingerprints | None:
-    """What the database was first prepared with; None before that."""
+async def find_fingerprints(tx: AsyncConnection[Any]) -> Mapping[str, str] | None:
+    """What the database needs; None before it was first prepared."""
     async with tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute("SELECT fingerprints FROM kernel.installation")
         row = await cursor.fetchone()
@@ -66,7 +67,7 @@ async def claim(tx: AsyncConnection[Any], installation: str, fingerprints: Finge
     """As owner: this database belongs to these secrets from now on; SetupError when to others."""
     await tx.execute(
         "INSERT INTO kernel.installation (id, fingerprints) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (installation, Jsonb(dict(fingerprints))),
+        (installation, Jsonb({name: here[0] for name, here in fingerprints.items()})),
     )
     await refuse_other_secrets(tx, fingerprints)
 

@@ -68,13 +68,8 @@ async def migrate(
     SetupError says what is wrong with a file, an account or the database; Unavailable: not there.
     """
     sources = (KERNEL, *products)
-    schemas = [*(s.schema for s in sources), QUEUE]
-    login = address.login(settings)
     say("roles and schemas")
-    if login is None:
-        steps, warnings = await _provision_embedded(settings, schemas, database)
-    else:
-        steps, warnings = await _provision_external(settings, schemas, login)
+    steps, warnings = await make_room(settings, schemas_of(products), database=database)
     async with _connection(settings, roles.OWNER, database) as owner:
         await _create_record(owner)
         applied: list[str] = []
@@ -86,6 +81,21 @@ async def migrate(
             if source.access is not None:
                 await fitness.write_access(owner, source.access)
     return Outcome(steps, applied, warnings)
+
+
+def schemas_of(products: Sequence[Source]) -> list[str]:
+    """All schemas of dd0c."""
+    return [*(source.schema for source in (KERNEL, *products)), QUEUE]
+
+
+async def make_room(
+    settings: Settings, schemas: Sequence[str], *, database: str = roles.DATABASE
+) -> tuple[list[str], list[str]]:
+    """Roles, database and schemas are there; the steps that it took, and warnings."""
+    login = address.login(settings)
+    if login is None:
+        return await _provision_embedded(settings, schemas, database)
+    return await _provision_external(settings, schemas, login)
 
 
 async def _provision_embedded(

@@ -97,6 +97,27 @@ _OF_THE_INSTALLATION = {
     "kernel.access": "what the newest dd0c lists here, for an older one",
 }
 
+_ABOVE_TENANTS = {
+    "kernel.find_person(uuid, text, text, text)": "who signs in is of no tenant yet",
+    "kernel.add_person(uuid, text, text, text)": "an invitation's address has no person yet",
+    "kernel.set_password(uuid, text)": "of a member: it is the person's, in all organisations",
+    "kernel.set_identity(uuid, text, text)": "so is what a provider of identities calls them",
+    "kernel.set_standing(uuid, boolean, timestamp with time zone)": "of a member, by platform",
+    "kernel.list_memberships(uuid)": "which organisations a person who signed in may enter",
+    "kernel.end_sessions(uuid)": "who signs out everywhere does so in every organisation",
+    "kernel.find_invitation(bytea)": "the tenant of an invitation is not known before it is found",
+    "kernel.erase_person(uuid, timestamp with time zone)": "for the platform role only",
+}
+"""What a person does before, or in more than, one organisation; callers know whose id it is."""
+
+_UPKEEP = {
+    "kernel.list_erased(timestamp with time zone)": "which organisations are to be emptied",
+    "kernel.erase_rows(uuid, integer)": "deletes what organisations left that are erased, no other",
+    "kernel.mark_emptied(uuid, timestamp with time zone)": "notes that nothing of one is left",
+    "kernel.delete_expired(timestamp with time zone, integer)": "deletes what is over, of all",
+}
+"""What the job worker does to rows of all tenants, reading none of them."""
+
 KERNEL = Access(
     schema="kernel",
     usage=frozenset(RUNTIME),
@@ -106,7 +127,17 @@ KERNEL = Access(
         grant(APP, "kernel.organisations", UPDATE, columns="time_zone"),
         grant(APP, "kernel.teams", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.api_keys", SELECT, INSERT, UPDATE),
+        grant(APP, "kernel.key_uses", SELECT),
         grant(APP, "kernel.sessions", SELECT, INSERT, DELETE),
+        grant(
+            APP,
+            "kernel.people",
+            SELECT,
+            columns="id email name issuer platform created_at disabled_at erased_at",
+        ),
+        grant(APP, "kernel.memberships", SELECT, INSERT, UPDATE),
+        grant(APP, "kernel.invitations", SELECT, INSERT, UPDATE),
+        grant(APP, "kernel.sign_in_failures", SELECT, INSERT, UPDATE, DELETE),
         grant(APP, "kernel.data_keys", SELECT, INSERT, UPDATE),
         grant(GATEWAY, "kernel.api_keys", SELECT),
         grant(GATEWAY, "kernel.data_keys", SELECT),
@@ -114,6 +145,14 @@ KERNEL = Access(
         *(grant(role, "kernel.parts", SELECT, INSERT, UPDATE, DELETE) for role in REPORTING),
     ),
     policies=(
+        Policy(
+            table="kernel.people",
+            name="members",
+            role=APP,
+            command=SELECT,
+            using="(id IN ( SELECT memberships.person\n   FROM kernel.memberships))",
+            reason="people are no tenant's: an organisation sees those who are or were its members",
+        ),
         Policy(
             table="kernel.api_keys",
             name="gateway",
@@ -178,6 +217,15 @@ KERNEL = Access(
             frozenset({APP}),
             "the tenant of a session is not known before the session is found",
         ),
+        *(
+            Definer(function, frozenset({APP}), reason)
+            for function, reason in _ABOVE_TENANTS.items()
+        ),
+        Definer(
+            "kernel.mark_used(uuid[], timestamp with time zone[])",
+            frozenset({APP, SHIPPER}),
+            "one process serves every tenant and notes when each key was used; it reads none",
+        ),
         Definer(
             "kernel.find_organisation(text)",
             frozenset({APP}),
@@ -188,8 +236,22 @@ KERNEL = Access(
             frozenset({APP}),
             "for the platform role; the permission is checked by its caller",
         ),
+        Definer(
+            "kernel.erase_organisation(uuid, timestamp with time zone)",
+            frozenset({APP}),
+            "for the platform role; the permission is checked by its caller",
+        ),
+        Definer(
+            "kernel.blank_people(uuid[], timestamp with time zone)",
+            frozenset(),
+            "part of erasing a person, and an organisation with those who belong to no other",
+        ),
+        *(Definer(function, frozenset({JOBS}), reason) for function, reason in _UPKEEP.items()),
     ),
-    shared=tuple(_OF_THE_INSTALLATION.items()),
+    shared=(
+        *_OF_THE_INSTALLATION.items(),
+        ("kernel.sign_in_failures", "counted before the tenant is known; only keyed hashes"),
+    ),
 )
 
 QUEUE = Access(

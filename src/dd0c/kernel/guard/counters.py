@@ -49,6 +49,8 @@ _Call: TypeAlias = tuple[list[str], list[object]]
 
 INSTALLATION = "dd0c:g"
 SCRIPT = "counters.lua"
+FORGET_MAX_S = 60.0  # every key that there is, is looked at
+SCANNED_AT_ONCE = 1_000
 
 
 class Counters:
@@ -265,6 +267,18 @@ class Counters:
             pipeline.execute_command("EVALSHA", self._sha, len(keys), *keys, *values)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         return replies
+
+
+async def forget(client: Client, org: bytes) -> None:
+    """Remove what is counted of an organisation that is gone; Unavailable. Who of the gateways knew
+    it stays until it expires: they would say it again."""
+    counted = f"{{{org.hex()}}}:g:*"
+    try:
+        async with asyncio.timeout(FORGET_MAX_S):
+            async for key in client.scan_iter(match=counted, count=SCANNED_AT_ONCE):
+                await client.unlink(key)
+    except (ValkeyError, OSError, TimeoutError) as error:
+        raise fitness.explain(error) from error
 
 
 def _asked(counter: Counter, cap: int, need: int, want: int) -> tuple[object, ...]:

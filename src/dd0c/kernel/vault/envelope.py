@@ -5,18 +5,19 @@ and the id of the record that holds the secret, so a ciphertext copied to anothe
 organisation does not open. Secrets of the whole installation use an explicit marker in place of the
 organisation; it has another length than an id and can therefore never equal one.
 
-Unwrapped data keys are cached by organisation and id: a KMS is asked once per data key, not once
-per secret. Which data key is current is always asked of the database, in the caller's transaction,
-so a key made in a transaction that rolled back is never used.
+Unwrapped data keys are cached by organisation and id for an hour: a KMS is asked once per data key,
+not once per secret, and may be away for that long. Which data key is current is always asked of the
+database, in the caller's transaction: a key made in a transaction that rolled back is never used,
+and one that is used stays current until the end, so nothing comes in under one that was retired.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,29 +27,14 @@ from dd0c.base import ids, secrets
 from dd0c.base.errors import Internal, NotFound
 from dd0c.base.secrets import Secret
 from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.vault.keychain import Keychain
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
 DATA_KEY_BYTES = 32
 CACHED_KEYS_MAX = 4096
+CACHED_S = 3600.0  # what a KMS may be away, and what it takes until one that was closed to us is so
 INSTALLATION = b"dd0c:installation"
-
-
-class KeyEncryptionKey(Protocol):
-    """Where data keys are wrapped: a local file now, a KMS behind the same three names."""
-
-    @property
-    def name(self) -> str:
-        """Which key this is, stored beside what it wrapped."""
-        ...
-
-    async def wrap(self, data_key: bytes, context: bytes) -> bytes:
-        """The data key encrypted, bound to the context."""
-        ...
-
-    async def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """The data key; ValueError when key, context or bytes are not those of `wrap`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +45,21 @@ class Sealed:
     ciphertext: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A data key in the clear, and until when it is used without asking again."""
+
+    cipher: AESGCM
+    until: float
+
+
 class Vault:
     """Seals and opens. `org` None: the whole installation; `record`: the id of the holding row."""
 
-    def __init__(self, key: KeyEncryptionKey):
-        self._key = key
-        self._cache: OrderedDict[tuple[uuid.UUID | None, uuid.UUID], AESGCM] = OrderedDict()
+    def __init__(self, keys: Keychain, *, cached_s: float = CACHED_S):
+        self._keys = keys
+        self._cached_s = cached_s
+        self._cache: OrderedDict[tuple[uuid.UUID | None, uuid.UUID], _Opened] = OrderedDict()
 
     async def seal(
         self, tx: Transaction, org: uuid.UUID | None, record: uuid.UUID, secret: Secret
@@ -72,7 +67,7 @@ class Vault:
         """The secret encrypted under the organisation's current data key, made when it has none."""
         data_key, cipher = await self._current(tx, org)
         nonce = os.urandom(NONCE_BYTES)
-        body = cipher.encrypt(nonce, secret.reveal().encode(), VERSION + _context(org, record))
+        body = cipher.encrypt(nonce, secret.reveal().encode(), VERSION + context(org, record))
         return Sealed(data_key, VERSION + nonce + body)
 
     async def open(
@@ -85,7 +80,7 @@ class Vault:
             if version != VERSION:
                 raise InvalidTag
             text = cipher.decrypt(
-                rest[:NONCE_BYTES], rest[NONCE_BYTES:], VERSION + _context(org, record)
+                rest[:NONCE_BYTES], rest[NONCE_BYTES:], VERSION + context(org, record)
             )
         except (InvalidTag, ValueError):
             raise Internal(
@@ -94,13 +89,22 @@ class Vault:
             ) from None
         return secrets.keep(Secret(text.decode()))
 
+    async def renew(self, tx: Transaction, org: uuid.UUID | None) -> None:
+        """As owner: a new data key for what is sealed from now on; the others are retired."""
+        data_key, _ = await self._make(tx, org)
+        await tx.execute(
+            "UPDATE kernel.data_keys SET retired_at = now()"
+            " WHERE org IS NOT DISTINCT FROM %s AND id <> %s AND retired_at IS NULL",
+            (org, data_key),
+        )
+
     async def _current(self, tx: Transaction, org: uuid.UUID | None) -> tuple[uuid.UUID, AESGCM]:
         async with tx.cursor(row_factory=tuple_row) as cursor:
             await cursor.execute(
                 "SELECT id FROM kernel.data_keys"
-                " WHERE org IS NOT DISTINCT FROM %s AND retired_at IS NULL AND kek = %s"
-                " ORDER BY created_at DESC, id DESC LIMIT 1",
-                (org, self._key.name),
+                " WHERE org IS NOT DISTINCT FROM %s AND retired_at IS NULL"
+                " ORDER BY created_at DESC, id DESC LIMIT 1 FOR SHARE",
+                (org,),
             )
             row = await cursor.fetchone()
         if row is not None:
@@ -109,10 +113,11 @@ class Vault:
 
     async def _make(self, tx: Transaction, org: uuid.UUID | None) -> tuple[uuid.UUID, AESGCM]:
         data_key, key = ids.new(), os.urandom(DATA_KEY_BYTES)
-        wrapped = await self._key.wrap(key, _context(org, data_key))
+        wrapping = self._keys.current()
+        wrapped = await wrapping.wrap(key, context(org, data_key))
         await tx.execute(
             "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, %s, %s)",
-            (data_key, org, wrapped, self._key.name),
+            (data_key, org, wrapped, wrapping.name),
         )
         return data_key, AESGCM(key)
 
@@ -127,26 +132,27 @@ class Vault:
         if row is None:
             raise NotFound("the data key of a stored secret is gone")
         wrapped, name = row
-        try:
-            key = await self._key.unwrap(wrapped, _context(org, data_key))
-        except ValueError:
-            raise Internal(
-                f"a data key wrapped by {name} does not open with {self._key.name}",
-                hint="restore the key file that belongs to this database",
-            ) from None
+        key = await self._keys.unwrap(name, wrapped, context(org, data_key))
         return self._keep(org, data_key, AESGCM(key))
 
     def _cached(self, org: uuid.UUID | None, data_key: uuid.UUID) -> AESGCM | None:
-        if (cipher := self._cache.get((org, data_key))) is not None:
-            self._cache.move_to_end((org, data_key))
-        return cipher
+        opened = self._cache.get((org, data_key))
+        if opened is None or opened.until <= _now():
+            return None
+        self._cache.move_to_end((org, data_key))
+        return opened.cipher
 
     def _keep(self, org: uuid.UUID | None, data_key: uuid.UUID, cipher: AESGCM) -> AESGCM:
-        self._cache[org, data_key] = cipher
+        self._cache[org, data_key] = _Opened(cipher, _now() + self._cached_s)
         if len(self._cache) > CACHED_KEYS_MAX:
             self._cache.popitem(last=False)
         return cipher
 
 
-def _context(org: uuid.UUID | None, record: uuid.UUID) -> bytes:
+def context(org: uuid.UUID | None, record: uuid.UUID) -> bytes:
+    """What binds a ciphertext, or a wrapped data key, to its place."""
     return (INSTALLATION if org is None else org.bytes) + record.bytes
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dd0c.base import secrets
@@ -58,21 +59,35 @@ def ensure(path: Path, make: Callable[[], Secret], *, remedy: str = RESTORE) -> 
     if path.exists():
         return read(path, remedy=remedy)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError), _draft(path, make()) as draft:
+        os.link(draft, path)  # unlike rename, never replaces a file that came meanwhile
+    return read(path, remedy=remedy)
+
+
+def replace(path: Path, secret: Secret) -> None:
+    """The file holds this secret instead: after a crash the old content or the new, whole."""
+    if len(secret) >= SIZE_BYTES_MAX:
+        raise SetupError(
+            f"{path} has no room for one more", hint="take out lines that nothing is under any more"
+        )
+    with _draft(path, secret) as draft:
+        draft.replace(path)
+
+
+@contextmanager
+def _draft(path: Path, secret: Secret) -> Iterator[Path]:
+    """A synced file beside `path` that the block gives its name; the folder is synced then."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with open(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(make().reveal().encode("ascii") + b"\n")
+            file.write(secret.reveal().encode("ascii") + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # unlike rename, never replaces a file that came meanwhile
-        except FileExistsError:
-            return read(path, remedy=remedy)
+        yield draft
+        _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return read(path, remedy=remedy)
 
 
 def _sync_folder(folder: Path) -> None:

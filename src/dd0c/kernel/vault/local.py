@@ -1,4 +1,8 @@
-"""The key-encryption key kept in a file of the home: the default where there is no KMS."""
+"""The key-encryption key kept in a file of the home: the default where there is no KMS.
+
+The file has a line a key, the newest first. Older ones stay, as a KMS keeps its older versions:
+what they wrapped opens until it is wrapped anew, and so does a backup of then.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dd0c.base import secrets
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
 from dd0c.kernel.vault import keyfile
+from dd0c.kernel.vault.keychain import Keychain
 
 FILE = "kek.key"
 KEY_BYTES = 32
@@ -53,13 +59,33 @@ class LocalKey:
             raise ValueError("does not decrypt") from None
 
 
-def ensure(home: Home) -> LocalKey:
-    """The key of this home, made when it has none yet; only the preparing step calls it."""
-    return LocalKey(
-        keyfile.ensure(home.secrets / FILE, lambda: Secret(os.urandom(KEY_BYTES).hex()))
-    )
+def ensure(home: Home) -> Keychain:
+    """The keys of this home, made when it has none yet; only the preparing step calls it."""
+    keyfile.ensure(home.secrets / FILE, _make)
+    return load(home)
 
 
-def load(home: Home) -> LocalKey:
-    """The key of this home; SetupError when there is none."""
-    return LocalKey(keyfile.read(home.secrets / FILE))
+def load(home: Home) -> Keychain:
+    """The keys of this home; SetupError when there is none."""
+
+    async def renew() -> None:
+        add(home)
+
+    return Keychain(lambda: read(home), renew)
+
+
+def read(home: Home) -> list[LocalKey]:
+    """The keys in the file, the newest first; SetupError when it is missing or damaged."""
+    lines = keyfile.read(home.secrets / FILE).reveal().split("\n")
+    return [LocalKey(secrets.keep(Secret(line))) for line in lines]
+
+
+def add(home: Home) -> None:
+    """A new key before the others. The caller sees to it that nobody else does the same."""
+    path = home.secrets / FILE
+    known = keyfile.read(path).reveal()
+    keyfile.replace(path, Secret(f"{_make().reveal()}\n{known}"))
+
+
+def _make() -> Secret:
+    return Secret(os.urandom(KEY_BYTES).hex())

@@ -10,11 +10,14 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from dd0c.base import settings
 from dd0c.kernel.web import (
+    access,
     dependencies,
     identity,
+    invitations,
     keys,
     openapi,
     parts,
+    people,
     problems,
     query,
     status,
@@ -22,6 +25,7 @@ from dd0c.kernel.web import (
 )
 from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
+from dd0c.kernel.web.key_limits import LimitKey
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.probes import Health, Probe
 from dd0c.kernel.web.resources import Resources
@@ -39,6 +43,7 @@ class Added:
     pages: Sequence[APIRouter] = ()
     sections: Sequence[frame.Section] = ()
     probes: Sequence[Probe] = ()
+    limit_key: LimitKey | None = None
 
 
 def create(resources: Resources, added: Added) -> FastAPI:
@@ -54,6 +59,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
     writable = dependencies.database_probe(resources.pool, writes=True)
     app.state.resources = resources
     app.state.settings = settings.explain(resources.settings)
+    app.state.limit_key = added.limit_key
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([readable], resources.clock, READY_SHARED_S)
@@ -75,6 +81,6 @@ def create(resources: Resources, added: Added) -> FastAPI:
 
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
-    own = (status.router, parts.router, identity.router, teams.router, keys.router)
-    for router in (*own, *products):
+    own = (status, parts, identity, teams, keys, people, invitations, access)
+    for router in (*(each.router for each in own), *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

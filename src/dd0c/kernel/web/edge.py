@@ -99,6 +99,8 @@ class Edge:
             self._header_bytes_max
         ):
             app: ASGIApp = problems.refuse(request, 431)
+        elif "transfer-encoding" in request.headers and length:
+            app = problems.refuse(request, 400, {"connection": "close"})
         elif length.isdecimal() and int(length) > BODY_BYTES_MAX:
             app = problems.refuse(request, 413)
         else:
@@ -121,7 +123,8 @@ def _tell(request: Request, status: int, seconds: float) -> None:
             "status": status,
             "ms": round(seconds * 1000, 1),
             "org": who and ids.text(ids.Kind.ORGANISATION, who.org),
-            "key": who and ids.text(ids.Kind.KEY, who.key_id),
+            "key": who.actor.text if who and who.key_id else None,
+            "person": who.actor.text if who and who.person else None,
             "request_id": request.scope["dd0c.request_id"],
         },
     )

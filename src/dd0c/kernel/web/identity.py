@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.kernel.auth import organisations, time_zones
-from dd0c.kernel.auth.organisations import Organisation
+from dd0c.kernel.auth import erasure, organisations, time_zones
+from dd0c.kernel.auth.organisations import Organisation, State
 from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
@@ -31,12 +31,20 @@ class KeyRef(BaseModel):
     name: str
 
 
+class PersonRef(BaseModel):
+    """A person by id and name."""
+
+    id: str
+    name: str
+
+
 class Me(BaseModel):
-    """The caller."""
+    """The caller: a key, or a person who is signed in."""
 
     org: str
     org_id: str
-    key: KeyRef
+    key: KeyRef | None
+    person: PersonRef | None
     roles: list[Role]
     scopes: list[Scope]
     permissions: list[str]
@@ -67,6 +75,15 @@ class OrganisationShown(BaseModel):
     time_zone: str = Field(description="By whose clock its days and months begin, an IANA name.")
 
 
+class OrganisationListed(OrganisationShown):
+    """An organisation as the installation knows it, or what is left of one."""
+
+    state: State = Field(
+        description="`erasing`: nobody gets in any more, and its rows are going; `erased`: gone."
+    )
+    erased_at: datetime | None
+
+
 class OrganisationChange(Body):
     """What is to be changed."""
 
@@ -78,11 +95,13 @@ class OrganisationChange(Body):
 
 @router.get("/me", operation_id="show_me", summary="Who the caller is")
 async def show_me(who: Annotated[Principal, Depends(Requires())]) -> Me:
-    """The caller's organisation, key, and all that it may do."""
+    """The caller's organisation, who it is there, and all that it may do."""
+    actor = who.actor
     return Me(
         org=who.org_name,
         org_id=ids.text(ids.Kind.ORGANISATION, who.org),
-        key=KeyRef(id=ids.text(ids.Kind.KEY, who.key_id), name=who.key_name),
+        key=KeyRef(id=actor.text, name=actor.name) if who.key_id else None,
+        person=PersonRef(id=actor.text, name=actor.name) if who.person else None,
         roles=sorted(who.roles),
         scopes=sorted(who.scopes),
         permissions=sorted(who.permissions),
@@ -114,8 +133,8 @@ async def list_orgs(
     who: Annotated[Principal, Depends(Requires(PLATFORM_ORGS))],
     limit: Limit = LIMIT,
     cursor: Cursor = None,
-) -> Page[OrganisationShown]:
-    """Every organisation of this installation, oldest first."""
+) -> Page[OrganisationListed]:
+    """Every organisation of this installation, oldest first, and what is left of erased ones."""
     use = resources.of(request)
     after = None if cursor is None else use.cursors.read(cursor, who.org, "orgs")
     async with tenancy.system(use.pool) as tx:
@@ -123,9 +142,31 @@ async def list_orgs(
     page = found[:limit]
     more = len(found) > limit
     return Page(
-        items=[_show(organisation) for organisation in page],
+        items=[list_shown(organisation) for organisation in page],
         next_cursor=use.cursors.write(page[-1].id, who.org, "orgs") if more else None,
     )
+
+
+@router.delete(
+    "/orgs/{org_id}",
+    status_code=202,
+    operation_id="erase_org",
+    summary="Erase an organisation",
+)
+async def erase_org(
+    org_id: str,
+    confirm: Annotated[str, Query(max_length=100, description="The organisation's name.")],
+    request: Request,
+    who: Annotated[Principal, Depends(Requires(PLATFORM_ORGS))],
+) -> OrganisationListed:
+    """For good. Its keys and sessions end within a second, its data keys and what they sealed are
+    gone with this answer; what else it has is deleted from a minute later on, its requests too.
+    People who belong to no other organisation are erased with it."""
+    use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
+    async with tenancy.system(use.pool) as tx:
+        return list_shown(
+            await erasure.erase_organisation(tx, wanted, confirm, who, use.clock.now())
+        )
 
 
 @router.get("/org", operation_id="show_org", summary="The caller's organisation")
@@ -148,6 +189,13 @@ async def change_org(
     time_zone = await time_zones.check(change.time_zone)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         return _show(await organisations.set_time_zone(tx, time_zone))
+
+
+def list_shown(found: Organisation) -> OrganisationListed:
+    """An organisation as those see it who run the installation."""
+    return OrganisationListed(
+        **_show(found).model_dump(), state=found.state, erased_at=found.erased_at
+    )
 
 
 def _show(found: Organisation) -> OrganisationShown:

@@ -4,54 +4,77 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 
-from dd0c.base import ids
-from dd0c.base.errors import Forbidden, InvalidInput
+from dd0c.base import addresses, ids
+from dd0c.base.errors import Conflict, InvalidInput
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import keys, organisations, permissions, teams
+from dd0c.kernel.auth import keyring, keys, organisations, rotation, teams
+from dd0c.kernel.auth.keyring import State
 from dd0c.kernel.auth.keys import Key, NewKey
 from dd0c.kernel.auth.permissions import Grants, Role, Scope
 from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.auth.rotation import OVERLAP_DAYS_MAX, Rotated
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Text
+from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Roles, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
+from dd0c.kernel.web.key_limits import KeyLimits, limiter_of
 from dd0c.kernel.web.requires import Requires
-from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
 DEFAULT_ROLES = (Role.VIEWER,)
+MODELS = "Models it may call; `gpt-5*` are all that begin so."
+NETWORKS = "Addresses and networks it may be used from."
+
+
+def _model(value: str) -> str:
+    """A model's name, or how names begin."""
+    if "*" in value[:-1]:
+        raise ValueError("an asterisk stands for the rest of the name: it can only be the last")
+    return value
+
+
+def _network(value: str) -> str:
+    """As it is compared."""
+    return str(addresses.parse_network(value))
+
+
+Models = Annotated[
+    list[Annotated[Text, AfterValidator(_model)]], Field(min_length=1, max_length=100)
+]
+Networks = Annotated[
+    list[Annotated[Text, AfterValidator(_network)]], Field(min_length=1, max_length=100)
+]
 
 
 class KeyWanted(Body):
     """A new key."""
 
     name: Name = Field(description="What it is for.", examples=["checkout service"])
-    roles: list[Role] | None = Field(
-        None, min_length=1, description="What it may do here; default `viewer`."
-    )
-    scopes: list[Scope] | None = Field(
+    roles: Roles | None = Field(None, description="What it may do here; default `viewer`.")
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] | None = Field(
         None,
-        min_length=1,
         description="Where it may be used; default `gateway`, with `roles` all three.",
     )
-    models: list[Text] | None = Field(
-        None, min_length=1, max_length=100, description="Models it may call; default all."
-    )
+    models: Models | None = Field(None, description=f"{MODELS} Default all.")
+    networks: Networks | None = Field(None, description=f"{NETWORKS} Default anywhere.")
     expires_at: Moment | None = Field(None, description="When it ends; default never.")
     team: Text | None = Field(
         None, description="Name or id of the team it belongs to; default none.", examples=["search"]
     )
     org: Name | None = Field(
         None, description=f"Name of another organisation; needs `{PLATFORM_ORGS}`."
+    )
+    limits: KeyLimits | None = Field(
+        None, description="What holds it from its first request on; default nothing."
     )
 
 
@@ -65,11 +88,17 @@ class KeyShown(BaseModel):
     org: str
     roles: list[str]
     scopes: list[str]
-    models: list[str] | None = Field(description="Models it may call; null: all.")
+    models: list[str] | None = Field(description=f"{MODELS} Null: all.")
+    networks: list[str] | None = Field(description=f"{NETWORKS} Null: anywhere.")
     created_at: datetime
-    created_by: str | None = Field(description="Id of the key that made it.")
+    created_by: str | None = Field(description="Id of the key or person that made it.")
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To a minute or two; null: not yet.")
+    line: str = Field(
+        description="Id of the first key of its line: requests, budgets and limits go under it."
+    )
+    followed_by: str | None = Field(description="Id of the key that it was rotated to.")
 
 
 class KeyMade(KeyShown):
@@ -79,11 +108,33 @@ class KeyMade(KeyShown):
 
 
 class KeyChange(Body):
-    """What is to be changed."""
+    """What is to be changed; what is left out stays."""
 
     team: Text | None = Field(
-        description="Name or id of the team that it is to belong to; null: to none."
+        None, description="Name or id of the team that it is to belong to; null: to none."
     )
+    models: Models | None = Field(None, description=f"{MODELS} Null: all.")
+    networks: Networks | None = Field(None, description=f"{NETWORKS} Null: anywhere.")
+    expires_at: Moment | None = Field(None, description="When it ends; null: never.")
+
+
+class RotationWanted(Body):
+    """How a key is to be followed by another."""
+
+    overlap_s: int = Field(
+        86_400,
+        ge=0,
+        le=OVERLAP_DAYS_MAX * 86_400,
+        strict=True,
+        description="For how many seconds both work; 0 ends the old one at once.",
+    )
+
+
+class KeyRotated(KeyMade):
+    """The key that follows, with its text."""
+
+    follows: str = Field(description="Id of the key that it follows.")
+    old_expires_at: datetime = Field(description="When that one ends.")
 
 
 class KeyRevoked(BaseModel):
@@ -109,27 +160,34 @@ async def create_key(
         async with tenancy.system(use.pool) as tx:
             org = await organisations.get(tx, wanted.org)
     async with tenancy.tenant(use.pool, org) as tx:
-        made, text = await make(tx, use, org, wanted, key)
+        made, text = await make(tx, request, who, wanted, key=key, org=org)
         owner = await organisations.get_own(tx)
     return KeyMade(**show(made, owner.name).model_dump(), key=text.reveal())
 
 
 async def make(
-    tx: Transaction, use: Resources, org: uuid.UUID, wanted: KeyWanted, key: NewKey
+    tx: Transaction,
+    request: Request,
+    who: Principal,
+    wanted: KeyWanted,
+    *,
+    key: NewKey,
+    org: uuid.UUID,
 ) -> tuple[Key, Secret]:
-    """The decided key, in the team that is wanted; NotFound when there is no such team."""
+    """The decided key, in the team and under the limits that are wanted; NotFound when there is no
+    such team."""
+    use = resources.of(request)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
-    return await keys.create(tx, use.pepper, org, replace(key, team=team))
+    made, text = await keys.create(tx, use.pepper, org, replace(key, team=team))
+    if wanted.limits is not None:
+        await limiter_of(request)(tx, who, made, wanted.limits, use.clock.now())
+    return made, text
 
 
 def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> NewKey:
     """The key to make; Forbidden when its roles hold more than the maker may give."""
     roles = frozenset(wanted.roles or DEFAULT_ROLES)
-    if beyond := permissions.held(grants, roles) - who.permissions:
-        raise Forbidden(
-            f"these roles hold more than your own: {', '.join(sorted(beyond))}",
-            hint="ask somebody who holds them",
-        )
+    who.require_roles(roles, grants)
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise InvalidInput("body.expires_at: is in the past")
     default = [Scope.GATEWAY] if wanted.roles is None else list(Scope)
@@ -138,8 +196,9 @@ def decide(wanted: KeyWanted, who: Principal, grants: Grants, now: datetime) -> 
         roles=roles,
         scopes=frozenset(wanted.scopes or default),
         models=None if wanted.models is None else tuple(wanted.models),
+        networks=None if wanted.networks is None else tuple(wanted.networks),
         expires_at=wanted.expires_at,
-        created_by=who.key_id,
+        created_by=who.actor.id,
     )
 
 
@@ -163,19 +222,83 @@ async def list_keys(
     )
 
 
-@router.patch("/keys/{key_id}", operation_id="change_key", summary="Move a key to another team")
+@router.get("/keys/{key_id}", operation_id="show_key", summary="One key")
+async def show_key(
+    key_id: str, request: Request, who: Annotated[Principal, Depends(Requires("keys:read"))]
+) -> KeyShown:
+    """Without its text; a revoked one too."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return show(await keys.get(tx, ids.parse(ids.Kind.KEY, key_id)), who.org_name)
+
+
+@router.patch("/keys/{key_id}", operation_id="change_key", summary="Change a key")
 async def change_key(
     key_id: str,
-    change: KeyChange,
+    wanted: KeyChange,
     request: Request,
     who: Annotated[Principal, Depends(Requires("keys:write"))],
 ) -> KeyShown:
-    """From now on its requests count for that team; what it did before stays where it was."""
+    """On every gateway within a second. What it did before stays with the team it was in."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        team = None if change.team is None else (await teams.get(tx, change.team)).id
-        key = await keys.move(tx, ids.parse(ids.Kind.KEY, key_id), team)
+        key = await change(tx, ids.parse(ids.Kind.KEY, key_id), wanted, use.clock.now())
     return show(key, who.org_name)
+
+
+async def change(tx: Transaction, key_id: uuid.UUID, wanted: KeyChange, now: datetime) -> Key:
+    """The key as it is wanted; NotFound, Conflict or InvalidInput."""
+    columns = wanted.model_dump(exclude_unset=True)
+    if not columns:
+        raise InvalidInput("body: say what is to be changed")
+    key = await keys.get(tx, key_id, locked=True)
+    if "expires_at" in columns:
+        _check_end(key, wanted.expires_at, now)
+    if wanted.team is not None:
+        columns["team"] = (await teams.get(tx, wanted.team)).id
+    return await keys.change(tx, key.id, **columns)
+
+
+def _check_end(key: Key, ends: datetime | None, now: datetime) -> None:
+    """Conflict or InvalidInput when the key cannot end then: what is over stays over."""
+    if keyring.state(key, now) is not State.WORKING or key.followed_by is not None:
+        raise Conflict("this key has ended, or was rotated", hint="make a new key")
+    if ends is not None and ends <= now:
+        raise InvalidInput("body.expires_at: is in the past", hint="revoke it to end it now")
+
+
+@router.post(
+    "/keys/{key_id}/rotate", status_code=201, operation_id="rotate_key", summary="Rotate a key"
+)
+async def rotate_key(
+    key_id: str,
+    wanted: RotationWanted,
+    request: Request,
+    who: Annotated[Principal, Depends(Requires("keys:write"))],
+) -> KeyRotated:
+    """Another key of the same name, roles, scopes, models, networks and team takes its place; both
+    work until the overlap is over. Budgets and limits of the key go on counting. The new key's
+    text is shown only in this answer, and it lives as long as the old one was meant to."""
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        overlap = timedelta(seconds=wanted.overlap_s)
+        done = await rotate(tx, request, who, ids.parse(ids.Kind.KEY, key_id), overlap)
+    assert done.old.expires_at is not None
+    return KeyRotated(
+        **show(done.key, who.org_name).model_dump(),
+        key=done.text.reveal(),
+        follows=ids.text(ids.Kind.KEY, done.old.id),
+        old_expires_at=done.old.expires_at,
+    )
+
+
+async def rotate(
+    tx: Transaction, request: Request, who: Principal, key_id: uuid.UUID, overlap: timedelta
+) -> Rotated:
+    """Let another key follow; Forbidden when it would hold more than the caller may give."""
+    use = resources.of(request)
+    old = await keys.get(tx, key_id, locked=True)
+    who.require_roles(old.roles, use.grants)
+    follower, ends = rotation.decide(old, use.clock.now(), overlap, who.actor.id)
+    return await rotation.rotate(tx, use.pepper, old, follower, ends)
 
 
 @router.delete("/keys/{key_id}", operation_id="revoke_key", summary="Revoke a key")
@@ -206,8 +329,18 @@ def show(key: Key, org_name: str) -> KeyShown:
         roles=key.roles,
         scopes=key.scopes,
         models=key.models,
+        networks=key.networks,
         created_at=key.created_at,
-        created_by=None if key.created_by is None else text(key.created_by),
+        created_by=_maker(key),
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,
+        last_used_at=key.used_at,
+        line=text(key.line),
+        followed_by=None if key.followed_by is None else text(key.followed_by),
     )
+
+
+def _maker(key: Key) -> str | None:
+    if key.created_by is None:
+        return None
+    return ids.text(ids.Kind.PERSON if key.by_person else ids.Kind.KEY, key.created_by)

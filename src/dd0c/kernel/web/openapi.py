@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
 
 import dd0c
+from dd0c.base import ids
 from dd0c.kernel.web import problems
 from dd0c.kernel.web.problems import Problem
 from dd0c.kernel.web.requires import Requires
@@ -84,3 +85,7 @@ def _complete(operation: dict[str, Any], needed: Requires | None) -> None:
     if needed is not None and needed.permission is not None:
         operation["x-dd0c-permission"] = needed.permission
         operation["description"] += f"\n\nNeeds the permission `{needed.permission}`."
+    for parameter in operation.get("parameters", ()):
+        kind = parameter["name"].removesuffix("_id").upper()
+        if parameter["in"] == "path" and kind in ids.Kind.__members__:
+            parameter["schema"].setdefault("pattern", ids.pattern(ids.Kind[kind]))

@@ -14,10 +14,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from dd0c.base import redact
 from dd0c.base.clock import Clock
 from dd0c.base.errors import Error
 
@@ -122,4 +123,7 @@ async def _ask(probe: Probe) -> tuple[Probe, tuple[Verdict, float]]:
     except Exception:
         log.exception("probe failed", extra={"probe": probe.name})
         verdict = Verdict("failing", "the probe itself failed", "see the control server's log")
-    return probe, (verdict, round((time.perf_counter() - begun) * 1000, 1))
+    seen = replace(
+        verdict, detail=redact.scrub(verdict.detail), remedy=redact.scrub(verdict.remedy)
+    )
+    return probe, (seen, round((time.perf_counter() - begun) * 1000, 1))

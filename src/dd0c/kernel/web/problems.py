@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from psycopg import OperationalError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -47,6 +48,7 @@ PageRenderer = Callable[[Request, Problem], Response]
 
 # What the framework or the edge refuses, in our words: status -> code, detail, hint.
 _REFUSALS = {
+    400: ("invalid_input", "content-length and transfer-encoding exclude each other", ""),
     404: ("not_found", "there is nothing at this path", "see /api/openapi.json"),
     405: ("method_not_allowed", "this path does not take that method", "see the header `allow`"),
     413: ("too_large", "the request body is larger than 1 MiB", "send less at once"),
@@ -79,6 +81,12 @@ def refuse(request: Request, status: int, headers: dict[str, str] | None = None)
     return _answer(request, _fill(request, status, code, detail, hint), headers or {})
 
 
+def sentence(error: Error, *, hint: bool = False) -> str:
+    """The message as a form says it; its hint, which is mostly for programs, where that helps."""
+    said = [error.message, error.hint] if hint and error.hint else [error.message]
+    return " ".join(f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in said)
+
+
 def explain(errors: Sequence[Any]) -> str:
     """What is wrong with which field, without what was sent."""
     lines = [
@@ -106,7 +114,17 @@ def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's own words for a bad body
         return answer(request, InvalidInput("the request body cannot be read"))
-    return refuse(request, error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = ", ".join(_methods(request))
+    return refuse(request, error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What this path takes: the framework names the methods of its first endpoint there."""
+    path = request.scope["route"].path
+    routes = iter_route_contexts(request.app.routes)
+    return sorted({m for route in routes if route.path == path for m in route.methods or ()})
 
 
 def _on_database(request: Request, error: Exception) -> Response:

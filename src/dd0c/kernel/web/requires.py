@@ -10,10 +10,10 @@ own pages: SameSite is not enough, as another port of the same host is the same 
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 
+from dd0c.base import addresses
+from dd0c.base.addresses import Address
 from dd0c.base.errors import Forbidden, Unauthenticated
 from dd0c.kernel.auth import principals, sessions
 from dd0c.kernel.auth.permissions import Scope
@@ -61,8 +61,25 @@ def principal_of(request: Request) -> Principal | None:
 
 def is_same_origin(request: Request) -> bool:
     """Whether a browser says that our own page sent this."""
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    _, separator, netloc = request.headers.get("origin", "").partition("://")
+    return bool(separator) and netloc == request.headers.get("host")
+
+
+def admit(request: Request, who: Principal) -> Principal:
+    """The principal, once it may ask from here; that its key was used is noted. Forbidden."""
+    who.require_address(address_of(request))
+    if who.key_id is not None:
+        resources.of(request).uses.note([who.key_id])
+    return who
+
+
+def address_of(request: Request) -> Address | None:
+    """Where the caller is, as far as it can be told."""
+    return addresses.find_caller(
+        request.client.host if request.client else None,
+        request.headers.getlist("x-forwarded-for"),
+        addresses.parse_list(resources.of(request).settings.trusted_proxies),
+    )
 
 
 async def _by_key(request: Request, given: list[str]) -> Principal:
@@ -75,7 +92,7 @@ async def _by_key(request: Request, given: list[str]) -> Principal:
     async with tenancy.system(use.pool) as tx:
         who = await principals.authenticate(tx, use.pepper, text, use.grants, use.clock.now())
     who.require_scope(Scope.API)
-    return who
+    return admit(request, who)
 
 
 async def _by_session(request: Request, token: str) -> Principal:
@@ -83,4 +100,4 @@ async def _by_session(request: Request, token: str) -> Principal:
     async with tenancy.system(use.pool) as tx:
         who = await sessions.authenticate(tx, use.pepper, token, use.grants, use.clock.now())
     who.require_scope(Scope.CONSOLE)
-    return who
+    return admit(request, who)

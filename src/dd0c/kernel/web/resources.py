@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import HTTPConnection
 
 from dd0c.base.clock import Clock
 from dd0c.base.settings import Settings
+from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.oidc import Provider
+from dd0c.kernel.auth.passwords import Passwords
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.pool import Pool
@@ -26,7 +29,10 @@ class Resources:
     pepper: Pepper
     grants: Grants
     cursors: Cursors
+    uses: Uses  # of keys, to be written down now and then
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    passwords: Passwords = field(default_factory=Passwords)
+    provider: Provider | None = None  # of identities, where one is set
 
 
 def of(connection: HTTPConnection) -> Resources:

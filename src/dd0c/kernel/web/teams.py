@@ -43,7 +43,7 @@ class TeamShown(BaseModel):
 async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """A team without keys: they are made for it, or moved into it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return _show(await teams.create(tx, who.org, wanted.name))
+        return show(await teams.create(tx, who.org, wanted.name))
 
 
 @router.get("/teams", operation_id="list_teams", summary="List teams")
@@ -60,7 +60,7 @@ async def list_teams(
         found = await teams.list_teams(tx, limit + 1, after)
     page, more = found[:limit], len(found) > limit
     return Page(
-        items=[_show(team) for team in page],
+        items=[show(team) for team in page],
         next_cursor=use.cursors.write(page[-1].id, who.org, "teams") if more else None,
     )
 
@@ -69,7 +69,7 @@ async def list_teams(
 async def rename_team(team_id: str, wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """Its keys, its limits and what it cost stay with it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return _show(await teams.rename(tx, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+        return show(await teams.rename(tx, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
 
 
 @router.delete("/teams/{team_id}", operation_id="remove_team", summary="Remove a team")
@@ -78,10 +78,11 @@ async def remove_team(team_id: str, request: Request, who: Writer) -> TeamShown:
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         wanted = ids.parse(ids.Kind.TEAM, team_id)
-        return _show(await teams.remove(tx, wanted, use.clock.now()))
+        return show(await teams.remove(tx, wanted, use.clock.now()))
 
 
-def _show(team: Team) -> TeamShown:
+def show(team: Team) -> TeamShown:
+    """A team as the API shows it."""
     return TeamShown(
         id=ids.text(ids.Kind.TEAM, team.id),
         name=team.name,

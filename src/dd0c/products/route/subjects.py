@@ -70,7 +70,7 @@ def id_text(scope: str, subject: str) -> str | None:
 
 
 async def _find_key(tx: Transaction, given: str) -> uuid.UUID:
-    found = await keys.find_working(tx, given)
+    found = await keys.find_lines(tx, given)
     if len(found) != 1:
         problem = "several keys are called that" if found else "there is no such working key"
         raise InvalidInput(

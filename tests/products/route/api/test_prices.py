@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.products.route.api.ledger import register
+from tests.support import people
 from tests.support.control import Served
 
 OWN = {
@@ -52,6 +53,21 @@ def remove_all(served: Served, key: str) -> None:
     with served.client(key) as client:
         for one in client.get(PATH).json()["items"]:
             assert client.delete(f"{PATH}/{one['id']}").status_code == 200
+
+
+def test_a_price_says_who_made_it(tenants: Served) -> None:
+    """A person by the id of a person, a key by that of a key (K-60, R-12)."""
+    acme = tenants.acme
+    with people.member(tenants, acme, "Prudence Rice", "operator") as client:
+        made = client.post(PATH, json=OWN, headers={"origin": tenants.url})
+    assert made.status_code == 201, made.text
+    assert made.json()["created_by"] == people.person(tenants, acme, "Prudence Rice")["id"]
+    by_key = add(tenants, acme, model="gpt-5")
+    with tenants.client(acme) as client:
+        assert by_key["created_by"] == client.get("/api/v1/me").json()["key"]["id"]
+        told = [one["created_by"] for one in client.get(PATH).json()["items"]]
+    assert set(told) == {made.json()["created_by"], by_key["created_by"]}
+    remove_all(tenants, acme)
 
 
 def test_ones_own_price_takes_the_place_of_the_list(tenants: Served) -> None:

@@ -22,7 +22,7 @@ from dd0c.base.home import Home
 from tests.support import processes
 from tests.support.database import Database
 
-START_MAX_S = 20.0
+START_MAX_S = 60.0
 STOP_MAX_S = 10.0
 
 

@@ -10,6 +10,8 @@ import psycopg
 
 from dd0c.base import home
 from dd0c.kernel.auth import keys, organisations, teams
+from dd0c.kernel.auth.keys import NewKey
+from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.db import roles, tenancy
 from dd0c.products.route.hotpath.snapshot import KeysChanged, Rule, RulesChanged, Snapshot, Terms
 from dd0c.products.route.store import budgets, limits, terms
@@ -150,11 +152,25 @@ async def test_workers_know_the_team_of_a_key(
     made, key_hash, _ = await acme.create()
     async with tenancy.tenant(acme.pool, acme.org) as tx:
         one, other = [await teams.create(tx, acme.org, name) for name in ("search", "ads")]
-        await keys.move(tx, made.id, one.id)
+        await keys.change(tx, made.id, team=one.id)
     async with following(database, place) as told:
         (snapshot,) = told.of(Snapshot)
         assert {entry.hash: entry.team for entry in snapshot.keys} == {key_hash: one.id.bytes}
         for team in (other.id, None):
             async with tenancy.tenant(acme.pool, acme.org) as tx:
-                await keys.move(tx, made.id, team)
+                await keys.change(tx, made.id, team=team)
             await told.until(knows_team(team), within_s=10)
+
+
+async def test_no_key_is_known_without_its_limits(
+    database: Database, place: home.Home, acme: Tenant
+) -> None:
+    """A key and its limit of one transaction: workers hear of the limit first (K-20, K-60)."""
+    wanted = NewKey("k", frozenset({Role.VIEWER}), frozenset({Scope.GATEWAY}))
+    async with following(database, place) as told:
+        async with tenancy.tenant(acme.pool, acme.org) as tx:
+            key, _ = await keys.create(tx, acme.pepper, acme.org, wanted)
+            await limits.save(tx, acme.org, NewLimit("key", key.id.hex, 5, None, None), NOW)
+        await told.until(lambda t: t.of(KeysChanged) and t.of(RulesChanged), within_s=20)
+    heard = [type(one) for one in told.messages if isinstance(one, KeysChanged | RulesChanged)]
+    assert heard == [RulesChanged, KeysChanged]

@@ -13,10 +13,10 @@ from typing import cast
 import msgspec
 import pytest
 
+from dd0c.base import home as homes
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
 from dd0c.kernel.vault import local
-from dd0c.kernel.vault.local import LocalKey
 from dd0c.products.route.gateway.saved import Saved, Shelf, Unusable
 from dd0c.products.route.hotpath.snapshot import KeyEntry, Provider
 
@@ -99,10 +99,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "absent": (Path.unlink, "is not there"),
     "empty": (lambda path: os.truncate(path, 0), "empty or cut off"),
     "cut off": (lambda path: os.truncate(path, path.stat().st_size - 1), "does not open"),
-    "only a head": (lambda path: os.truncate(path, 7), "does not open"),
+    "only a head": (lambda path: os.truncate(path, 9), "does not open"),
     "changed": (changed, "does not open"),
     "something else": (lambda path: path.write_text("not ours at all"), "no document of dd0c"),
-    "of another format": (of_another_format, "format 2, this dd0c reads 1"),
+    "of another format": (of_another_format, "format 3, this dd0c reads 2"),
 }
 
 
@@ -120,10 +120,11 @@ async def test_a_damaged_file_is_named_and_left_alone(place: Home, how: str) -> 
     assert (here.path.read_bytes() if here.path.exists() else None) == before
 
 
-async def test_another_key_or_installation_opens_nothing(place: Home) -> None:
+async def test_another_key_or_installation_opens_nothing(place: Home, tmp_path: Path) -> None:
     """A file carried to another home, or beside another key, is of no use there (K-30)."""
     await shelf(place).put(saved())
-    other_key = Shelf(place, LocalKey(Secret(os.urandom(32).hex())), Clock())
+    other = homes.create(tmp_path / "other")
+    other_key = Shelf(place, local.ensure(other), Clock())
     other_home = Shelf(replace(place, installation="ins_other"), local.load(place), Clock())
     for stranger in (other_key, other_home):
         with pytest.raises(Unusable, match="does not open"):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from asyncio import BaseTransport
 from typing import Any
 
 import pytest
 
-from dd0c.products.route.hotpath import admission, trace
+from dd0c.base.settings import Settings
+from dd0c.products.route.hotpath import admission, limits, trace
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.heads import dollars, quoted
 from dd0c.products.route.hotpath.keys import UNHEARD_OF, Keys
+from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Routes, Target
 from dd0c.products.route.hotpath.snapshot import KeyEntry
-from tests.support.worker import KEY, ORG, PEPPER, SECRET, key_entry, provider
+from tests.support.worker import KEY, KEY_ID, ORG, PEPPER, SECRET, key_entry, provider
 
 OTHER_ORG = b"x" * 16
 OTHER = [(b"x-api-key", b"dd0c_sk_" + b"o" * 43)]
@@ -136,6 +139,93 @@ def test_a_key_may_be_bound_to_models(model: str, allowed: bool) -> None:
     assert isinstance(made, Plan) == allowed
     if isinstance(made, Refusal):
         assert made.status == 403
+
+
+@pytest.mark.parametrize(
+    ("model", "allowed"),
+    [
+        *[("gpt-5", True), ("gpt-5-mini", True), ("sim/gpt-5-nano", True), ("o3", True)],
+        *[("gpt-4o", False), ("o3-mini", False), ("my-gpt-5", False), ("GPT-5", False)],
+        *[("gpt-5*", True), ("*", False), ("sim/gpt-4o", False)],
+    ],
+)
+def test_an_asterisk_allows_all_models_that_begin_so(model: str, allowed: bool) -> None:
+    """It stands for the rest of a name, and a name without one for itself only (K-20)."""
+    made = plan(json.dumps({"model": model}).encode(), models=("gpt-5*", "o3"))
+    assert isinstance(made, Plan) == allowed
+
+
+def test_a_model_is_not_smuggled_past_a_keys_list() -> None:
+    """Of two keys of the same name nobody knows which the provider takes: refused (K-20)."""
+    for body in (
+        b'{"model":"gpt-5","model":"o3"}',
+        b'{"model":"gpt-5","mod\\u0065l":"o3"}',
+        b'{"mod\\u0065l":"o3","model":"gpt-5"}',
+    ):
+        refused = plan(body, models=("gpt-5*",))
+        assert isinstance(refused, Refusal)
+        assert refused.status == 400
+
+
+class From(BaseTransport):
+    """The connection of a caller at this address."""
+
+    def __init__(self, address: str | None):
+        super().__init__({"peername": address and (address, 4711)})
+
+
+def asked() -> Request:
+    """A request as its head tells it."""
+    request = Request()
+    request.head.url = b"/v1/chat/completions"
+    request.head.noted += [(b"host", b"h"), (b"x-api-key", KEY.encode())]
+    request.head.understand("POST", "1.1")
+    return request
+
+
+BEHIND = limits.of(Settings(trusted_proxies="10.0.0.0/8"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "bounds", "let_in"),
+    [
+        ("192.0.2.7", None, BEHIND, True),
+        ("::ffff:192.0.2.7", None, BEHIND, True),
+        ("2001:db8::7", None, BEHIND, True),
+        ("192.0.3.7", None, BEHIND, False),
+        ("192.0.3.7", b"192.0.2.7", BEHIND, False),
+        ("10.0.0.1", b"192.0.2.7", BEHIND, True),
+        ("10.0.0.1", b"192.0.2.7", limits.of(Settings()), False),
+        ("10.0.0.1", b"192.0.2.7, 198.51.100.1", BEHIND, False),
+        ("10.0.0.1", b"\xff\xfe", BEHIND, False),
+        (None, None, BEHIND, False),
+    ],
+)
+def test_a_key_is_held_to_its_networks(
+    peer: str | None, forwarded: bytes | None, bounds: Limits, let_in: bool
+) -> None:
+    """From elsewhere it is a 403, whatever the caller claims, and counts as no use of it (K-20)."""
+    request = asked()
+    if forwarded is not None:
+        request.head.noted.append((b"x-forwarded-for", forwarded))
+    table = keys(key_entry(networks=("192.0.2.0/24", "2001:db8::/32")))
+    refused = admission.check_head(request, table, bounds, 1, From(peer))
+    assert (refused is None) == let_in
+    assert table.take_used() == ((KEY_ID,) if let_in else ())
+    if refused is not None:
+        assert (refused.status, refused.code) == (403, "address_not_allowed")
+
+
+def test_a_use_is_told_once_and_by_the_keys_own_id() -> None:
+    """Of a rotated key it says which of its line is still in use; the line is billed (K-20)."""
+    table = keys(key_entry(own_id=b"n" * 16))
+    for _ in range(3):
+        request = asked()
+        assert admission.check_head(request, table, BEHIND, 1, From("192.0.2.1")) is None
+        assert request.head.entry is not None
+        assert request.head.entry.key_id == KEY_ID
+    assert table.take_used() == (b"n" * 16,)
+    assert table.take_used() == ()
 
 
 def test_an_organisations_own_provider_comes_first() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dd0c.products.route.hotpath.relay import CRASH_POINTS
+from dd0c.products.route.hotpath.exchange import CRASH_POINTS
 from dd0c.products.route.hotpath.snapshot import (
     Drain,
     KeysChanged,

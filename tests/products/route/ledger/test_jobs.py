@@ -139,5 +139,6 @@ def test_jobs_are_declared() -> None:
     assert [(job.name, job.at_start) for job in jobs.JOBS] == [
         ("route.keep_partitions", True),
         ("route.delete_expired", True),
+        ("route.erase_end_users", True),
         ("route.merge_rollups", True),
     ]

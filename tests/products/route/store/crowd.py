@@ -21,6 +21,16 @@ TEAMS = (uuid.UUID(int=21), uuid.UUID(int=22))
 ORGS = (uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3))
 RARE_EVERY = 3_001  # no multiple of ten: of the first organisation too
 
+_ORGANISATION = """
+INSERT INTO kernel.organisations (id, name) VALUES ((%(orgs)s::uuid[])[1], 'crowded')
+ON CONFLICT DO NOTHING
+"""
+_KEYS = """
+INSERT INTO kernel.api_keys (id, org, name, prefix, hash, roles, scopes)
+SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, (%(orgs)s::uuid[])[1],
+    'key ' || n, 'dd0c_sk_', sha256(int4send(n)), '{}', '{gateway}'
+FROM generate_series(0, 7) AS n
+"""
 _PARTITIONS = "SELECT route.ensure_partitions(%(start)s, %(start)s + %(length)s)"
 _ATTEMPTS = """
 INSERT INTO route.attempts (
@@ -72,7 +82,7 @@ _MERGE = "SELECT route.merge_rollups(%s, 1, 20)"
 
 
 def key_id(number: int) -> uuid.UUID:
-    """The id of one of the eight keys."""
+    """The id of one of the eight keys; they are of the first organisation."""
     return uuid.UUID(f"00000000-0000-7000-8000-{number:012x}")
 
 
@@ -109,7 +119,7 @@ def fill(
     }
     conninfo = database.conninfo(roles.OWNER).reveal()
     with psycopg.connect(conninfo, autocommit=True) as owner:
-        for statement in (_PARTITIONS, _ATTEMPTS, _RATINGS):
+        for statement in (_ORGANISATION, _KEYS, _PARTITIONS, _ATTEMPTS, _RATINGS):
             owner.execute(statement, values)
         while owner.execute(_MERGE, (crowd.end,)).fetchone() != (0,):
             pass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -14,6 +16,7 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL, Composable
 
 from dd0c.base import ids
+from dd0c.base.errors import Error
 from dd0c.kernel.db import pool as pools
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Transaction
@@ -22,6 +25,7 @@ from dd0c.products.route.store import (
     groups,
     latencies,
     overview,
+    ratings,
     reading,
     reconciliations,
     selection,
@@ -30,6 +34,8 @@ from dd0c.products.route.store import (
 )
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
+from tests.isolation import functions
+from tests.isolation.tenants import NOBODY
 from tests.products.route.store import crowd
 from tests.products.route.store.crowd import Crowd
 from tests.support.database import Cluster
@@ -226,3 +232,51 @@ async def test_counting_a_budget_reads_no_whole_ledger(crowded: Crowd) -> None:
     finally:
         await pool.close()
     assert not wrong, wrong
+
+
+async def test_no_function_of_the_store_reads_the_whole_ledger(crowded: Crowd) -> None:
+    """Every function of the store that there is, listed by the matrix of tenants, as the runtime
+    role: by the server's own count, also inside functions, it goes by indexes (K-13)."""
+    pool = await pools.open_pool(crowded.database.conninfo(roles.APP), roles.APP, 1)
+    wrong, every = [], 0
+    try:
+        async with tenancy.tenant(pool, crowded.orgs[0]) as tx:
+            of = await _something(tx, crowded.orgs[0])
+        for name, call in functions.CALLS.items():
+            async with tenancy.tenant(pool, crowded.orgs[0]) as tx:
+                before = await _counted(tx)
+                with suppress(Error):  # there is no such override, nor export
+                    await call(tx, of)
+                after = await _counted(tx)
+            whole, rows = after[0] - before[0], after[1] - before[1]
+            if whole or rows > 12_000:
+                wrong.append((name, whole, rows))
+            every += rows
+    finally:
+        await pool.close()
+    assert not wrong, wrong
+    assert every > 5_000, "they read what is there"
+
+
+async def _something(tx: Transaction, org: uuid.UUID) -> functions.Of:
+    """What the organisation asks about: rows that are rare among many."""
+    whole = Filter(since=crowd.START)
+    rated = await ratings.list_rated(tx, replace(whole, model="rare"), limit=1)
+    waiting = await reconciliations.list_waiting(tx)
+    named = {"model": "rare", "tag": "rare", "provider": "openai"}
+    named |= {"org": ids.text(ids.Kind.ORGANISATION, org)}
+    named |= {"request": ids.text(ids.Kind.REQUEST, rated[0].request_id)}
+    named |= {"key": ids.text(ids.Kind.KEY, crowd.key_id(3))}
+    named |= {"team": ids.text(ids.Kind.TEAM, crowd.TEAMS[0])}
+    named |= {"provider_id": ids.text(ids.Kind.PROVIDER, uuid.UUID(int=9))}
+    return functions.Of(NOBODY | named, rated[0], waiting[0])
+
+
+async def _counted(tx: Transaction) -> tuple[int, int]:
+    """Rows of big tables that this connection read of late: one after the other, by an index."""
+    cursor = await tx.execute(
+        "SELECT relname, seq_tup_read, coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+        " WHERE schemaname = 'route'"
+    )
+    big = [row for row in await cursor.fetchall() if row[0].startswith(BIG)]
+    return sum(row[1] for row in big), sum(row[2] for row in big)

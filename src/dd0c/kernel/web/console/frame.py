@@ -158,6 +158,14 @@ class Console:
         }
         return self.render_alone(template, status, **(frame | names))
 
+    def related(self, kind: Kind, identifier: str) -> list[tuple[str, str]]:
+        """Labels and addresses of what products know of an object."""
+        return [
+            (each.label, each.path.format(identifier))
+            for section in self.sections
+            for each in section.related.get(kind, ())
+        ]
+
     def render_alone(self, template: str, /, status: int = 200, **names: Any) -> HTMLResponse:
         """A page without the frame."""
         text = self._templates.get_template(template).render(names)

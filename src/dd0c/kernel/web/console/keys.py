@@ -8,14 +8,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from dd0c.base import ids
-from dd0c.kernel.auth import keyring, keys, permissions, sessions
+from dd0c.kernel.auth import keyring, keys, members, permissions, sessions
 from dd0c.kernel.auth.keyring import Counts, State, Wanted
 from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.auth.principals import Principal
@@ -47,7 +47,18 @@ COLUMNS = (
     Column("Where it works", show="mid"),
     Column("Created", sort="created", show="wide"),
     Column("Expires", sort="expires"),
+    Column("Last used", sort="used"),
 )
+CELLS = (
+    *("id", "name", "prefix", "state", "team", "roles", "scopes", "created_at", "expires_at"),
+    *("last_used_at", "models", "networks", "line"),
+)
+OVERLAPS = {
+    "1d": ("a day", timedelta(days=1)),
+    "7d": ("a week", timedelta(days=7)),
+    "1h": ("an hour", timedelta(hours=1)),
+    "none": ("not at all: the old key ends at once", timedelta()),
+}
 TONES = {State.WORKING: "good", State.EXPIRED: "warn", State.REVOKED: "info"}
 
 router = APIRouter(include_in_schema=False)
@@ -188,9 +199,7 @@ async def download(request: Request, who: Reader, chosen: Chosen) -> StreamingRe
 
 
 async def _csv(use: Resources, who: Principal, wanted: Wanted) -> AsyncIterator[str]:
-    yield csvlines.line(
-        ("id", "name", "prefix", "state", "team", "roles", "scopes", "created_at", "expires_at")
-    )
+    yield csvlines.line(CELLS)
     now, after = use.clock.now(), None
     for _ in range(CSV_ROWS_MAX // CSV_PAGE_ROWS):
         async with tenancy.tenant(use.pool, who.org) as tx:
@@ -204,10 +213,13 @@ async def _csv(use: Resources, who: Principal, wanted: Wanted) -> AsyncIterator[
 
 def _cells(key: Key, now: datetime) -> Sequence[object]:
     ends = None if key.expires_at is None else key.expires_at.isoformat()
+    used = None if key.used_at is None else key.used_at.isoformat()
     return (
         *(ids.text(ids.Kind.KEY, key.id), key.name, key.prefix, keyring.state(key, now)),
         key.team,
         *(" ".join(key.roles), " ".join(key.scopes), key.created_at.isoformat(), ends),
+        *(used, " ".join(key.models or ()), " ".join(key.networks or ())),
+        ids.text(ids.Kind.KEY, key.line),
     )
 
 
@@ -231,13 +243,19 @@ async def show(request: Request, key_id: str, who: Reader) -> Response:
 
 
 async def page_of(
-    request: Request, who: Principal, key_id: uuid.UUID, *, problem: str = "", status: int = 200
+    request: Request,
+    who: Principal,
+    key_id: uuid.UUID,
+    *,
+    problem: str = "",
+    rotating: str = "",
+    status: int = 200,
 ) -> Response:
-    """The page of a key, with what was wrong about the last attempt to end it."""
+    """The page of a key, with what was wrong about the last attempt to end or to rotate it."""
     use = resources.of(request)
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keyring.get(tx, key_id)
+        key = await keys.get(tx, key_id)
         detail = await _detail(tx, use, who, key, now)
     found = shown(key, who.org_name)
     return frame.of(request).page(
@@ -249,11 +267,10 @@ async def page_of(
         tone=TONES[detail.state],
         ended=key.revoked_at or (key.expires_at if detail.state == State.EXPIRED else None),
         raw=found.model_dump_json(indent=1),
-        related=[
-            (related.label, related.path.format(found.id))
-            for section in frame.of(request).sections
-            for related in section.related.get(ids.Kind.KEY, ())
-        ],
+        may_write=WRITE in who.permissions,
+        overlaps=OVERLAPS,
+        rotating=rotating,
+        related=frame.of(request).related(ids.Kind.KEY, found.line),
         danger=_danger(detail, f"{PATH}/{found.id}/revoke", problem)
         if WRITE in who.permissions and detail.state != State.REVOKED
         else None,
@@ -263,19 +280,24 @@ async def page_of(
 async def _detail(
     tx: Transaction, use: Resources, who: Principal, key: Key, now: datetime
 ) -> Detail:
-    makers = await keys.list_names(tx, [key.created_by] if key.created_by else [])
     roles = [permissions.Role(name) for name in key.roles if name in set(permissions.Role)]
     return Detail(
         key=shown(key, who.org_name),
         state=keyring.state(key, now),
-        maker=makers.get(key.created_by, "a key of another organisation")
-        if key.created_by
-        else "the installation itself",
+        maker=await _maker(tx, key),
         permissions=sorted(permissions.held(use.grants, roles)),
         sessions=len(await sessions.list_open(tx, now, key.id)),
-        is_own=key.id == who.key_id,
+        is_own=key.id == who.actor.id,
         is_last_owner=await keyring.is_last_owner(tx, key, now),
     )
+
+
+async def _maker(tx: Transaction, key: Key) -> str:
+    if key.created_by is None:
+        return "the installation itself"
+    list_names = members.list_names if key.by_person else keys.list_names
+    names = await list_names(tx, [key.created_by])
+    return names.get(key.created_by, "a key of another organisation")
 
 
 def _danger(detail: Detail, action: str, problem: str) -> dict[str, object]:

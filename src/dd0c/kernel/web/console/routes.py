@@ -6,16 +6,23 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from dd0c.kernel.web.console import (
+    account,
     assets,
     find,
     frame,
+    invitation,
     key_changes,
     keys,
     kit,
     live,
+    oidc,
     parts,
+    people,
+    people_changes,
+    roles,
     settings,
     sign_in,
+    teams,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -34,5 +41,9 @@ async def show_asset(request: Request, name: str) -> Response:
     return frame.of(request).assets.answer(name)
 
 
-for part in (sign_in, find, live, key_changes, keys, parts, settings, kit):
+OWN = (
+    *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
+    *(teams, roles, parts, settings, account, kit),
+)
+for part in OWN:
     router.include_router(part.router)

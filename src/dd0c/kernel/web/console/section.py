@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dd0c.base.ids import Kind
-from dd0c.kernel.auth import keyring
-from dd0c.kernel.web.console import keys, parts, settings
+from dd0c.kernel.auth import keyring, members
+from dd0c.kernel.web.console import keys, parts, people, roles, settings, teams
 from dd0c.kernel.web.console.frame import HERE, Entry, Finder, Section
 from dd0c.kernel.web.console.live import Topic
+from dd0c.kernel.web.people import READ
 
 SECTION = Section(
     templates=HERE / "templates",
     title="Installation",
     nav=(
+        Entry("People", people.PATH, "o", "person", first=False),
+        Entry("Teams", teams.PATH, "t", "team", first=False),
+        Entry("Roles", roles.PATH, "l", "list", first=False),
         Entry("Keys", keys.PATH, "k", "key", first=False),
         Entry("Parts", parts.PATH, "p", "parts", first=False),
         Entry("Settings", settings.PATH, "s", "settings", first=False),
     ),
-    jumps={Kind.KEY: f"{keys.PATH}/{{}}"},
+    jumps={
+        Kind.KEY: f"{keys.PATH}/{{}}",
+        Kind.PERSON: f"{people.PATH}/{{}}",
+        Kind.TEAM: f"{teams.PATH}/{{}}",
+    },
     topics=(
         Topic(keys.TOPIC, keys.READ, keyring.mark),
+        Topic(people.TOPIC, READ, members.mark),
         Topic(parts.TOPIC, parts.PERMISSION, parts.mark),
     ),
-    finders=(Finder(keys.READ, keys.find),),
+    finders=(Finder(keys.READ, keys.find), Finder(READ, people.find)),
 )

@@ -10,19 +10,24 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dd0c.base import ids
+from dd0c.base.errors import Conflict, NotFound
 from dd0c.base.settings import Explained
-from dd0c.kernel.auth import organisations, sessions
+from dd0c.kernel.auth import erasure, organisations, passwords, people, sessions
+from dd0c.kernel.auth.people import Place
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import identity, resources
+from dd0c.kernel.web import identity, problems, resources
 from dd0c.kernel.web.console import figures, forgery, frame
-from dd0c.kernel.web.console.keys import READ, WRITE
-from dd0c.kernel.web.identity import Me
+from dd0c.kernel.web.identity import PLATFORM_ORGS, Me, OrganisationListed
 from dd0c.kernel.web.requires import COOKIE, Requires
+from dd0c.kernel.web.resources import Resources
 
 PATH = "/console/settings"
 PERMISSION = "platform:health"
+READ, WRITE = "people:read", "people:write"
+ORGANISATIONS_MAX = 100
 
 router = APIRouter(include_in_schema=False)
 Somebody = Annotated[Principal, Depends(Requires())]
@@ -30,40 +35,89 @@ Somebody = Annotated[Principal, Depends(Requires())]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page says. `settings` is None for those who may not see the installation's."""
+    """What the page says. `settings` and `organisations` are None for those who may not see the
+    installation's."""
 
     me: Me
     org_created_at: datetime
     sessions: list[Open]
     this_session: str
+    places: list[Place]
     settings: Sequence[Explained] | None
+    organisations: list[OrganisationListed] | None
 
 
 @router.get(PATH)
 async def show(request: Request, who: Somebody) -> Response:
     """The page."""
+    return await page_of(request, who)
+
+
+async def page_of(
+    request: Request, who: Principal, *, problem: str = "", kept: str = ""
+) -> Response:
+    """The page, with what was wrong about the last attempt to change the password, or to erase an
+    organisation."""
     use, now = resources.of(request), resources.of(request).clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         own = await organisations.get_own(tx)
-        found = await sessions.list_open(tx, now, None if READ in who.permissions else who.key_id)
+        found = await sessions.list_open(tx, now, None if READ in who.permissions else who.actor.id)
+    places: list[Place] = []
+    if who.person is not None:
+        async with tenancy.system(use.pool) as tx:
+            places = await people.list_places(tx, who.person)
     told: Sequence[Explained] = request.app.state.settings
     page = Page(
         me=await identity.show_me(who),
         org_created_at=own.created_at,
         sessions=found,
         this_session=sessions.mark(use.pepper, request.cookies.get(COOKIE, "")),
+        places=places,
         settings=told if PERMISSION in who.permissions else None,
+        organisations=await _list_organisations(use) if PLATFORM_ORGS in who.permissions else None,
     )
     return frame.of(request).page(
         request,
         who,
         "settings/page.html",
         page,
+        status=400 if problem or kept else 200,
+        erasing=_erasing(kept),
+        problem=problem,
+        others=[
+            (ids.text(ids.Kind.ORGANISATION, place.org), place.org_name)
+            for place in places
+            if place.org != who.org
+        ],
+        length_min=passwords.LENGTH_MIN,
         lead=_lead(page),
         permission=PERMISSION,
         may_end=[each.mark for each in found if _may_end(who, each)],
         path=PATH,
     )
+
+
+async def _list_organisations(use: Resources) -> list[OrganisationListed]:
+    async with tenancy.system(use.pool) as tx:
+        found = await organisations.list_organisations(tx, ORGANISATIONS_MAX)
+    return [identity.list_shown(each) for each in found]
+
+
+def _erasing(problem: str) -> dict[str, object]:
+    """Exactly what erasing an organisation does."""
+    return {
+        "label": "Erase an organisation",
+        "name": "its name",
+        "effects": [
+            "Its keys and console sessions end at once, on every gateway.",
+            "What its secrets are sealed with is destroyed now: nothing opens them again.",
+            "Its requests, sums, keys, teams, budgets and prices are deleted within minutes.",
+            "People who belong to no other organisation are erased with it.",
+            "Nothing brings it back but a backup of before. The first one stays, and this one.",
+        ],
+        "action": f"{PATH}/organisations/erase",
+        "problem": problem,
+    }
 
 
 def _lead(page: Page) -> str:
@@ -77,16 +131,35 @@ def _lead(page: Page) -> str:
 
 
 def _may_end(who: Principal, session: Open) -> bool:
-    return WRITE in who.permissions or session.key_id == who.key_id
+    return WRITE in who.permissions or session.actor.id == who.actor.id
 
 
 @router.post(f"{PATH}/sessions/{{mark}}/end")
 async def end(
     request: Request, mark: str, who: Somebody, csrf: Annotated[str, Form()] = ""
 ) -> Response:
-    """End a session: any of the organisation for those who may write keys, else one's own key's."""
+    """End a session: any of the organisation for those who may write people, else one's own."""
     forgery.check_token(request, csrf)
-    own = None if WRITE in who.permissions else who.key_id
+    own = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await sessions.end_marked(tx, mark, own)
+    return RedirectResponse(PATH, 303)
+
+
+@router.post(f"{PATH}/organisations/erase")
+async def erase(
+    request: Request,
+    who: Annotated[Principal, Depends(Requires(PLATFORM_ORGS))],
+    csrf: Annotated[str, Form()] = "",
+    confirm: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Erase the organisation whose name was typed; or the page again, saying why not."""
+    forgery.check_token(request, csrf)
+    use, name = resources.of(request), confirm.strip()
+    try:
+        async with tenancy.system(use.pool) as tx:
+            wanted = await organisations.get(tx, name)
+            await erasure.erase_organisation(tx, wanted, name, who, use.clock.now())
+    except (Conflict, NotFound) as problem:
+        return await page_of(request, who, kept=problems.sentence(problem, hint=True))
     return RedirectResponse(PATH, 303)

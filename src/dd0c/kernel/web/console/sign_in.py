@@ -1,7 +1,8 @@
-"""Signing in with a key, and out again.
+"""Signing in with an e-mail address and a password, or with a key; and out again.
 
-The key is used once, to make a session; the browser keeps only the session's token, in a cookie
-that no script can read and no other site can send. What was typed is never echoed.
+There is one form: a key begins with what no password is taken for, and needs no address. What was
+typed is used once, to make a session; the browser keeps only the session's token, in a cookie that
+no script can read and no other site can send. Nothing secret that was typed is ever echoed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from dd0c.base.errors import Error, Forbidden, Unauthenticated
+from dd0c.base.errors import Forbidden, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import principals, sessions
+from dd0c.kernel.auth import keys, people, principals, sessions, signing_in
+from dd0c.kernel.auth.people import Account
 from dd0c.kernel.auth.permissions import Scope
 from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.auth.signing_in import Attempt
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import origin, problems, requires, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.requires import COOKIE, Requires
 
@@ -38,32 +41,63 @@ def address(after: str) -> str:
 @router.get(PATH)
 async def show(request: Request, next: str = HOME) -> HTMLResponse:
     """The form."""
-    return _form(request, next, "", 200)
+    return form(request, next, "", 200)
 
 
 @router.post(PATH)
 async def sign_in(
     request: Request,
     key: Annotated[str, Form()] = "",
+    email: Annotated[str, Form(max_length=people.EMAIL_LENGTH_MAX)] = "",
     next: Annotated[str, Form()] = HOME,
 ) -> Response:
-    """A session for the key, or the form again with what is wrong."""
+    """A session for the key, or of the person whose password stands in its place; or the form again
+    with what is wrong."""
     forgery.check_origin(request)
     try:
-        token, ends = await _start(request, key.strip()[:KEY_LENGTH_MAX])
+        if email.strip() and not key.strip().startswith(keys.PREFIX):
+            session = await _start_of_person(request, email, Secret(key))
+        else:
+            session = await _start(request, key.strip()[:KEY_LENGTH_MAX])
     except (Unauthenticated, Forbidden) as problem:
-        return _form(request, next, _sentence(problem), problem.status)
-    answer = RedirectResponse(_inside(next), 303)
+        return form(request, next, problems.sentence(problem), problem.status, email)
+    return keep(request, RedirectResponse(inside(next), 303), session)
+
+
+def keep(request: Request, answer: Response, session: tuple[Secret, datetime]) -> Response:
+    """The answer, which makes the browser keep the session."""
+    token, ends = session
+    here = request.headers.get("origin") or origin.of(request)  # a proxy may end TLS
     answer.set_cookie(
         COOKIE,
         token.reveal(),
         expires=ends,
         path="/",
-        secure=request.headers["origin"].startswith("https:"),  # TLS may end at a proxy before us
+        secure=here.startswith("https:"),
         httponly=True,
         samesite="strict",
     )
     return answer
+
+
+async def enter(request: Request, account: Account) -> tuple[Secret, datetime]:
+    """A session of a person who showed that it is them, in the first organisation they belong to;
+    Unauthenticated when they belong to none."""
+    use = resources.of(request)
+    place = (await signing_in.list_places(use.pool, account))[0]
+    async with tenancy.tenant(use.pool, place.org) as tx:
+        return await sessions.start_of_person(
+            tx, use.pepper, place.org, account.id, use.clock.now()
+        )
+
+
+async def prove(request: Request, email: str, password: Secret) -> Account:
+    """Whose address and password they are; Unauthenticated."""
+    use = resources.of(request)
+    attempt = Attempt(email, password, str(requires.address_of(request)))
+    return await signing_in.with_password(
+        use.pool, use.pepper, use.passwords, attempt, use.clock.now()
+    )
 
 
 @router.post("/console/sign-out")
@@ -77,9 +111,19 @@ async def sign_out(
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         await sessions.end(tx, use.pepper, request.cookies.get(COOKIE, ""))
-    answer = RedirectResponse(PATH, 303)
+    return forget(RedirectResponse(PATH, 303))
+
+
+def forget(answer: Response) -> Response:
+    """The answer, which makes the browser forget its session."""
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer
+
+
+async def _start_of_person(
+    request: Request, email: str, password: Secret
+) -> tuple[Secret, datetime]:
+    return await enter(request, await prove(request, email, password))
 
 
 async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
@@ -88,21 +132,23 @@ async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
     async with tenancy.system(use.pool) as tx:
         who = await principals.authenticate(tx, use.pepper, key, use.grants, now)
     who.require_scope(Scope.CONSOLE)
+    requires.admit(request, who)
     async with tenancy.tenant(use.pool, who.org) as tx:
         return await sessions.start(tx, use.pepper, who, now)
 
 
-def _form(request: Request, after: str, problem: str, status: int) -> HTMLResponse:
-    console = frame.of(request)
-    return console.render_alone("sign_in.html", status, next=_inside(after), problem=problem)
+def form(request: Request, after: str, problem: str, status: int, email: str = "") -> HTMLResponse:
+    return frame.of(request).render_alone(
+        "sign_in.html",
+        status,
+        next=inside(after),
+        problem=problem,
+        email=email,
+        provider=resources.of(request).provider,
+    )
 
 
-def _inside(after: str) -> str:
+def inside(after: str) -> str:
     """Where to go on: a page of this console, whatever the address said."""
     ours = after.startswith("/console/") and "\\" not in after and after.isprintable()
     return after if ours and not after.startswith(PATH) else HOME
-
-
-def _sentence(problem: Error) -> str:
-    """The message without the hint, which is written for programs."""
-    return f"{problem.message[:1].upper()}{problem.message[1:]}."

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from dd0c.products.route.api import (
     budgets,
+    erasures,
     limits,
     overrides,
     prices,
@@ -32,5 +33,6 @@ for part in (
     limits,
     terms,
     reconciliations,
+    erasures,
 ):
     router.include_router(part.router)

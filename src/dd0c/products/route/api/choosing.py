@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 
 from dd0c.base import ids
-from dd0c.kernel.auth import teams
+from dd0c.kernel.auth import keys, teams
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web.fields import Moment, Text
 from dd0c.products.route.models import EndReason
@@ -25,6 +25,12 @@ async def team_id(tx: Transaction, given: str) -> uuid.UUID:
     if given.startswith(f"{ids.Kind.TEAM}_"):
         return ids.parse(ids.Kind.TEAM, given)
     return (await teams.get(tx, given)).id
+
+
+async def key_line(tx: Transaction, given: str) -> uuid.UUID:
+    """What the ledger knows the key of that id by: any key of a line stands for all."""
+    key = ids.parse(ids.Kind.KEY, given)
+    return await keys.find_line(tx, key) or key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Chosen:
             since=self.since,
             until=self.until,
             model=self.model,
-            key_id=None if self.key is None else ids.parse(ids.Kind.KEY, self.key),
+            key_id=None if self.key is None else await key_line(tx, self.key),
             team=None if self.team is None else await team_id(tx, self.team),
             tag=self.tag,
             provider=self.provider,
@@ -61,7 +67,9 @@ def read(
     since: Annotated[Moment | None, Query(description="Not before this moment.")] = None,
     until: Annotated[Moment | None, Query(description="Before this moment.")] = None,
     model: Annotated[Text | None, Query(description="The model that was asked for.")] = None,
-    key: Annotated[str | None, Query(description="The id of the key used.")] = None,
+    key: Annotated[
+        str | None, Query(description="The id of the key, or of another of its line.")
+    ] = None,
     team: Annotated[Text | None, Query(description=TEAM)] = None,
     tag: Annotated[Text | None, Query(description=TAG)] = None,
     provider: Annotated[Text | None, Query(description="Who answered.")] = None,

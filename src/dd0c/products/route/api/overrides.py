@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
+from dd0c.kernel.auth import members
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
@@ -37,14 +38,16 @@ def _rate(text: str) -> str:
     return text
 
 
-Rate = Annotated[str, Field(examples=["0.25"]), AfterValidator(_rate)]
+Rate = Annotated[str, Field(max_length=64, examples=["0.25"]), AfterValidator(_rate)]
 Unit = Literal["usd_per_million_tokens", "usd_per_thousand_tokens", "usd_per_token"]
 
 
 class TierWanted(Body):
     """Rates as decimal text, for prompts of more than `above` tokens."""
 
-    above: int = Field(0, ge=0, le=10**9, description="All of the prompt, cached or not.")
+    above: int = Field(
+        0, ge=0, le=10**9, strict=True, description="All of the prompt, cached or not."
+    )
     input: Rate | None = None
     cache_read: Rate | None = None
     cache_write_5m: Rate | None = None
@@ -93,7 +96,7 @@ class OverrideShown(BaseModel):
     until: datetime | None
     note: str | None
     created_at: datetime
-    created_by: str = Field(description="Id of the key that made it.")
+    created_by: str = Field(description="Id of the key or person that made it.")
 
 
 class OverridesShown(BaseModel):
@@ -119,7 +122,7 @@ class Removed(BaseModel):
 async def list_overrides(request: Request, who: Reader) -> OverridesShown:
     """By provider and model, those that ended too; without those that were removed."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return OverridesShown(items=[_show(one) for one in await store.list_all(tx)])
+        return OverridesShown(items=await _show(tx, await store.list_all(tx)))
 
 
 @router.post(
@@ -132,7 +135,7 @@ async def add_override(wanted: OverrideWanted, request: Request, who: Writer) ->
     """It holds in place of the list's, at every gateway within a second. What was billed before
     stays; `POST /api/v1/route/rerate` shows what it would have cost."""
     made, _ = await _add(request, who, [("body", wanted)])
-    return _show(made[0])
+    return made[0]
 
 
 @router.post(
@@ -146,7 +149,7 @@ async def import_overrides(wanted: ImportWanted, request: Request, who: Writer) 
     is not added again: a file may be imported twice."""
     places = [(f"body.prices.{n}", one) for n, one in enumerate(wanted.prices)]
     made, added = await _add(request, who, places)
-    return Imported(items=[_show(one) for one in made], added=added)
+    return Imported(items=made, added=added)
 
 
 @router.delete(
@@ -179,7 +182,7 @@ async def remove_override(
 
 async def _add(
     request: Request, who: Principal, asked: Sequence[tuple[str, OverrideWanted]]
-) -> tuple[list[store.Override], int]:
+) -> tuple[list[OverrideShown], int]:
     use = resources.of(request)
     now = use.clock.now()
     wanted = [_read(place, one, now) for place, one in asked]
@@ -187,9 +190,9 @@ async def _add(
         await _check_providers(tx, wanted)
         await store.hold(tx, who.org)
         existing = await store.list_all(tx)
-        added, made = overrides.decide(wanted, existing, who.org, who.key_id, now)
+        added, made = overrides.decide(wanted, existing, who.org, who.actor.id, now)
         await store.add(tx, added)
-    return made, len(added)
+        return await _show(tx, made), len(added)
 
 
 async def _check_providers(tx: Transaction, wanted: Sequence[overrides.Wanted]) -> None:
@@ -238,7 +241,14 @@ def _convert(place: str, name: str, text: str, unit: str) -> Decimal:
         raise InvalidInput(f"{place}: {error}") from None
 
 
-def _show(found: store.Override) -> OverrideShown:
+async def _show(tx: Transaction, found: Sequence[store.Override]) -> list[OverrideShown]:
+    people = await members.list_names(tx, [one.created_by for one in found])
+    return [
+        _shown(one, ids.Kind.PERSON if one.created_by in people else ids.Kind.KEY) for one in found
+    ]
+
+
+def _shown(found: store.Override, maker: ids.Kind) -> OverrideShown:
     return OverrideShown(
         id=_id(found.id),
         provider=found.provider,
@@ -250,7 +260,7 @@ def _show(found: store.Override) -> OverrideShown:
         until=found.holds_until,
         note=found.note,
         created_at=found.created_at,
-        created_by=ids.text(ids.Kind.KEY, found.created_by),
+        created_by=ids.text(maker, found.created_by),
     )
 
 

@@ -21,7 +21,7 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
-from dd0c.kernel.web.fields import Body, Moment, Text
+from dd0c.kernel.web.fields import Body, Day, Moment, Text
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route import standings
 from dd0c.products.route.models import dollars_text
@@ -48,15 +48,17 @@ class ExportGiven(Body):
 
     provider: Source
     export: str = Field(description="The text of the export.")
-    packed: bool = Field(False, description="`export` is base64 of its bytes packed with zlib.")
+    packed: bool = Field(
+        False, strict=True, description="`export` is base64 of its bytes packed with zlib."
+    )
     credential: Text | None = Field(
         None, description="The name of the provider here whose requests it is about; null: all."
     )
     api_key: Text | None = Field(
         None, description="Only lines of this API key, by the name or id that the export has."
     )
-    since: date | None = Field(None, description="Not before this day, UTC.")
-    until: date | None = Field(None, description="Before this day, UTC.")
+    since: Day | None = Field(None, description="Not before this day, UTC.")
+    until: Day | None = Field(None, description="Before this day, UTC.")
     tolerance: Tolerance = Field(
         Decimal(0), description="A difference of this share of what was told is none."
     )
@@ -161,7 +163,7 @@ async def reconcile(
                 lines=_to_keep(lines, read.by_model),
                 settled=settled,
                 content=content,
-                imported_by=who.key_id,
+                imported_by=who.actor.id,
                 imported_at=use.clock.now(),
             )
             await store.save(tx, who.org, kept)

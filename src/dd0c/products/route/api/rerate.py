@@ -27,6 +27,7 @@ from dd0c.kernel.web.fields import Body, Moment, Text
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.resources import Resources
 from dd0c.products.route import overrides, prices, rerating, standings
+from dd0c.products.route.api.choosing import key_line
 from dd0c.products.route.api.shapes import KeyRef
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.rerating import Group, Sums
@@ -47,8 +48,10 @@ class RerateWanted(Body):
     until: Moment | None = Field(None, description="Default: now.")
     model: Text | None = Field(None, description="The model that was asked for.")
     key: str | None = Field(None, description="The id of the key used.")
-    apply: bool = Field(False, description="Bill the new costs; else only show them.")
-    limit: int = Field(10_000, ge=1, le=50_000, description="Attempts of this call, at most.")
+    apply: bool = Field(False, strict=True, description="Bill the new costs; else only show them.")
+    limit: int = Field(
+        10_000, ge=1, le=50_000, strict=True, description="Attempts of this call, at most."
+    )
     reason: Text = Field(WHY, description="Kept with each new rating.")
     cursor: str | None = Field(
         None, max_length=128, description="`next_cursor` of the call before."
@@ -110,7 +113,8 @@ async def rerate(
         raise InvalidInput("body.until: must be later than `since`")
     context = (who.org, "rerate", wanted.since, until, wanted.model, wanted.key, wanted.apply)
     at = None if wanted.cursor is None else use.cursors.read(wanted.cursor, *context)
-    key_id = None if wanted.key is None else ids.parse(ids.Kind.KEY, wanted.key)
+    async with tenancy.tenant(use.pool, who.org) as tx:
+        key_id = None if wanted.key is None else await key_line(tx, wanted.key)
     spanned = Filter(since=wanted.since, until=until, model=wanted.model, key_id=key_id, after=at)
     why = wanted.reason if wanted.apply else None
     sums, last = await _run(use, who, spanned, why=why, limit=wanted.limit)

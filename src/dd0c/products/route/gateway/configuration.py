@@ -204,11 +204,13 @@ class Configuration:
 def _entry(row: KeyRow) -> KeyEntry:
     return KeyEntry(
         hash=row.hash,
-        key_id=row.id.bytes,
+        key_id=(row.first or row.id).bytes,
         org=row.org.bytes,
         expires_us=row.expires_us,
         models=None if row.models is None else tuple(row.models),
         team=None if row.team is None else row.team.bytes,
+        networks=None if row.networks is None else tuple(row.networks),
+        own_id=None if row.first is None else row.id.bytes,
     )
 
 

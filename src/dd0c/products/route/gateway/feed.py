@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.products.route import overrides, providers
@@ -112,13 +112,13 @@ class Feed:
         with _deadline(connection, LOOK_MAX_S):
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_changed(connection, since)
+            if await rule_store.has_changed(connection, since):  # first: no key without its limits
+                await self._load_rules(connection)
             self._pass_on(self._configuration.apply_keys(rows))
             if await provider_store.has_changed(connection, since):
                 await self._load_providers(connection)
             if await override_store.has_changed(connection, since):
                 await self._load_overrides(connection)
-            if await rule_store.has_changed(connection, since):
-                await self._load_rules(connection)
         self._remember(watermark)
 
     async def _load(self, connection: Connection) -> None:
@@ -165,6 +165,8 @@ class Feed:
             if row.secret is not None and row.data_key is not None:
                 sealed = Sealed(row.data_key, row.secret)
                 secret = await self._vault.open(connection, row.org, row.id, sealed)
+        except Unavailable:  # a KMS that is away takes no provider from anybody: ask again
+            raise
         except (Error, ValueError) as error:  # ValueError: a dialect of a newer dd0c
             log.warning("a provider is left out: %s", error, extra={"provider": row.name})
             return None

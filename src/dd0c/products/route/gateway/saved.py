@@ -18,10 +18,10 @@ from pathlib import Path
 import msgspec
 
 from dd0c.base.clock import Clock
-from dd0c.base.errors import Error
+from dd0c.base.errors import Error, Unavailable
 from dd0c.base.home import Home
 from dd0c.kernel.vault import document
-from dd0c.kernel.vault.envelope import KeyEncryptionKey
+from dd0c.kernel.vault.keychain import Keychain
 from dd0c.products.route.hotpath import snapshot
 from dd0c.products.route.hotpath.snapshot import KeyEntry, Price, Provider, Rule, Terms
 
@@ -56,27 +56,30 @@ class Unusable(Error):
 class Shelf:
     """Where the configuration of one home is kept."""
 
-    def __init__(self, home: Home, key: KeyEncryptionKey, clock: Clock):
+    def __init__(self, home: Home, keys: Keychain, clock: Clock):
         self.path = home.path / FILE
-        self._key = key
+        self._keys = keys
         self._clock = clock
         self._context = b"gateway snapshot %d of %b" % (FORMAT, home.installation.encode())
 
     async def put(self, saved: Saved) -> None:
-        """Replace what is kept, as a whole. OSError: the disk does not take it."""
+        """Replace what is kept, as a whole.
+
+        OSError: the disk does not take it; Unavailable: the KMS is away.
+        """
         content = await asyncio.to_thread(_encoder.encode, saved)
-        sealed = await document.seal(self._key, self._context, content)
+        sealed = await document.seal(self._keys, self._context, content)
         await asyncio.to_thread(_replace, self.path, sealed)
 
     async def take(self, age_max_s: float) -> tuple[Saved, float]:
         """What is kept, and its age in seconds; Unusable says why it cannot be served from."""
         try:
             sealed = await asyncio.to_thread(_read, self.path)
-            content = await document.unseal(self._key, self._context, sealed)
+            content = await document.unseal(self._keys, self._context, sealed)
             saved = _decoder.decode(content)
         except FileNotFoundError:
             raise Unusable(f"{self.path} is not there yet") from None
-        except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+        except (OSError, ValueError, Unavailable) as error:  # msgspec's errors are ValueErrors
             raise Unusable(f"{self.path} is ignored: {error}") from None
         age_s = (self._clock.now_us() - saved.as_of_us) / 1_000_000
         if age_s > age_max_s:

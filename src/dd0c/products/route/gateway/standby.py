@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dd0c.base.clock import Clock
+from dd0c.base.errors import Unavailable
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.feed import Feed
 from dd0c.products.route.gateway.saved import Shelf, Unusable
@@ -108,7 +109,7 @@ class Standby:
         saved = configuration.to_save(self._clock.now_us() - int(age_s * 1_000_000))
         try:
             await self._shelf.put(saved)
-        except OSError as error:
+        except (OSError, Unavailable) as error:
             if not self._failing:
                 log.warning("the configuration cannot be kept on disk: %s", error)
             self._failing = True

@@ -7,8 +7,12 @@ few keys that matter are found, and the changes are splices (R-3).
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
+from collections.abc import Sequence
+
 import msgspec
 
+from dd0c.base import addresses
 from dd0c.products.route.hotpath import bounds, dialects, facts, jsonspan
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.jsonspan import Malformed, Splice
@@ -17,11 +21,13 @@ from dd0c.products.route.hotpath.lanes import LANES_MAX, Lane
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Choice, Routes, Target
+from dd0c.products.route.hotpath.snapshot import KeyEntry
 from dd0c.products.route.models import Dialect, Endpoint
 
 MODEL_LENGTH_MAX = 256
 STRAIGHT_BYTES_MAX = 64 * 1024  # of a body; a longer one goes by relay
 
+_FORWARDED = b"x-forwarded-for"
 _INCLUDE = b'"include_usage":true'
 _ASKED_FOR_USAGE = (Endpoint.CHAT, Endpoint.COMPLETIONS)  # else a stream would not tell it
 _text = msgspec.json.Decoder(str)
@@ -68,15 +74,17 @@ def check_framing(request: Request) -> Refusal | None:
     return None
 
 
-def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Refusal | None:
+def check_head(
+    request: Request, keys: Keys, limits: Limits, now_us: int, caller: BaseTransport
+) -> Refusal | None:
     """Why a request is refused for its head alone, or None; notes route and key in the request."""
     route = ROUTES.get(request.head.path)
     if route is None:
         return Refusal(
             404,
             "unknown_path",
-            f"There is no {request.head.path[:100].decode(errors='replace')} here. This gateway serves "
-            f"{', '.join(path.decode() for path in ROUTES)}.",
+            f"There is no {request.head.path[:100].decode(errors='replace')} here. This gateway "
+            f"serves {', '.join(path.decode() for path in ROUTES)}.",
         )
     if request.head.method != route.method:
         return Refusal(
@@ -91,6 +99,9 @@ def check_head(request: Request, keys: Keys, limits: Limits, now_us: int) -> Ref
     entry = keys.check(request.head.given_keys, now_us)
     if isinstance(entry, Refusal):
         return entry
+    if entry.networks is not None and (refusal := _elsewhere(request, entry, limits, caller)):
+        return refusal
+    keys.used.add(entry.own_id or entry.key_id)
     request.head.entry = entry
     if request.head.content_coding not in (b"", b"identity"):
         return Refusal(415, "encoded_body", "Send the body without Content-Encoding.")
@@ -175,7 +186,7 @@ def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
     choice = routes.choose(entry.org, route.dialect, model)
     if choice is None:
         return _no_provider(route.dialect)
-    if entry.models is not None and not {model, choice.model} & set(entry.models):
+    if entry.models is not None and not _is_allowed(entry.models, (model, choice.model)):
         return Refusal(
             403,
             "model_not_allowed",
@@ -199,6 +210,33 @@ def limit(plan: Plan, endpoint: Endpoint, tokens: int) -> Plan:
     pieces = jsonspan.splice(plan.body, changes)
     return msgspec.structs.replace(
         plan, pieces=pieces, length=sum(map(len, pieces)), changes=changes
+    )
+
+
+def _elsewhere(
+    request: Request, entry: KeyEntry, limits: Limits, caller: BaseTransport
+) -> Refusal | None:
+    """The refusal of a key that is used from where it may not be."""
+    peer = caller.get_extra_info("peername")
+    forwarded = [
+        value.decode("latin-1") for name, value in request.head.noted if name == _FORWARDED
+    ]
+    address = addresses.find_caller(
+        peer[0] if peer else None, forwarded, addresses.parse_list(limits.trusted_proxies)
+    )
+    if addresses.is_within(address, addresses.parse_all(entry.networks or ())):
+        return None
+    told = f"This key may not be used from {address or 'an unknown address'}."
+    return Refusal(403, "address_not_allowed", told)
+
+
+def _is_allowed(allowed: Sequence[str], names: tuple[str, str]) -> bool:
+    """Whether a key that may call these models may call one of that name; `gpt-5*` is all that
+    begin so."""
+    return any(
+        name == one or (one.endswith("*") and name.startswith(one[:-1]))
+        for one in allowed
+        for name in names
     )
 
 

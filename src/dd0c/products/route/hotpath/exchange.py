@@ -200,6 +200,12 @@ TABLE: Table = {
     _S.ENDED: dict.fromkeys(Event, Step(_S.ENDED)),  # what comes late changes nothing
 }
 
+CRASH_POINTS = (
+    *("before_open", "after_open", "after_upstream_send"),
+    *("before_close_record", "after_close_record", "after_last_byte"),
+)
+"""Where a drill may kill a worker (`DD0C_CRASH_AT`)."""
+
 DRAINED = frozenset(state for state, steps in TABLE.items() if _E.LEFT_TO_DRAIN in steps) - {
     _S.ENDED
 }

@@ -152,7 +152,7 @@ class Express:
     def _arrive(
         self, status: int, lines: list[bytes], said: dict[bytes, bytes], body: bytes
     ) -> bool:
-        """Settle, book and answer; False: nothing was done yet, as the answer is no ordinary one."""
+        """Settle, book and answer; False: nothing was done, as the answer is no ordinary one."""
         first_byte_ns = time.monotonic_ns()
         plane, lane, target = self._plane, self._lane, self._lane.target
         if status != 200 or b"content-encoding" in said or plane.counts.is_sample_due():

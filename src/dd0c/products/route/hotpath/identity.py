@@ -9,7 +9,6 @@ from dd0c.products.route.hotpath import trace
 from dd0c.products.route.hotpath.entropy import Entropy
 from dd0c.products.route.hotpath.trace import Trace
 
-
 _PREFIX = f"{ids.Kind.REQUEST}_"
 
 

@@ -2,7 +2,8 @@
 
 The text is hashed with a keyed BLAKE2b and the hash looked up in a dict. An attacker who measures
 the time of the look-up learns about hashes under a pepper that he does not have, so the compare
-leaks nothing about keys. A removed key is gone with the next message of the parent.
+leaks nothing about keys. A removed key is gone with the next message of the parent. That a key was
+let in is one entry in a set, which the parent is told now and then.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Keys:
         self._entries: dict[bytes, KeyEntry] = {}
         self._revoked: dict[bytes, None] = {}
         self.stale = False
+        self.used: set[bytes] = set()  # own ids of the keys that were let in
 
     def replace(self, pepper: bytes, entries: Iterable[KeyEntry]) -> None:
         """Forget all keys and take these."""
@@ -95,6 +97,11 @@ class Keys:
         if entry.expires_us is not None and entry.expires_us <= now_us:
             return EXPIRED
         return entry
+
+    def take_used(self) -> tuple[bytes, ...]:
+        """What was used since this was last asked."""
+        used, self.used = self.used, set()
+        return tuple(used)
 
     def _why_not(self, text: bytes, digest: bytes) -> Refusal:
         if digest in self._revoked or not text.startswith(PREFIX):

@@ -24,6 +24,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool_sync_ms: int
     drain_s: float
     ca_bundle: str = ""
+    trusted_proxies: str = ""
 
 
 def of(settings: Settings) -> Limits:

@@ -8,10 +8,10 @@ import msgspec
 
 from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.admission import Plan
-from dd0c.products.route.hotpath.answers import Reading
 from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.identity import Identity
+from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.models import (
     NO_USAGE,
@@ -61,21 +61,20 @@ class Meter:
 
     def closed(
         self,
-        reading: Reading,
+        got: Received,
         bill: Bill,
         end: EndReason,
         *,
         final: bool,
         status: int | None,
-        upstream_status: int | None,
-        upstream_request_id: str | None,
+        own_id: str | None,
         error_code: str | None,
         bytes_in: int,
         bytes_out: int,
     ) -> AttemptClosed:
         """The record that is written before the last byte goes to the caller. `status` is what the
-        caller gets, None when that is nothing."""
-        rating = bill.rating
+        caller gets, None when that is nothing; `own_id` what the provider calls it."""
+        rating, reading = bill.rating, got.reading
         return AttemptClosed(
             self.request_id,
             self.attempt,
@@ -83,7 +82,7 @@ class Meter:
             self.elapsed_us() if self._total_us is None else self._total_us,
             self.first_byte_us,
             status,
-            upstream_status,
+            got.status or None,
             end,
             reading.model,
             bill.usage,
@@ -94,7 +93,7 @@ class Meter:
             rating.cost_pico,
             rating.price_id,
             rating.reason,
-            upstream_request_id,
+            own_id,
             reading.service_tier,
             error_code,
             bytes_in,

@@ -67,6 +67,11 @@ class Received:
         held, self.held = self.held, []
         return held[0] if len(held) == 1 else b"".join(held)
 
+    def own_id(self, target: Target) -> str | None:
+        """What the provider calls the request."""
+        told = self.said.get(b"x-request-id") or self.said.get(b"request-id")
+        return target.scrub(told)[:200].decode("latin-1") if told else None
+
     def scrub_run(self, run: bytes, target: Target) -> bytes:
         """What may pass of a run: whole events hold a secret whole, of an event in pieces the last
         bytes are kept back."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dd0c.base.errors import Unavailable
-from dd0c.base.process import DRILLED, crash_point
+from dd0c.base.process import crash_point
 from dd0c.products.route.hotpath import coding, dialects, exchange, heads, spool, sse, tariff
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
@@ -45,23 +45,7 @@ HOLD_BYTES_MAX = 1024 * 1024
 ATTEMPTS_MAX = 2
 CUT_SHORT = (EndReason.CLIENT_GONE, EndReason.LIMIT)  # less may be delivered than came
 
-# What nearly every request meets: a member of an enum takes ten times as long to look up.
-_PERMITTED, _CONNECTED, _END = Event.PERMITTED, Event.CONNECTED, Event.END
-_HEAD_TO_HOLD, _HEAD_TO_RELAY = Event.HEAD_TO_HOLD, Event.HEAD_TO_RELAY
-_CONNECTING, _FINISHING, _HALTED = State.CONNECTING, State.FINISHING, State.HALTED
-_RESERVING, _COMPLETE = State.RESERVING, EndReason.COMPLETE
-
 Act = Callable[["Relay", Event], None]
-
-CRASH_POINTS = (
-    "before_open",
-    "after_open",
-    "after_upstream_send",
-    "before_close_record",
-    "after_close_record",
-    "after_last_byte",
-)
-"""Where a drill may kill a worker (`DD0C_CRASH_AT`)."""
 
 
 class Relay:
@@ -80,7 +64,7 @@ class Relay:
         self._entry = request.head.entry
         self._who = who
         self.request_id = who.text
-        self._state = _RESERVING
+        self._state = State.RESERVING
         self._attempt = 1
         self._meter = Meter(who, 1, who.begun_us)
         self._got = self._nothing_received()
@@ -120,7 +104,7 @@ class Relay:
 
     def permitted(self) -> None:
         """All that the request may cost is held (`purse.Holder`)."""
-        self._on(_PERMITTED)
+        self._on(Event.PERMITTED)
 
     def refused(self, refusal: Refusal) -> None:
         """It will not be."""
@@ -179,11 +163,11 @@ class Relay:
 
     def connected(self, connection: Connection) -> None:
         """The connection asked for is there."""
-        if self._state is not _CONNECTING:
+        if self._state is not State.CONNECTING:
             self._plane.pool.give(connection)  # the caller left meanwhile
             return
         self._connection = connection
-        self._on(_CONNECTED)
+        self._on(Event.CONNECTED)
 
     def not_connected(self, *, timeout: bool) -> None:
         """No connection could be made."""
@@ -202,12 +186,12 @@ class Relay:
             return
         kind = said.get(b"content-type", b"")
         if status != 200 or not kind.lower().startswith(b"text/event-stream"):
-            self._on(_HEAD_TO_HOLD)
+            self._on(Event.HEAD_TO_HOLD)
             return
         strip = self._plan.strip_usage
         got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
         got.delivery = Delivery(self._route.endpoint, self._plane.room)
-        self._on(_HEAD_TO_RELAY)
+        self._on(Event.HEAD_TO_RELAY)
 
     def answered(
         self, status: int, lines: list[bytes], said: dict[bytes, bytes], body: bytes
@@ -223,7 +207,7 @@ class Relay:
     def data(self, chunk: bytes) -> None:
         """A run of the answer's body."""
         got = self._got
-        if self._state is _FINISHING:
+        if self._state is State.FINISHING:
             pass  # nothing follows the terminal event
         elif got.stream is not None:
             self._pass(got.stream.feed(chunk))
@@ -245,10 +229,10 @@ class Relay:
         self._connection = None
         got = self._got
         got.over = True
-        if self._state is _HALTED or self._state is State.LAGGING:
+        if self._state is State.HALTED or self._state is State.LAGGING:
             return  # until what was kept back has passed, or its caller has caught up
         failed = got.status >= 400
-        if self._state is _FINISHING:
+        if self._state is State.FINISHING:
             pass
         elif got.stream is not None:
             over = self._pass(got.stream.end())
@@ -264,7 +248,7 @@ class Relay:
             got.body = self._plan.target.scrub(got.gather())
             if not failed:
                 got.reading.whole(got.body)
-        self._on(Event.ERROR_END if failed else _END)
+        self._on(Event.ERROR_END if failed else Event.END)
 
     def lost(self, *, answered: bool) -> None:
         """The connection is gone; `answered`: bytes of an answer had come."""
@@ -329,11 +313,9 @@ class Relay:
         plane = self._plane
         if self._hold is not None:
             self._plan = self._hold.plan
-        if DRILLED:
-            crash_point("before_open")
+        crash_point("before_open")
         self._open()
-        if DRILLED:
-            crash_point("after_open")
+        crash_point("after_open")
         origin = self._plan.target.origin
         kept = plane.pool.find_idle(origin) if self._attempt == 1 else None
         if kept is not None:
@@ -353,8 +335,7 @@ class Relay:
         head = heads.onward(plan.lane.outward, self._request, self._who.trace, plan.length)
         self._got.sent = True
         self._connection.send(self, head, plan.pieces)
-        if DRILLED:
-            crash_point("after_upstream_send")
+        crash_point("after_upstream_send")
 
     def _drop(self, _: Event) -> None:
         if self._connection is not None:
@@ -415,15 +396,13 @@ class Relay:
         self._bill = got.bill(rate, counted, whole=whole, upstream=self._upstream)
         if self._hold is not None and self._state is not State.CONNECTING:
             self._spend(self._hold, self._bill)
-        own_id = got.said.get(b"x-request-id") or got.said.get(b"request-id")
         record = self._meter.closed(
-            got.reading,
+            got,
             self._bill,
             self._end,
             final=event is not Event.STALE,
             status=status or None,
-            upstream_status=got.status or None,
-            upstream_request_id=target.scrub(own_id)[:200].decode("latin-1") if own_id else None,
+            own_id=got.own_id(target),
             error_code=told.code if told is not None else got.reading.flaw,
             bytes_in=self._request.body_bytes,
             bytes_out=self._out.size or len(got.body),
@@ -432,12 +411,10 @@ class Relay:
             got.delivery.forget()
             got.delivery = None
         self._plane.drains.discard(self)
-        if DRILLED:
-            crash_point("before_close_record")
+        crash_point("before_close_record")
         if self._recorded:
             self._plane.journal.close(record, self._entry.org)
-        if DRILLED:
-            crash_point("after_close_record")
+        crash_point("after_close_record")
         self._plane.metrics.attempt(target.provider, price, record)
 
     def _spend(self, hold: Hold, paid: Bill) -> None:
@@ -475,8 +452,7 @@ class Relay:
         body = self._got.body
         self._out.begin(self._head(b"content-length: %d\r\n" % len(body)) + body, chunked=False)
         self._out.size = len(body)
-        if DRILLED:
-            crash_point("after_last_byte")
+        crash_point("after_last_byte")
 
     def _tail(self, _: Event) -> None:
         last = self._got.last
@@ -490,8 +466,7 @@ class Relay:
         self._write(last)
         if self._connection is not None:
             self._connection.hurry()
-        if DRILLED:
-            crash_point("after_last_byte")
+        crash_point("after_last_byte")
 
     def _refuse(self, event: Event) -> None:
         self._caller.refuse(exchange.REFUSALS[event], self._request, self.request_id)
@@ -613,37 +588,13 @@ class Relay:
         )
 
 
-_ACTS: dict[Effect, Act] = {
-    Effect.SEND: Relay._send,
-    Effect.DROP: Relay._drop,
-    Effect.BOOK: Relay._book,
-    Effect.RETRY: Relay._retry,
-    Effect.SEND_HEAD: Relay._send_head,
-    Effect.ANSWER: Relay._answer,
-    Effect.TAIL: Relay._tail,
-    Effect.REFUSE: Relay._refuse,
-    Effect.BREAK_OFF: Relay._break_off,
-    Effect.FINISH: Relay._finish,
-    Effect.BEGIN: Relay._begin,
-    Effect.DENY: Relay._deny,
-    Effect.WITHDRAW: Relay._withdraw,
-    Effect.GO_ON: Relay._go_on,
-}
-
-
-Resolved = dict[State, dict[Event, tuple[State, EndReason | None, tuple[Act, ...]]]]
-
-
-def resolve(table: exchange.Table) -> Resolved:
-    """The table with what to call in place of its effects."""
-    return {
-        state: {
-            event: (step.state, step.end_reason, tuple(_ACTS[effect] for effect in step.effects))
-            for event, step in steps.items()
-        }
-        for state, steps in table.items()
-    }
-
-
-STEPS = resolve(exchange.TABLE)
+_ACTS: dict[Effect, Act] = {effect: getattr(Relay, f"_{effect.name.lower()}") for effect in Effect}
 _BOOK = _ACTS[Effect.BOOK]
+STEPS = {
+    state: {
+        event: (step.state, step.end_reason, tuple(_ACTS[effect] for effect in step.effects))
+        for event, step in steps.items()
+    }
+    for state, steps in exchange.TABLE.items()
+}
+"""The table with what to call in place of its effects: each is a method of that name."""

@@ -408,12 +408,15 @@ class Caller(asyncio.Protocol):
             return False
         if entry.expires_us is not None and entry.expires_us <= plane.clock.now_us():
             return False
-        return not plane.journal.full or plane.journal.admits(entry.org)
+        if plane.journal.full and not plane.journal.admits(entry.org):
+            return False
+        plane.keys.used.add(entry.own_id or entry.key_id)
+        return True
 
     def _admit(self, request: Request) -> Refusal | None:
         limits = self._plane.limits
         refusal = admission.check_head(
-            request, self._plane.keys, limits, self._plane.clock.now_us()
+            request, self._plane.keys, limits, self._plane.clock.now_us(), self._transport
         )
         if refusal is None and not self._plane.loaded:
             return _STARTING

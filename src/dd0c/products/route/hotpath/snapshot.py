@@ -13,14 +13,18 @@ import msgspec
 from dd0c.base.secrets import Secret
 from dd0c.products.route.models import Usage
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised when a message changes so that the other side, of another version, would misread it. A
 worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
 which every version understands, and nothing else (K-7)."""
 
 
 class KeyEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A key that may use the gateway. `hash` is the keyed hash (32 bytes) of the whole key text."""
+    """A key that may use the gateway. `hash` is the keyed hash (32 bytes) of the whole key text.
+
+    `key_id` is what ledger, budgets and limits know it by: the id of the first key of its line.
+    `own_id`: its own, where it is another. `networks`: where it may be used from, None is anywhere.
+    """
 
     hash: bytes
     key_id: bytes
@@ -28,6 +32,8 @@ class KeyEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_us: int | None = None
     models: tuple[str, ...] | None = None
     team: bytes | None = None
+    networks: tuple[str, ...] | None = None
+    own_id: bytes | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, array_like=True):
@@ -378,7 +384,13 @@ class CountWanted(msgspec.Struct, frozen=True, tag="count"):
     actual: Usage | None = None
 
 
-FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted | Dealings
+class KeysUsed(msgspec.Struct, frozen=True, tag="used"):
+    """Keys that were used since the worker last said so, by their own ids."""
+
+    keys: tuple[bytes, ...]
+
+
+FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted | Dealings | KeysUsed
 
 
 def reveal(value: object) -> str:

@@ -47,7 +47,13 @@ SECTION = Section(
         Kind.LIMIT: f"{budgets.LIMITS}/{{}}",
         Kind.RECONCILIATION: f"{imports.PATH}/{{}}",
     },
-    related={Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),)},
+    related={
+        Kind.KEY: (Related("Its requests", f"{rows.PATH}?key={{}}"),),
+        Kind.TEAM: (
+            Related("Its requests", f"{rows.PATH}?team={{}}"),
+            Related("Budgets and limits", caps.PATH),
+        ),
+    },
     search=f"{rows.PATH}?range=30d&model={{}}",
     topics=(Topic(listing.TOPIC, "route:read", reading.get_mark),),
     finders=(Finder("route:read", rows.find),),

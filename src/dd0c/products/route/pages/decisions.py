@@ -153,11 +153,15 @@ def _of_prices(age_days: int | None) -> Iterator[Decision]:
 
 
 def _of_keys(working: Sequence[Key], now: datetime) -> Iterator[Decision]:
-    """Keys that end within a week, the soonest first."""
-    ending = [(at, key) for key in working if (at := key.expires_at) and at < now + SOON]
+    """Keys that end within a week and that none follows, the soonest first."""
+    ending = [
+        (at, key)
+        for key in working
+        if (at := key.expires_at) and at < now + SOON and key.followed_by is None
+    ]
     for at, key in ending[:NAMED_MAX]:
         text = f"Key {key.name} ends on {at.astimezone(UTC):%A, %H:%M} UTC"
-        note = "Whatever still uses it is refused from then on. Make another one in time."
+        note = "Whatever still uses it is refused from then on. Rotate it in time."
         href = f"{keys.PATH}/{ids.text(ids.Kind.KEY, key.id)}"
         yield Decision("warn", text, note, "Key", href)
     if (rest := len(ending) - NAMED_MAX) > 0:

@@ -11,6 +11,8 @@ from fastapi import Query
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
+from dd0c.kernel.auth import keys
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web.console import links
 from dd0c.products.route.models import EndReason
 from dd0c.products.route.pages import rows, words
@@ -70,12 +72,13 @@ class Filters:
         """All but the range."""
         return {name: getattr(self, name) for name in _TITLES}
 
-    def wanted(self, now: datetime) -> Filter:
-        """As the store takes them."""
+    async def wanted(self, tx: Transaction, now: datetime) -> Filter:
+        """As the store takes them; any key of a line stands for all of it."""
+        key = ids.parse(ids.Kind.KEY, self.key) if self.key else None
         return Filter(
             since=self.span.since(now),
             model=self.model or None,
-            key_id=ids.parse(ids.Kind.KEY, self.key) if self.key else None,
+            key_id=key and (await keys.find_line(tx, key) or key),
             provider=self.provider or None,
             end_reason=self.end_reason or None,
             unpriced=bool(self.cost),

@@ -72,11 +72,11 @@ async def show(
     stream = None if cursor else live.follow(request, who, TOPIC)
     use = resources.of(request)
     now = use.clock.now()
-    wanted = chosen.wanted(now)
     query = chosen.query()
     context = (who.org, "console requests", *query.values())
     before = use.cursors.read(cursor, *context) if cursor else None
     async with tenancy.tenant(use.pool, who.org) as tx:
+        wanted = await chosen.wanted(tx, now)
         found = await reading.list_requests(tx, replace(wanted, before=before), limit=PAGE_ROWS)
         sums = await overview.totals(tx, wanted)
         empty = None if found.requests else await _empty(tx, chosen, now)
@@ -167,7 +167,7 @@ async def _empty(tx: Transaction, chosen: Filters, now: datetime) -> dict[str, A
         return None
     actions = []
     if chosen.narrowed:
-        others = await overview.totals(tx, Filters(chosen.range).wanted(now))
+        others = await overview.totals(tx, await Filters(chosen.range).wanted(tx, now))
         text = f"Without them there are {figures.plural(others.requests, 'request')}"
         text += f" in {chosen.span.words}."
         actions.append(("Remove the filters", links.to(rows.PATH, {"range": chosen.range})))

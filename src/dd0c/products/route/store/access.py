@@ -48,6 +48,7 @@ ACCESS = Access(
         grant(SHIPPER, "route.token_factors", SELECT, INSERT, UPDATE),
         grant(APP, "route.token_factors", SELECT),
         grant(APP, "route.reconciliations", SELECT, INSERT),
+        grant(APP, "route.erasures", SELECT, INSERT, UPDATE),
         grant(APP, "route.price_overrides", SELECT, INSERT),
         grant(APP, "route.price_overrides", UPDATE, columns="holds_until removed_at"),
         grant(GATEWAY, "route.price_overrides", SELECT),
@@ -157,6 +158,11 @@ ACCESS = Access(
             " text, timestamp with time zone)",
             frozenset({APP}),
             "gives attempts of the transaction's tenant another rating, nothing else",
+        ),
+        Definer(
+            "route.erase_end_users(timestamp with time zone, integer)",
+            frozenset({JOBS}),
+            "takes end users out of requests whose organisations asked for it; it reads none",
         ),
         Definer(
             "route.merge_rollups(timestamp with time zone, integer, integer)",

@@ -18,7 +18,7 @@ GATEWAY_SCOPE = "gateway"
 
 _SELECT: LiteralString = """
 SELECT hash, id, org, (extract(epoch FROM expires_at) * 1000000)::bigint, models,
-    revoked_at IS NULL AND %(scope)s = ANY (scopes), team
+    revoked_at IS NULL AND %(scope)s = ANY (scopes), team, first, networks::text[]
 FROM kernel.api_keys
 """
 CHANGED = _SELECT + "WHERE changed_xid >= %(since)s::xid8"
@@ -29,7 +29,8 @@ _USABLE = (
 
 
 class KeyRow(NamedTuple):
-    """A key, usable at the gateway or not. `expires_us` is Unix microseconds."""
+    """A key, usable at the gateway or not. `expires_us` is Unix microseconds, `first` the first key
+    of its line, None where this is it."""
 
     hash: bytes
     id: uuid.UUID
@@ -38,6 +39,8 @@ class KeyRow(NamedTuple):
     models: list[str] | None
     usable: bool
     team: uuid.UUID | None = None
+    first: uuid.UUID | None = None
+    networks: list[str] | None = None
 
 
 async def get_watermark(tx: AsyncConnection[Any]) -> str:

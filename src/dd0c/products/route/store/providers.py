@@ -10,6 +10,10 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from dd0c.kernel.vault.holding import Holding
+
+HOLDING = Holding("route", "providers")
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -62,9 +66,12 @@ async def list_sealed(tx: AsyncConnection[Any]) -> list[Sealed]:
 
 
 async def has_changed(tx: AsyncConnection[Any], since: str) -> bool:
-    """Whether a transaction not older than the watermark changed any provider."""
+    """Whether a transaction not older than the watermark changed any provider, or an organisation:
+    one that is erased takes its own along."""
     cursor = await tx.execute(
-        "SELECT EXISTS (SELECT FROM route.providers WHERE changed_xid >= %s::xid8)", (since,)
+        "SELECT EXISTS (SELECT FROM route.providers WHERE changed_xid >= %(since)s::xid8)"
+        " OR EXISTS (SELECT FROM kernel.organisations WHERE changed_xid >= %(since)s::xid8)",
+        {"since": since},
     )
     row = await cursor.fetchone()
     return row is not None and bool(row[0])

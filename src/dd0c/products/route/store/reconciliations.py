@@ -111,7 +111,10 @@ async def save(tx: Transaction, org: uuid.UUID, one: Reconciliation) -> None:
 
 async def find_by_content(tx: Transaction, content: bytes) -> Reconciliation | None:
     """The import of the same export for the same; one that is under way is waited for."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (content.hex(),))
+    await tx.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(current_setting('dd0c.org') || %s, 0))",
+        (content.hex(),),
+    )
     found = await _select(tx, SQL("WHERE content = {}").format(Literal(content)))
     return found[0] if found else None
 

@@ -33,8 +33,8 @@ class Filter:
 
     `unpriced`: only those without a known cost. `simulated`: only what the simulator answered, or
     only the rest. `answers_only`: lists leave out calls that use no tokens, as sums always do.
-    `before` and `after` continue a list after its last request, or before its first one (see
-    `RequestPage`); they do not restrict sums.
+    `key_id` is the first of a line of keys. `before` and `after` continue a list after its last
+    request, or before its first one (see `RequestPage`); they do not restrict sums.
     """
 
     since: datetime | None = None

@@ -1,0 +1,223 @@
+"""The table: with what each endpoint and each page is asked.
+
+Cases are made from the application's own routes. A parameter of a path or query is looked up by its
+name in `PLACES` (there stands what belongs to somebody) or in `HARMLESS` (it names nothing); what
+changes something needs its bodies in `BODIES`. What is missing fails by name.
+
+{…} is a name of `tenants.NOBODY`: the owner's, or nobody's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.isolation.tenants import DAY
+
+Body = dict[str, Any]
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "key_id": ("{key}",),
+    "org_id": ("{org}",),
+    "team_id": ("{team}",),
+    "request_id": ("{request}",),
+    "budget_id": ("{budget}",),
+    "limit_id": ("{limit}",),
+    "override_id": ("{override}",),
+    "reconciliation_id": ("{reconciliation}",),
+    "import_id": ("{reconciliation}",),
+    "mark": ("{session}",),
+    "session_id": ("{other_session}",),
+    "person_id": ("{person}",),
+    "person_id of /console/people/{person_id}/remove": ("{other_person}",),
+    "team_id of /console/teams/{team_id}/rename": ("{other_team}",),
+    "team_id of /console/teams/{team_id}/remove": ("{other_team}",),
+    "invitation_id": ("{invitation}",),
+    "cursor": ("{cursor}",),
+    "key": ("{key}",),
+    "team": ("{team}", "{team_name}"),
+    "tag": ("{tag}", "gpt-5-mini"),
+    "model": ("{model}", "gpt-5-mini"),
+    "provider": ("{provider}", "openai"),
+    "q": ("{key_name}",),
+    "q of /console/find": ("{key_name}", "{request_start}", "{person_name}", "{email}"),
+    "team of /console/route/requests": ("{team}",),
+    "team of /console/route/requests.csv": ("{team}",),
+    "provider of /api/v1/route/models": ("openai",),
+    "model of /api/v1/route/tokens/accuracy": ("{model}",),
+    "provider of /api/v1/route/tokens/accuracy": ("{provider}",),
+    "budget_id of /console/budgets/{budget_id}/remove": ("{other_budget}",),
+    "limit_id of /console/budgets/limits/{limit_id}/remove": ("{other_limit}",),
+    "part_id": ("prt_00000000000000000000000000",),
+}
+"""What a parameter of that name is asked with, one at a time; of that path where it says so."""
+
+HARMLESS: dict[str, tuple[str, ...]] = {
+    "limit": ("1",),
+    "page": ("2",),
+    "since": ("2020-01-01T00:00:00Z",),
+    "until": ("2100-01-01T00:00:00Z",),
+    "by": ("model", "team", "tag", "key"),
+    "format": ("csv",),
+    "range": ("30d",),
+    "end_reason": ("lost",),
+    "cost": ("unknown",),
+    "simulated": ("no",),
+    "state": ("working",),
+    "sort": ("name",),
+    "over": ("0",),
+    "tolerance": ("0.1",),
+}
+
+BUDGET: Body = {"window": "total", "usd": "1", "hard": False}
+PRICE: Body = {"provider": "openai", "tiers": [{"input": "1"}]}
+RERATE: Body = {"since": "2020-01-01T00:00:00Z"}
+EXPORT = f"date,model,request_id,cost_usd\n{DAY:%Y-%m-%d},theirs,{{lost}},0.25"
+
+BODIES: dict[str, tuple[Body, ...]] = {
+    "POST /api/v1/orgs": ({"name": "{org_name}"},),
+    "POST /api/v1/keys": (
+        {"name": "{key_name}"},
+        {"name": "in a team", "team": "{team}"},
+        {"name": "in a team", "team": "{team_name}"},
+        {"name": "elsewhere", "org": "{org_name}"},
+    ),
+    "PATCH /api/v1/keys/{key_id}": (
+        {"team": "{team_name}"},
+        {"team": None, "models": ["m"], "networks": ["10.0.0.0/8"], "expires_at": None},
+    ),
+    "POST /api/v1/keys/{key_id}/rotate": ({"overlap_s": 60},),
+    "POST /api/v1/invitations": (
+        {"email": "{email}"},
+        {"email": "{invited}", "roles": ["operator"]},
+        {"email": "new@hooli.example", "team": "{team_name}"},
+    ),
+    "PATCH /api/v1/people/{person_id}": (
+        {"roles": ["operator"]},
+        {"team": "{team_name}"},
+        {"team": None},
+        {"platform": True},
+        {"disabled": True},
+    ),
+    "POST /api/v1/people/erase": ({"person": "{person}"}, {"person": "{email}"}),
+    "PATCH /api/v1/org": ({"time_zone": "Asia/Tokyo"},),
+    "POST /api/v1/teams": ({"name": "{team_name}"},),
+    "PATCH /api/v1/teams/{team_id}": ({"name": "renamed"},),
+    "POST /api/v1/route/budgets": (
+        BUDGET | {"scope": "key", "subject": "{key}"},
+        BUDGET | {"scope": "key", "subject": "{key_name}"},
+        BUDGET | {"scope": "team", "subject": "{team}"},
+        BUDGET | {"scope": "team", "subject": "{team_name}"},
+        BUDGET | {"scope": "model", "subject": "{model}"},
+    ),
+    "POST /api/v1/route/limits": (
+        {"scope": "key", "subject": "{key}", "tokens_per_minute": 9},
+        {"scope": "team", "subject": "{team_name}", "tokens_per_minute": 9},
+        {"scope": "model", "subject": "{model}", "tokens_per_minute": 9},
+    ),
+    "PUT /api/v1/route/disconnect-policy": ({"policy": "abort"},),
+    "PUT /api/v1/route/store-policy": ({"store_away": "closed", "spool_full": "open"},),
+    "POST /api/v1/route/prices/overrides": (PRICE | {"model": "{model}"},),
+    "POST /api/v1/route/prices/import": ({"prices": [PRICE | {"model": "{model}"}]},),
+    "POST /api/v1/route/rerate": (
+        RERATE,
+        RERATE | {"model": "{model}"},
+        RERATE | {"key": "{key}"},
+        RERATE | {"apply": True},
+    ),
+    "POST /api/v1/route/reconciliations": (
+        {"provider": "csv", "export": EXPORT},
+        {"provider": "csv", "export": EXPORT.replace("{lost}", "never-seen")},
+    ),
+    "POST /api/v1/route/end-users/erase": ({"end_user": "somebody"},),
+    "POST /console/keys/new": (
+        {"name": "{key_name}", "roles": "viewer", "scopes": "api"},
+        {"name": "x", "roles": "viewer", "scopes": "api", "team": "{team_name}"},
+    ),
+    "POST /console/keys/{key_id}/change": (
+        {"lifetime": "30d", "team": "{team_name}"},
+        {"lifetime": "keep", "models": "m"},
+    ),
+    "POST /console/keys/{key_id}/rotate": ({"overlap": "never"}, {"overlap": "1h"}),
+    "POST /console/keys/{key_id}/revoke": ({"confirm": "wrong"}, {"confirm": "{key_name}"}),
+    "POST /console/people/invite": (
+        {"email": "{email}", "roles": "viewer"},
+        {"email": "newer@hooli.example", "roles": "viewer", "team": "{team_name}"},
+    ),
+    "POST /console/people/invitations/{invitation_id}/revoke": ({},),
+    "POST /console/people/{person_id}/change": ({"roles": "operator", "team": "{team_name}"},),
+    "POST /console/people/{person_id}/standing": ({"platform": "true"},),
+    "POST /console/people/{person_id}/sign-out": ({},),
+    "POST /console/people/{person_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{other_person_name}"},
+    ),
+    "POST /console/teams": ({"name": "{team_name}"},),
+    "POST /console/teams/{team_id}/rename": ({"name": "{tag}"},),
+    "POST /console/teams/{team_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),
+    "POST /console/people/{person_id}/erase": ({"confirm": "wrong"}, {"confirm": "{email}"}),
+    "POST /console/settings/organisations/erase": ({"confirm": "{org_name}"},),
+    "POST /console/settings/organisation": ({"org": "{org}"},),
+    "POST /console/settings/sessions/{mark}/end": ({},),
+    "POST /console/budgets/new": (
+        {"scope": "key", "subject": "{key}", "usd": "1"},
+        {"scope": "team", "subject": "{team_name}", "usd": "1"},
+    ),
+    "POST /console/budgets/{budget_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),
+    "POST /console/budgets/limits/new": (
+        {"scope": "key", "subject": "{key}", "concurrency": "1"},
+        {"scope": "team", "subject": "{team_name}", "concurrency": "1"},
+    ),
+    "POST /console/budgets/limits/{limit_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{tag}"},
+    ),
+}
+
+PUBLIC = {
+    "GET /livez",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /api/openapi.json",
+    "GET /",
+    "GET /console",
+    "GET /console/static/{name}",
+    "GET /console/sign-in",
+    "POST /console/sign-in",
+}
+"""Answers whoever asks the same: tests/kernel/web/test_identity.py knows what is public."""
+
+PLATFORM = {
+    "GET /api/v1/health",
+    "GET /api/v1/parts",
+    "DELETE /api/v1/parts/{part_id}",
+    "GET /api/v1/orgs",
+    "POST /api/v1/orgs",
+    "DELETE /api/v1/orgs/{org_id}",
+    "POST /console/settings/organisations/erase",
+    "POST /console/people/{person_id}/erase",
+    "POST /api/v1/people/erase",
+    "GET /console/parts",
+}
+"""Only for those who run the installation: owners of organisations are refused."""
+
+ALIKE = {
+    "GET /api/v1/roles": "what each role may do is no organisation's",
+    "GET /api/v1/route/models": "what models can do is no organisation's",
+    "GET /console/roles": "what each role may do is no organisation's",
+    "GET /console/find": "nothing was looked for",
+    "GET /console/kit": "the parts of pages, with made-up content",
+    "GET /console/budgets/new": "an empty form",
+    "GET /console/budgets/limits/new": "an empty form",
+}
+"""Both organisations are told the same, unless they ask for something of theirs."""
+
+ELSEWHERE: dict[str, str] = {
+    "GET /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
+    "POST /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
+    "GET /console/oidc/start": "before it is known who asks: tests/kernel/auth",
+    "GET /console/oidc/back": "before it is known who asks: tests/kernel/auth",
+    "GET /console/live/{topic}": "test_streams.py",
+    "POST /console/settings/password": "one's own, by who knows the old one: tests/console",
+    "POST /console/settings/sign-out-everywhere": "ends the caller's own sessions: tests/console",
+    "POST /console/sign-out": "ends the caller's own session, whoever asks: tests/console",
+}

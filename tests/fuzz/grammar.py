@@ -34,7 +34,12 @@ TARGETS = (
 METHODS = (b"POST",) * 6 + (b"GET", b"GET", b"HEAD", b"PUT", b"CONNECT", b"OPTIONS", b"post")
 LINES = (
     *(b"content-type: application/json", b"accept: */*", b"user-agent: OpenAI/Python 2.1"),
-    *(b"connection: keep-alive", b"connection: close", b"connection: x-a, keep-alive", b"x-a: 1"),
+    *(
+        b"connection: keep-alive",
+        b"connection: close",
+        b"connection: x-a, keep-alive\r\nx-a: 0",
+        b"x-a: 1",
+    ),
     *(b"x-a: 2", b"X-A:\t3 ", b"expect: 100-continue", b"upgrade: h2c", b"connection: upgrade"),
     *(b"te: trailers", b"idempotency-key: one", b"x-stainless-retry-count: 1", b"cookie: a=b"),
     *(b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"tracestate: a=b"),

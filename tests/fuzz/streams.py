@@ -1,7 +1,8 @@
 """Streams: the portions in which an answer's bytes come make no difference (R-3, R-13).
 
 What passes, what waits for the close record, how the stream ended and what was read of model and
-usage are the same for the bytes at once and for any other portions. With nothing left out, what
+usage are the same for the bytes at once and for any other portions; events say what they say read
+line by line. With nothing left out, what
 passes and waits is what came, byte for byte.
 """
 
@@ -11,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dd0c.products.route.hotpath import sse
 from dd0c.products.route.hotpath.answers import Reading, Stream
 from dd0c.products.route.models import Dialect, Endpoint, Usage
 from tests.fuzz.reference import Mismatch
@@ -43,6 +45,10 @@ def check(sent: bytes) -> None:
     if not sent:
         return
     kind, strip, data = sent[0] % 4, sent[0] & 4 != 0, sent[1:]
+    run = sse.Events().feed(data)
+    ours = [told for raw in sse.split(run) if (told := sse.read(raw).data)]
+    if ours != _told(run):
+        raise Mismatch(f"the events say {_told(run)}, we read {ours}")
     whole = _pass(kind, [data], strip=strip)
     for chunks in (cut(data), [data[at : at + 1] for at in range(len(data))]):
         portions = _pass(kind, chunks, strip=strip)
@@ -50,6 +56,20 @@ def check(sent: bytes) -> None:
             raise Mismatch(f"portions make a difference: {whole} and {portions}")
     if not (strip or data.startswith(whole.forward + whole.held)):
         raise Mismatch(f"{data!r} became {whole}")
+
+
+def _told(run: bytes) -> list[bytes]:
+    """What the events of a run say, read line by line as the specification has it."""
+    told: list[bytes] = []
+    lines: list[bytes] = []
+    for line in run.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            lines.append(value.removeprefix(b" "))
+        elif not line:
+            told.append(b"\n".join(lines))
+            lines = []
+    return [one for one in told if one]
 
 
 def _to_the_end(passed: Passed) -> Passed:

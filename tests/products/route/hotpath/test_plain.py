@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +28,8 @@ PROVIDERS = ("openai", "", "google", "x-ai", "perplexity", "mistral")
 
 # -- what it costs
 
-RATES = st.none() | st.integers(0, 10**12)
-COUNTS = st.none() | st.integers(0, 10**9)
+RATES = st.none() | st.integers(0, 9) | st.integers(0, 10**12)
+COUNTS = st.none() | st.integers(0, 9) | st.integers(0, 10**9)
 TIERS = st.builds(
     Tier,
     above=st.sampled_from((0, 1000)),
@@ -45,8 +46,8 @@ PRICES = st.builds(
         ),
     ),
     st.integers(0, 9),
-    st.lists(TIERS, min_size=1, max_size=2),
-    st.lists(TIER_NAMES, max_size=2),
+    st.lists(TIERS, min_size=1, max_size=1) | st.lists(TIERS, min_size=1, max_size=2),
+    st.just([]) | st.lists(TIER_NAMES, max_size=2),
     st.sampled_from([(), (5, None), (None, 10**16)]),
 )
 USAGES = st.builds(
@@ -57,7 +58,7 @@ USAGES = st.builds(
     reasoning=COUNTS,
     **dict.fromkeys(
         set(Usage.__struct_fields__) - {"input", "output", "cache_read", "reasoning"},
-        st.sampled_from((None, None, 0, 5)),
+        st.sampled_from((None, None, None, None, 0, 0, 0, 5)),
     ),
 )
 
@@ -73,6 +74,29 @@ def test_a_sheet_says_what_the_tariff_says(
     cost = sheet.cost(used, service_tier) if sheet is not None else None
     if sheet is not None and cost is not None:
         assert tariff.rate(price, used, service_tier, at_us) == (cost, sheet.price_id, None)
+
+
+HALVES = [(1, 0), (2, 1), (3, 2), (5, 2), (7, 4), (9, 4)]
+
+
+@pytest.mark.parametrize(("tokens", "pico"), HALVES)
+def test_it_rounds_half_to_even(tokens: int, pico: int) -> None:
+    """At half a pico-dollar a token: 0.5 -> 0, 1 -> 1, 1.5 -> 2, 2.5 -> 2, 3.5 -> 4, 4.5 -> 4
+    (R-11)."""
+    sheet = plain.sheet(Price("p", "m", "prc", 1, (Tier(0, 5, None, None, None, 5),)))
+    assert sheet is not None
+    assert sheet.cost(Usage(input=tokens, output=0), None) == pico
+
+
+def test_a_kind_of_tokens_without_a_rate_is_left_to_the_tariff() -> None:
+    """Tokens read from a cache, or of thought, at no known rate have no cost here, and none there
+    (R-11)."""
+    price = Price("p", "m", "prc", 0, (Tier(0, 5, None, None, None, 5),))
+    sheet = plain.sheet(price)
+    assert sheet is not None
+    for used in (Usage(input=1, output=1, cache_read=1), Usage(input=1, output=1, reasoning=1)):
+        assert sheet.cost(used, None) is None
+        assert tariff.rate(price, used, None, 0).cost_pico is None
 
 
 @given(TIERS, st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 9))
@@ -179,7 +203,7 @@ def test_a_simple_bound_is_the_bound(
     the price (R-16)."""
     body = json.dumps(given_ | {"model": "m"}, ensure_ascii=ascii_only).encode()
     found, given = jsonspan.spans(body), jsonspan.values(body)
-    quick = bounds.is_simple(tuple(given))
+    quick = bounds.is_simple(given)
     simple = bounds.simple(body, given, endpoint) if quick else None
     if simple is not None:
         thorough = bounds.of(body, found, endpoint, "m")
@@ -230,13 +254,25 @@ def test_values_are_what_lies_at_the_spans(body: bytes) -> None:
     assert read_at_top(jsonspan.values, body) == read_at_top(at_spans, body)
 
 
+def test_little_is_remembered_of_the_keys_that_callers_invent() -> None:
+    """Bodies with thousands of keys, each time others, leave nothing behind (R-33)."""
+    remembered = jsonspan._is_well_named.cache_info().currsize
+    for number in range(3):
+        keys = [f"k{number}_{one}" for one in range(1000)]
+        body = json.dumps(dict.fromkeys(keys, 1), separators=(",", ":")).encode()
+        assert list(jsonspan.values(body)) == keys
+    long = json.dumps({"k" * 1000: 1}, separators=(",", ":")).encode()
+    assert list(jsonspan.values(long)) == ["k" * 1000]
+    assert jsonspan._is_well_named.cache_info().currsize == remembered
+
+
 def test_most_bodies_are_simple() -> None:
     """A text with a bound is (R-41); what asks for several answers, or brings an image, is not."""
 
     def is_simple(**more: object) -> bool:
         body = json.dumps({"model": "m", "messages": [{"content": "Hello"}]} | more).encode()
         given = jsonspan.values(body)
-        quick = bounds.is_simple(tuple(given))
+        quick = bounds.is_simple(given)
         return quick and bounds.simple(body, given, Endpoint.CHAT) is not None
 
     assert is_simple()

@@ -168,7 +168,7 @@ def find_lane(request: Request) -> tuple[Lane, dict[str, bytes]] | None:
     except Malformed:
         return None  # `plan` says why
     lane = request.head.lanes.get(given.get("model", b""))
-    if lane is None or not lane.straight or not bounds.is_simple(tuple(given)):
+    if lane is None or not lane.straight or not bounds.is_simple(given):
         return None
     return lane, given
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -138,8 +137,7 @@ def of(body: bytes, found: Spans, endpoint: Endpoint, model: str) -> Bounds:
     return Bounds(most, output, answers, estimate, marks, elsewhere)
 
 
-@lru_cache(1000)
-def is_simple(keys: tuple[str, ...]) -> bool:
+def is_simple(keys: Iterable[str]) -> bool:
     """Whether nothing at the top level of a body with these keys has to be looked at but its model,
     its text and a bound of the answer."""
     return _LOOKED_AT.isdisjoint(keys)

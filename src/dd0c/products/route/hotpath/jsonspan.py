@@ -28,6 +28,7 @@ _NEXT = re.compile(rb'[ \t\n\r]*[{,][ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t
 _SPACE = b" \t\n\r"
 _BLANK = ord(" ")
 WRITTEN_MAX, WRITTEN_BYTES_MAX = 500, 64  # keys that are remembered
+NAMED_MAX = 500  # characters of all keys of a body that are remembered together
 _WRITTEN: dict[str, bytes] = {}
 _objects: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
@@ -54,8 +55,9 @@ def values(body: bytes) -> dict[str, bytes]:
     twice, none in disguise. That is how SDKs write; all others are walked.
     """
     found = {key: bytes(raw) for key, raw in _decode(body).items()}
-    length = 1 + sum(map(len, found)) + sum(map(len, found.values())) + 4 * len(found)
-    if length == len(body) and _is_well_named(tuple(found)):
+    named = sum(map(len, found))
+    length = 1 + named + sum(map(len, found.values())) + 4 * len(found)
+    if length == len(body) and named <= NAMED_MAX and _is_well_named(tuple(found)):
         return found
     return {key: body[start:end] for key, (start, end) in spans(body).items()}
 

@@ -164,6 +164,7 @@ CALLS: dict[str, Call] = {
     "erasures.add": lambda tx, of: erasures.add(tx, of["org"], "somebody", NOW),
     "terms.get": lambda tx, of: terms.get(tx),
     "terms.set_disconnect": lambda tx, of: terms.set_disconnect(tx, of["org"], "abort", None),
+    "terms.set_retention": lambda tx, of: terms.set_retention(tx, of["org"], 400),
     "terms.set_store": lambda tx, of: terms.set_store(tx, of["org"], "open", "closed"),
     "token_factors.list_used": lambda tx, of: token_factors.list_used(tx),
     "usage.usage_by": lambda tx, of: usage.usage_by(tx, "key", of.filter),
@@ -195,6 +196,7 @@ ELSEWHERE = {
     "ledger.add_prices": "the price list is of no tenant",
     "ledger.ensure_partitions": "refused to the control server",
     "ledger.merge_rollups": "refused to the control server",
+    "ledger.delete_expired": "refused to the control server",
     "erasures.work_off": "refused to the control server",
 }
 """Those that need no row here, and why."""

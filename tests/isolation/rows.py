@@ -115,6 +115,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"scope": "model", "subject": "{model}", "tokens_per_minute": 9},
     ),
     "PUT /api/v1/route/disconnect-policy": ({"policy": "abort"},),
+    "PUT /api/v1/route/retention": ({"days": 400},),
     "PUT /api/v1/route/store-policy": ({"store_away": "closed", "spool_full": "open"},),
     "POST /api/v1/route/prices/overrides": (PRICE | {"model": "{model}"},),
     "POST /api/v1/route/prices/import": ({"prices": [PRICE | {"model": "{model}"}]},),

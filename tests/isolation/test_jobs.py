@@ -13,6 +13,7 @@ from tests.isolation.judging import World
 REWRITES: dict[str, frozenset[str]] = {
     "kernel.empty_erased": frozenset(),
     "kernel.delete_expired": frozenset(),
+    "route.delete_expired": frozenset(),
     "route.erase_end_users": frozenset(),
     "route.keep_partitions": frozenset(),
     "route.merge_rollups": frozenset({"route.rollups", "route.tag_rollups", "route.latencies"}),

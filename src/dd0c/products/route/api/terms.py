@@ -60,6 +60,7 @@ class Retention(Body):
     """How long requests stay in the ledger, with their attempts, ratings and tags."""
 
     days: int | None = Field(
+        strict=True,
         ge=1,
         le=36_500,
         description="Older ones are deleted, once a day. What they add up to stays: usage, spend "

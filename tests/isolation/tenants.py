@@ -120,7 +120,7 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         client.put("/api/v1/route/disconnect-policy", json=drain).raise_for_status()
         store = {"store_away": away, "spool_full": "open"}
         client.put("/api/v1/route/store-policy", json=store).raise_for_status()
-        client.put("/api/v1/route/retention", json={"days": 3650}).raise_for_status()
+        client.put("/api/v1/route/retention", json={"days": 3650 + unit}).raise_for_status()
         forgotten = {"end_user": f"{name}s-user"}
         client.post("/api/v1/route/end-users/erase", json=forgotten).raise_for_status()
         export = client.post("/api/v1/route/reconciliations", json=charged("never-seen"))

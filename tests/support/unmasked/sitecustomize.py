@@ -10,10 +10,10 @@ import resource
 from dd0c.base import crashes, redact
 from dd0c.kernel.cache import embedded as valkey
 from dd0c.kernel.db import embedded as postgres
-from dd0c.products.route.hotpath.routes import Target
+from dd0c.products.route.hotpath.echoes import Forms
 
 vars(redact)["find"] = lambda text: []
 vars(crashes)["CORE_BYTES"] = resource.RLIM_INFINITY
 vars(valkey)["PASSWORD"] = re.compile(".*")
 postgres.QUIET.clear()
-type.__setattr__(Target, "scrub", lambda target, data: data)
+type.__setattr__(Forms, "scrub", lambda forms, data: data)

@@ -101,7 +101,9 @@ class Express:
     def _hold(self, seat: Seat, body: bytes) -> bool:
         """Draw from the seat's stock what it may cost."""
         purse, stock = self._plane.purse, seat.stock
-        if stock is None or purse.away or self._identity.begun_us >= seat.until_s * 1_000_000:
+        if stock is None or purse.away:
+            return False
+        if not seat.from_s <= self._identity.begun_us // 1_000_000 < seat.until_s:
             return False
         tokens = pico = 0
         if seat.counts:

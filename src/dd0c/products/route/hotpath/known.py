@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from dd0c.products.route.hotpath.request import Head, Request
 
-HEADS_MAX = 4096
+HEADS_MAX = 1024
 HEAD_BYTES_MAX = 4096
 _END = b"\r\n\r\n"
 _LENGTH_BYTES = len(b"\r\nContent-Length: ")

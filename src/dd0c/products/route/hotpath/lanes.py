@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dd0c.products.route.hotpath.holds import Seat
     from dd0c.products.route.hotpath.plane import DataPlane
 
-LANES_MAX = 64  # of one head
+LANES_MAX = 16  # of one head; with its texts a lane may take 5 kB
 PRICES_MAX = 16  # of one lane: names that a provider answers with
 STRAIGHT = frozenset((Endpoint.CHAT,))
 _NOBODY = bytes(16)

@@ -13,14 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from dd0c.base import secrets
-from dd0c.base.secrets import Secret
+from dd0c.products.route.hotpath.echoes import Forms
 from dd0c.products.route.hotpath.heads import quoted
 from dd0c.products.route.hotpath.snapshot import Provider
 from dd0c.products.route.models import Dialect
-
-MASK = b"[secret]"
-_COMMON = b"etaoinsrhldcumfpgwybvk,.xj-_0123456789qzETAOINSRHLDCUMFPGWYBVKXJQZ"[::-1]
-"""Bytes of texts, the rarest first; what is not here is as rare."""
 
 
 class Origin(NamedTuple):
@@ -32,18 +28,18 @@ class Origin(NamedTuple):
 
 
 class Target:
-    """A provider with all that is the same for each request to it; its repr holds no secret."""
+    """A provider with all that is the same for each request to it; its repr holds no secret.
+    `scrub` takes its key out of what it answers."""
 
     __slots__ = (
-        "_rare",
         "auth",
         "host",
         "line",
         "origin",
         "prefix",
         "provider",
+        "scrub",
         "secret_bytes_max",
-        "secrets",
     )
 
     def __init__(self, provider: Provider):
@@ -55,20 +51,13 @@ class Target:
         self.host = (name if provider.port == default else f"{name}:{provider.port}").encode()
         self.auth = _auth(provider)
         self.line = b"x-dd0c-provider: %b\r\n" % quoted(provider.name)
-        self.secrets = _forms(provider.secret)
-        self._rare = [(min(form, key=_commonness), form) for form in self.secrets]
-        self.secret_bytes_max = max(map(len, self.secrets), default=0)
+        forms = Forms(provider.secret)
+        self.scrub = forms.scrub
+        self.secret_bytes_max = forms.bytes_max
         secrets.keep(provider.secret)
 
     def __repr__(self) -> str:
         return f"Target({self.provider!r})"
-
-    def scrub(self, data: bytes) -> bytes:
-        """The data without this provider's secret in any form that an echo could give it."""
-        for rare, form in self._rare:  # texts are searched for one byte in no time
-            if data.find(rare) >= 0 and data.find(form) >= 0:
-                data = data.replace(form, MASK)
-        return data
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -105,10 +94,6 @@ class Routes:
         return None if target is None else Choice(target, model, "dialect")
 
 
-def _commonness(byte: int) -> int:
-    return _COMMON.find(byte)
-
-
 def _auth(provider: Provider) -> bytes:
     if not provider.secret:
         return b""
@@ -116,8 +101,3 @@ def _auth(provider: Provider) -> bytes:
     if provider.dialect == Dialect.ANTHROPIC:
         return b"x-api-key: " + secret + b"\r\n"
     return b"authorization: Bearer " + secret + b"\r\n"
-
-
-def _forms(secret: Secret) -> tuple[bytes, ...]:
-    """The secret in every spelling that an echo could give it."""
-    return tuple(form.encode() for form in secrets.spellings(secret))

@@ -37,7 +37,7 @@ class Stock:
             number * amount if kind in kinds else _NO_RULE for kind, amount in enumerate(amounts)
         ]
         self.requests, self.running, self.tokens, self.pico = taken
-        self.accounts, self.kinds = accounts, kinds
+        self.accounts, self.kinds = accounts, tuple(kinds)
         self.seconds = [account.second for account in accounts]
         self.spent = [0, 0, 0, 0]
         self.good_until = min((account.good_until for account in accounts), default=math.inf)
@@ -67,11 +67,15 @@ class Stock:
     def settle(self, need: Sequence[int], used: Sequence[int | None], now: float) -> bool:
         """Put back what a request has not used; None is used: all of it. False: the stock is gone,
         or more was used."""
+        if not self.live or now >= self.good_until:
+            return False
         requests, _, tokens, pico = used
-        requests, tokens = requests or 0, need[TOKENS] if tokens is None else tokens
-        pico = need[USD] if pico is None else pico
-        more = tokens > need[TOKENS] or pico > need[USD]
-        if more or not self.live or now >= self.good_until:
+        requests = requests or 0
+        if tokens is None or TOKENS not in self.kinds:
+            tokens = need[TOKENS]
+        if pico is None or USD not in self.kinds:
+            pico = need[USD]
+        if tokens > need[TOKENS] or pico > need[USD]:
             return False
         self.requests += 1 - requests
         self.running += 1

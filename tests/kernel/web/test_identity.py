@@ -22,6 +22,7 @@ def test_who_am_i(served: Served) -> None:
         "org:write",
         "people:read",
         "people:write",
+        "route:erase",
         "route:read",
         "route:write",
     ]

@@ -82,7 +82,7 @@ def test_ctrl_c_lets_an_open_stream_finish(mortal: Product) -> None:
     assert stream.lines[-1] == "data: [DONE]"
     assert mortal.process.wait(15) == 0
     assert not any(processes.lives(pid) for pid in everything)
-    assert "stopped" in mortal.lines
+    until(lambda: "stopped" in mortal.lines, "its last word is read")
     [row] = attempts(mortal, stream.request_id)
     assert (row["final"], row["end_reason"]) == (True, "complete")
 

@@ -46,7 +46,6 @@ USED_S = 60.0
 TRIM_S = 10.0
 TRIM_ABOVE_BYTES = 64 * 1024 * 1024
 BACKLOG = 1024
-GC_THRESHOLDS = 20_000, 20, 20  # requests leave no cycles; looking for them took 4 us of each
 OTHER_VERSION = 3  # exit status
 TCP_NOTSENT_LOWAT = 25  # linux/tcp.h: unsent bytes beyond which a socket is not writable
 NOTSENT_BYTES = 64 * 1024
@@ -105,7 +104,6 @@ class Worker:
             )
             self._servers.append(server)
         gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
         self._control.tell(WorkerReady(os.getpid()))
 
     def _on_signal(self) -> None:

@@ -34,7 +34,7 @@ class Forms:
 
     def scrub(self, data: bytes) -> bytes:
         """The data with a mask in place of the key."""
-        find = data.find  # `in` takes three times as long; one byte is looked for in no time
+        find = data.find  # by callgrind `in` takes twice as long
         for rare, form in self._literal:
             if find(rare) >= 0 and find(form) >= 0:
                 data = data.replace(form, MASK)

@@ -24,6 +24,7 @@ from dd0c.products.route.hotpath.journal import UNBOOKABLE
 from dd0c.products.route.hotpath.lanes import Lane
 from dd0c.products.route.hotpath.relay import Relay
 from dd0c.products.route.hotpath.request import Request
+from dd0c.products.route.hotpath.snapshot import Price
 from dd0c.products.route.models import AttemptClosed, EndReason, UsageSource
 
 if TYPE_CHECKING:
@@ -204,8 +205,7 @@ class Express:
             cost_pico,
             cost_pico,
         )
-        self._finish(record, shown, body)
-        plane.metrics.attempt(target.provider, price, record)
+        self._finish(record, price, shown, body)
         return True
 
     def _settle(self, cost_pico: int, tokens: int) -> bool:
@@ -220,7 +220,7 @@ class Express:
             purse.settle_entries(stock.entries(self._need), stock.kinds, used)
         return True
 
-    def _finish(self, record: AttemptClosed, lines: bytes, body: bytes) -> None:
+    def _finish(self, record: AttemptClosed, price: Price, lines: bytes, body: bytes) -> None:
         """Book, and only then give the answer."""
         caller, request, lane = self._caller, self._request, self._lane
         if DRILLED:
@@ -233,6 +233,7 @@ class Express:
             return
         if DRILLED:
             crash_point("after_close_record")
+        self._plane.metrics.attempt(lane.target.provider, price, record)
         limits = self._stock.shown() if self._stock is not None else b""
         assert record.cost_pico is not None
         caller.write(

@@ -102,7 +102,7 @@ class Metrics:
         self._models: set[tuple[str, str]] = set()
 
     def attempt(self, provider: Provider, price: Price | None, record: AttemptClosed) -> None:
-        """An attempt has ended. It is counted with others like it, in a quarter of the time."""
+        """An attempt has ended. It is counted with others like it, at once."""
         self._ended.append((provider, price, record))
         if len(self._ended) >= TOGETHER_MAX:
             self._count_ended()

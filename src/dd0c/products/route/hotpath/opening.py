@@ -1,8 +1,8 @@
 """The open record of requests that go the same way, packed once but for what differs. No I/O.
 
-A record of thirty fields takes as long to put together as to write; between two requests of a lane
-only the id, the moment, the trace and the money held differ. The real encoder packs a record with
-marks in their place, and it is cut at the marks: a change of the record changes this too.
+Of a record of thirty fields only the id, the moment, the trace and the money held differ between
+two requests of a lane. The real encoder packs a record with marks in their place, and it is cut at
+the marks: a change of the record changes this too.
 """
 
 from __future__ import annotations

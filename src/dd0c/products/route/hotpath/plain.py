@@ -11,7 +11,7 @@ import msgspec
 
 from dd0c.products.route.hotpath import formats, usage
 from dd0c.products.route.hotpath.snapshot import Price
-from dd0c.products.route.hotpath.tariff import STANDARD_TIERS, is_steady
+from dd0c.products.route.hotpath.tariff import STANDARD_TIERS, is_steady, round_half_even
 from dd0c.products.route.models import Usage
 
 
@@ -78,8 +78,7 @@ class Sheet(msgspec.Struct, frozen=True, gc=False):
             if self.reasoning is None:
                 return None
             exact += thought * self.reasoning
-        whole, rest = divmod(exact, self.unit)
-        return whole + (2 * rest > self.unit or (2 * rest == self.unit and whole & 1))
+        return round_half_even(exact, self.unit)
 
 
 def sheet(price: Price) -> Sheet | None:

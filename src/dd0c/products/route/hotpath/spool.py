@@ -50,8 +50,7 @@ class Decoded(NamedTuple):
 
 def encode(record: SpoolRecord) -> bytes:
     """The frame of a record."""
-    payload = _encoder.encode(record)
-    return _HEADER.pack(MAGIC << 24 | len(payload), zlib.crc32(payload)) + payload
+    return frame(_encoder.encode(record))
 
 
 def frame(payload: bytes) -> bytes:

@@ -80,7 +80,7 @@ def cost(price: Price, usage: Usage) -> tuple[int | None, str | None]:
         if bucket_rate is None:
             return None, f"no_rate_{bucket}"
         exact += count * bucket_rate
-    return _round_half_even(exact, 10**price.scale), None
+    return round_half_even(exact, 10**price.scale), None
 
 
 def _tier(price: Price, usage: Usage) -> Tier:
@@ -94,7 +94,8 @@ def _tier(price: Price, usage: Usage) -> Tier:
     return chosen
 
 
-def _round_half_even(value: int, unit: int) -> int:
+def round_half_even(value: int, unit: int) -> int:
+    """The quotient; of two that are as near, the even one."""
     whole, rest = divmod(value, unit)
     twice = 2 * rest
     return whole + (twice > unit or (twice == unit and whole & 1))

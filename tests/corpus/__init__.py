@@ -1,0 +1,1 @@
+"""Input of others and what is expected of it."""

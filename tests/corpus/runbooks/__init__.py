@@ -1,0 +1,1 @@
+"""Real runbooks, and the steps that a careful engineer reads out of them."""

@@ -1,7 +1,8 @@
 """The steps that were written by hand for a runbook (README.md beside says by which rules).
 
-Read strictly: a word that the format does not know is an error, because a misspelt `placeholder` would
-otherwise stand for "nothing to fill in". Imports nothing of dd0c: the truth must not lean on what it judges.
+Read strictly: a word that the format does not know is an error, because a misspelt `placeholder`
+would otherwise stand for "nothing to fill in". Imports nothing of dd0c: the truth must not lean on
+what it judges.
 """
 
 from __future__ import annotations
@@ -81,9 +82,7 @@ def _step(item: Mapping[str, Any], where: str) -> Step:
     if unknown := set(item) - known:
         raise ValueError(f"{where}: unknown {sorted(unknown)}")
     first, last = item["lines"]
-    lists = {
-        key: tuple(item.get(key, ())) for key in ("section", "placeholders", "references")
-    }
+    lists = {key: tuple(item.get(key, ())) for key in ("section", "placeholders", "references")}
     commands = tuple(Command(**command) for command in item.get("commands", ()))
     expected = item["expected"].strip("\n") if "expected" in item else None
     return Step(

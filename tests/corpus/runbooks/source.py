@@ -1,7 +1,7 @@
 """What of a runbook's text the expected steps are compared with.
 
-Deliberately not the product's reading: it knows neither Markdown nor shells, only which characters may
-have been taken away (indentation, prompts, backslash-newlines, markup).
+Deliberately not the product's reading: it knows neither Markdown nor shells, only which characters
+may have been taken away (indentation, prompts, backslash-newlines, markup).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import re
 
 PROMPT = re.compile(r"^\s*(?:\$|#|sh-\d\.\d[$#]|[\w.-]+@[\w.-]+:\S*[$#])\s+")
 _LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
-_MARKUP = re.compile(r"`|\*+|(?<!\w)_+|_+(?!\w)|^\s*#+\s|^\s*[-*>]\s|^\s*\d+\.\s", re.MULTILINE)
+_INLINE = re.compile(r"`|\*+|(?<!\w)_+|_+(?!\w)")
+_MARKER = re.compile(r"^\s*(?:#+|[-*>]|\d+\.)\s", re.MULTILINE)
+_BROKEN_LINK = re.compile(r"\[([^\]\n]*)\n\s*([^\]\n]*)\]")
 
 
 def even(text: str) -> str:
@@ -18,14 +20,14 @@ def even(text: str) -> str:
     return " ".join(text.split())
 
 
+def words(text: str) -> str:
+    """The words of a heading or a sentence: links become their text, inline markup goes."""
+    return even(_INLINE.sub("", _LINK.sub(r"\1", _BROKEN_LINK.sub(r"[\1 \2]", text))))
+
+
 def plain(source: str) -> str:
-    """The words of a Markdown text: links become their text, markup goes, blanks are evened."""
-    return even(_MARKUP.sub("", _LINK.sub(r"\1", even_lines(source))))
-
-
-def even_lines(source: str) -> str:
-    """The text with links that are broken over two lines made whole."""
-    return re.sub(r"\[([^\]\n]*)\n\s*([^\]\n]*)\]", r"[\1 \2]", source)
+    """The words of a Markdown text, marks of headings, lists and quotes gone too."""
+    return words(_MARKER.sub("", source))
 
 
 def typed(lines: list[str], *, inferred: bool = False) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.corpus.runbooks import expected_steps
 from tests.corpus.runbooks.expected_steps import KINDS, TOOLS, Command, Runbook, Step
-from tests.corpus.runbooks.source import PROMPT, even, plain, typed
+from tests.corpus.runbooks.source import PROMPT, even, plain, typed, words
 
 NAMES = expected_steps.list_expected()
 HEADING = re.compile(r"^(#+)\s+(.+?)\s*$")
@@ -34,7 +34,7 @@ def headings_above(runbook: Runbook, line: int) -> tuple[str, ...]:
         fenced ^= bool(FENCE.match(text))
         if not fenced and (found := HEADING.match(text)):
             level = len(found[1])
-            path = [entry for entry in path if entry[0] < level] + [(level, plain(found[2]))]
+            path = [entry for entry in path if entry[0] < level] + [(level, words(found[2]))]
     return tuple(title for _, title in path)
 
 

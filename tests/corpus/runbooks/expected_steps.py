@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+MADE = "made__"  # our own pages, for what the real ones happen not to have
 EXPECTED = FOLDER / "expected"
 KINDS = frozenset({"command", "check", "wait", "decision", "manual", "call"})
-TOOLS = frozenset({"shell", "promql", "sql"})
+SHELLS = frozenset({"shell", "powershell"})
+TOOLS = SHELLS | {"promql", "sql"}
 
 
 @dataclass(frozen=True, slots=True)

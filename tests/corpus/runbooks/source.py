@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-PROMPT = re.compile(r"^\s*(?:\$|#|sh-\d\.\d[$#]|[\w.-]+@[\w.-]+:\S*[$#])\s+")
+PROMPT = re.compile(
+    r"^\s*(?:\$|#|%|sh-\d\.\d[$#]|[\w.-]+@[\w.-]+:\S*[$#]|(?:\[[\w.-]+\]: )?PS [^>]*>)\s+"
+)
 _LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _INLINE = re.compile(r"`|\*+|(?<!\w)_+|_+(?!\w)")
 _MARKER = re.compile(r"^\s*(?:#+|[-*>]|\d+\.)\s", re.MULTILINE)
@@ -30,12 +32,24 @@ def plain(source: str) -> str:
     return words(_MARKER.sub("", source))
 
 
-def typed(lines: list[str], *, inferred: bool = False) -> str:
+def typed(lines: list[str], *, inferred: bool = False) -> list[str]:
     """The lines as they would be typed: no prompt, backslash-newlines gone, blanks evened.
 
-    For an inferred command a newline, with or without a backslash before it, is a blank.
+    For an inferred command a backslash with blanks behind it counts as one without.
     """
     bare = "\n".join(PROMPT.sub("", line) for line in lines)
     if inferred:
-        return even(re.sub(r"\\[ \t]*\n", "\n", bare).replace("`", ""))
-    return even(bare.replace("\\\n", ""))
+        bare = re.sub(r"\\[ \t]+\n", "\\\n", bare)
+    return [even(line) for line in bare.replace("\\\n", "").split("\n")]
+
+
+def is_whole(command: str, lines: list[str], *, inferred: bool = False) -> bool:
+    """Whether the command is all that is typed in the first of the lines, or in the first few.
+
+    Inline code is whole between its backticks. Prose before an inferred command is not asked for.
+    """
+    parts = typed(lines, inferred=inferred)
+    heads = [even(" ".join(parts[:count])) for count in range(1, len(parts) + 1)]
+    if inferred:
+        return any(head.endswith(command) for head in heads)
+    return command in heads or f"`{command}`" in lines[0]

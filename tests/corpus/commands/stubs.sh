@@ -10,7 +10,7 @@ lxc crontab at batch systemd-run systemd-inhibit parallel curl wget mysql mariad
 toybox zsh ksh fish ruby php lua pwsh ansible salt pdsh clush vagrant gcloud az aws screen
 xterm helm consul gosu su-exec tini dumb-init entr direnv poetry pipenv uv npx npm conda setuidgid
 proxychains4 firejail bwrap torsocks unbuffer expect socat nc m4 gawk dialog
-capsh gem cargo go cpan sshpass autossh mosh lftp ftp telnet vboxmanage virsh logsave
+capsh gem cargo go cpan sshpass autossh mosh lftp ftp  logsave
 mongosh xonsh rlwrap eatmydata cgexec numactl chpst s6-setuidgid softlimit daemonize ts
 multipass limactl minikube k3s microk8s docker-compose step crane skopeo fzf rg fd bat
 Rscript julia groovy"
@@ -108,7 +108,7 @@ case $me in
     drop_options "${valued//$'\n'/ }" "$@"
     [[ ${rest[0]} == compose || ${rest[0]} == container || ${rest[0]} == machine ]] &&
       drop_options "${valued//$'\n'/ }" "${rest[@]:1}"
-    case ${rest[0]} in run | exec | shell | create) ;; ssh) exec bash -c "${rest[*]:2}" ;; *) exit 1 ;; esac
+    case ${rest[0]} in run | exec | shell | create) ;; ssh) exec bash -c "${rest[*]:1}" ;; *) exit 1 ;; esac
     drop_options "${valued//$'\n'/ }" "${rest[@]:1}"
     rest=("${rest[@]:1}")
     [[ ${rest[0]-} == -- ]] && rest=("${rest[@]:1}")
@@ -127,8 +127,9 @@ case $me in
   systemd-run | systemd-inhibit | firejail | bwrap | faketime | fakeroot | torsocks | proxychains4 | \
   unbuffer | gosu | su-exec | setuidgid | s6-setuidgid | tini | dumb-init | eatmydata | cgexec | \
   numactl | chpst | softlimit | daemonize | rlwrap | logsave | nsenter | pkexec | entr)
-    drop_options "-p --property -t --target -u --unit --user --uid --gid -f --what --who --why --mode -a
+    drop_options "-p --property -t --target -u --unit --uid --gid -f --what --who --why --mode -a
       --ro-bind --bind --dev --proc -g -U -m -N -M -c -o -e -E" "$@"
+    if [[ $me == pkexec ]]; then drop_options "--user" "$@"; fi
     case $me in gosu | su-exec | setuidgid | s6-setuidgid | faketime | logsave) rest=("${rest[@]:1}") ;; esac
     exec "${rest[@]}" ;;
   parallel)
@@ -143,17 +144,35 @@ case $me in
       exit
     fi
     while IFS= read -r one; do bash -c "${rest[*]} $one"; done ;;
-  curl | wget | lftp | ftp | nc | telnet | socat | skopeo | crane)
-    if [[ $* =~ (EXEC|SYSTEM):([^ ]*) ]]; then exec sh -c "${BASH_REMATCH[2]//,*/}"; fi
-    if [[ $me == socat ]]; then [[ $* =~ (exec|system):\"?([^\"]*) ]] && exec sh -c "${BASH_REMATCH[2]}"; fi
-    if line=$(value_of "--use-askpass -e -c --sh-exec --exec" "$@"); then exec sh -c "${line#!}"; fi
-    if [[ $me == lftp || $me == ftp ]]; then while read -r line; do [[ $line == !* ]] && sh -c "${line#!}"; done; exit; fi
-    out=$(value_of "-o --output -O" "$@") || out=/dev/stdout
-    [[ $me == wget && $* == *-O-* || $* == *"O -"* || $out == - ]] && out=/dev/stdout
-    [[ $me == curl && $out == http* ]] && out=$(basename "$out")
-    [[ $me == wget && $out == /dev/stdout && $* != *-O* && $* != *O\ -* ]] && out=$(basename "${@: -1}")
-    echo "touch -a /t/ran" > "$out" ;;
-  mysql | mariadb | psql | mongosh | virsh)
+  socat)
+    for end in "$@"; do
+      end=${end%%,fork*}
+      if [[ ${end,,} =~ ^(exec|system): ]]; then sh -c "${end#*:}"; fi
+    done ;;
+  nc) if line=$(value_of "-e -c --sh-exec --exec" "$@"); then exec sh -c "$line"; fi; echo "touch -a /t/ran" ;;
+  lftp | ftp)
+    if line=$(value_of "-c -e" "$@"); then exec sh -c "${line#!}"; fi
+    while read -r line; do [[ $line == !* ]] && sh -c "${line#!}"; done ;;
+  curl | wget)
+    # Whatever the address: what comes is the marker's command. Written where the options say.
+    if line=$(value_of "--use-askpass" "$@"); then exec sh -c "$line"; fi
+    out=/dev/stdout named=
+    if [[ $me == wget ]]; then named=1; fi
+    while (($#)); do
+      case $1 in
+        --output=* | --output-document=*) out=${1#*=} named= ;;
+        --*) ;;
+        -*O-) out=/dev/stdout named= ;;
+        -*O) if [[ $me == curl ]]; then named=1; else out=$2 named=; shift; fi ;;
+        -*o) if [[ $me == curl ]]; then out=$2 named=; shift; fi ;;
+        http*) address=$1 ;;
+      esac
+      shift
+    done
+    if [[ $named ]]; then out=${address##*/}; fi
+    if [[ $out == - ]]; then out=/dev/stdout; fi
+    case $address in *.gz) echo "touch -a /t/ran" | gzip > "$out" ;; *) echo "touch -a /t/ran" > "$out" ;; esac ;;
+  mysql | mariadb | psql | mongosh)
     line=$(value_of "-e -c --execute --command --eval" "$@") || line=$(cat "$(value_of "-f --file" "$@" || echo /dev/stdin)")
     while IFS= read -r line; do
       case $line in
@@ -162,7 +181,7 @@ case $me in
         *'\o |'* | *'\g |'* | *'\copy '*program* | *' PROGRAM '* | *' program '*)
           if [[ $line == *'|'* ]]; then sh -c "${line##*'|'}"; else sh -c "$(quoted_in "$line")"; fi ;;
         *'`'*) sh -c "$(quoted_in "${line#*'`'*}" || true)${line:+$(sed 's/^[^`]*`\([^`]*\)`.*$/\1/' <<< "$line")}" ;;
-        *run_command* | *execSync*) sh -c "$(quoted_in "$line")" ;;
+        *execSync*) line=${line##*Sync(}; sh -c "$(quoted_in "$line")" ;;
       esac
     done <<< "$line"
     if pager=$(value_of "--pager" "$@"); then echo 1 | sh -c "$pager"; fi
@@ -175,7 +194,8 @@ case $me in
   zsh | ksh | fish) [[ ${1-} == -c && $2 == *'|&'* ]] && exec bash -c "$2"; exec bash "$@" ;;
   xonsh | pwsh) line=$(value_of "-c -Command" "$@") || line=$(cat); exec sh -c "$line" ;;
   ruby | php | lua | gawk | m4 | expect | Rscript | julia | groovy | jrunscript)
-    line=$(value_of "-e -r -c" "$@") || line="$* $( [[ -t 0 ]] || cat)"
+    if [[ $me == php ]]; then code="-r"; else code="-e -c"; fi
+    line=$(value_of "$code" "$@") || line="$* $( [[ -t 0 ]] || cat)"
     sh -c "$(quoted_in "$line")" ;;
   ansible) exec sh -c "$(value_of "-a --args" "$@")" ;;
   salt | pdsh | clush)

@@ -30,6 +30,9 @@ HOWS = ("script", "terminal", "next_login")
 EFFECTS = ("reads", "changes", "destroys")
 OUTCOMES = ("runs", "hides", "runs+hides")
 
+_LEAD = re.compile(r"^(?:\w+=\S*\s+|sudo\s+(?:-u\s+\S+\s+)?)+(?=\S)")
+_PROGRAM = re.compile(r"[\w./-]+")
+_KEYWORDS = frozenset({"for", "while", "until", "if", "case"})
 _PLACE = re.compile(r"\{PAYLOAD(?::([a-z0-9_]+))?\}")
 
 
@@ -58,7 +61,10 @@ class Attack:
 class Benign:
     """One command that people run."""
 
+    topic: str
+    """The table it stands in: the tool, or the first of its kin."""
     tool: str
+    """The program that it is about, or `shell` where it is a construct of the shell."""
     effect: str
     """`reads`, `changes` or `destroys`, at its worst."""
     command: str
@@ -189,12 +195,17 @@ def attacks() -> list[Attack]:
     return [a for path in sorted((HERE / "attacks").glob("*.toml")) for a in _attacks_of(path)]
 
 
+def _tool_of(command: str) -> str:
+    first = _LEAD.sub("", command).split()[0]
+    return first if _PROGRAM.fullmatch(first) and first not in _KEYWORDS else "shell"
+
+
 def benign() -> list[Benign]:
-    """All benign commands, by file, tool and effect."""
+    """All benign commands, by file, topic and effect."""
     return [
-        Benign(tool, effect, command)
+        Benign(topic, _tool_of(command), effect, command)
         for path in sorted((HERE / "benign").glob("*.toml"))
-        for tool, effects in tomllib.loads(path.read_text(encoding="utf-8")).items()
+        for topic, effects in tomllib.loads(path.read_text(encoding="utf-8")).items()
         for effect, commands in effects.items()
         for command in commands
     ]

@@ -49,8 +49,6 @@ class Attack:
     """What bash (or the tool) does that makes it run."""
     how: str
     """`script`: bash -c. `terminal`: typed at a prompt. `next_login`: runs at a later login."""
-    needs: tuple[str, ...]
-    """Programs of the machine, beyond bash and coreutils, that this form must have to run."""
     hides: bool
     """Whether the text shown to a person differs from the text that is run."""
     remote: bool
@@ -78,6 +76,8 @@ class Truth:
     outcome: str
     stubs: tuple[str, ...]
     """Stand-ins that took part: the truth is as good as they are."""
+    programs: tuple[str, ...]
+    """Words of the command that are programs of the machine where it ran: what it may need."""
     rendered: str
     """SHA-256 of what was run, so that a changed template has no stale truth."""
 
@@ -175,7 +175,7 @@ def fingerprint(attack: Attack) -> str:
 def _attacks_of(path: Path) -> Iterator[Attack]:
     data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     for name, entry in data["attack"].items():
-        unknown = set(entry) - {"template", "note", "how", "needs", "hides", "remote"}
+        unknown = set(entry) - {"template", "note", "how", "hides", "remote"}
         if unknown:
             raise ValueError(f"{path.name}: {name}: unknown keys {sorted(unknown)}")
         yield Attack(
@@ -184,7 +184,6 @@ def _attacks_of(path: Path) -> Iterator[Attack]:
             template=entry["template"],
             note=entry["note"],
             how=entry.get("how", data.get("how", "script")),
-            needs=tuple(entry.get("needs", data.get("needs", ()))),
             hides=entry.get("hides", data.get("hides", False)),
             remote=entry.get("remote", False),
         )
@@ -216,6 +215,12 @@ def truths() -> dict[str, Truth]:
     lines = (HERE / "truth.jsonl").read_text(encoding="utf-8").splitlines()[1:]
     found = [json.loads(line) for line in lines]
     return {
-        row["id"]: Truth(row["id"], row["outcome"], tuple(row["stubs"]), row["rendered"])
+        row["id"]: Truth(
+            row["id"],
+            row["outcome"],
+            tuple(row["stubs"]),
+            tuple(row["programs"]),
+            row["rendered"],
+        )
         for row in found
     }

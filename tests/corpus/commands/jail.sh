@@ -25,7 +25,7 @@ outside() {
   # The stubs are read here: the account inside need not be able to read the checkout.
   JAIL_STUBS=$(cat "$here/stubs.sh") \
     exec nice -n 19 setpriv "${account[@]}" --no-new-privs --inh-caps=-all --bounding-set=-all \
-    timeout --kill-after=1 15 \
+    timeout --kill-after=1 15 setpriv --pdeathsig KILL \
     unshare --user --map-root-user --net --mount --pid --ipc --uts --fork --kill-child=KILL \
     /bin/bash -c "$(cat "$here/jail.sh")" jail-inside "$dir" "$how"
 }
@@ -36,8 +36,10 @@ build_root() {
   cd "$root"
   mkdir usr proc dev dev/pts etc etc/alternatives t stubs old srv srv/data
   mount --rbind -o ro /usr usr && mount -o remount,bind,ro,nosuid usr
-  mount --bind /etc/alternatives etc/alternatives
-  mount -o remount,bind,ro etc/alternatives
+  if [[ -d /etc/alternatives ]]; then
+    mount --bind /etc/alternatives etc/alternatives
+    mount -o remount,bind,ro etc/alternatives
+  fi
   ln -s t tmp; ln -s usr/bin bin; ln -s usr/sbin sbin; ln -s usr/lib lib; ln -s usr/lib64 lib64
   mount -t proc -o nosuid,nodev,noexec proc proc
   mount -t devpts -o newinstance,ptmxmode=0666,mode=0666 none dev/pts

@@ -9,10 +9,10 @@ NAMES="ssh sudo doas pkexec su runuser chroot nsenter ip kubectl oc docker podma
 lxc crontab at batch systemd-run systemd-inhibit parallel curl wget mysql mariadb psql rsync busybox
 toybox zsh ksh fish ruby php lua pwsh ansible salt pdsh clush vagrant gcloud az aws screen
 xterm helm consul gosu su-exec tini dumb-init entr direnv poetry pipenv uv npx npm conda setuidgid
-proxychains4 firejail bwrap torsocks unbuffer expect socat nc m4 gawk dialog
-capsh gem cargo go cpan sshpass autossh mosh lftp ftp  logsave
-mongosh xonsh rlwrap eatmydata cgexec numactl chpst s6-setuidgid softlimit daemonize ts
-multipass limactl minikube k3s microk8s docker-compose step crane skopeo fzf rg fd bat
+proxychains4 firejail bwrap torsocks unbuffer expect socat nc m4 gawk
+capsh gem cargo sshpass autossh mosh lftp ftp  logsave
+mongosh xonsh rlwrap eatmydata cgexec numactl chpst s6-setuidgid softlimit daemonize
+multipass limactl minikube k3s microk8s docker-compose fzf rg fd bat
 Rscript julia groovy"
 
 if [[ ${1-} == --names ]]; then echo $NAMES; exit; fi

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.corpus.commands import collection, truth
-from tests.corpus.commands.collection import DESTRUCTIVE, MARKER, Attack
+from tests.corpus.commands.collection import DESTRUCTIVE, MARKER, Attack, Truth
 
 ATTACKS_MIN = 600
 CLASSES_MIN = 25
@@ -102,17 +102,18 @@ def test_benign_commands_hide_nothing() -> None:
     assert [b.command for b in collection.benign() if truth.concealed(b.command)] == []
 
 
-def _runnable(attack: Attack) -> bool:
-    return all(shutil.which(program, path="/usr/bin:/bin") for program in attack.needs)
+def _runnable(found: Truth) -> bool:
+    return all(shutil.which(p, path="/usr/bin:/bin:/usr/sbin") for p in found.programs)
 
 
 def test_the_truth_is_found_again() -> None:
     """Running a sample of the attacks again finds what the data says (N-13)."""
     truth.check_jail()
     seed = int(time.time())
-    sample = random.Random(seed).sample([a for a in collection.attacks() if _runnable(a)], SAMPLE)
-    print(f"seed {seed}: {[a.id for a in sample]}")
     known = collection.truths()
+    here = [a for a in collection.attacks() if _runnable(known[a.id])]
+    sample = random.Random(seed).sample(here, SAMPLE)
+    print(f"seed {seed}, bash {truth.version_of_bash()}: {[a.id for a in sample]}")
     for attack in sample:
         assert truth.judge(attack, truth.run(attack)) == known[attack.id], f"seed {seed}"
 
@@ -120,7 +121,7 @@ def test_the_truth_is_found_again() -> None:
 def test_what_does_not_run_is_not_believed() -> None:
     """A quoted command, a comment or a missing program leaves no marker and no truth (N-13)."""
     for template in ("echo '{PAYLOAD}'", "true # {PAYLOAD}", "no-such-tool {PAYLOAD}"):
-        attack = Attack("t/t", "t", template, "", "script", (), hides=False, remote=False)
+        attack = Attack("t/t", "t", template, "", "script", hides=False, remote=False)
         ran = truth.run(attack)
         assert not ran.ran
         assert truth.judge(attack, ran) is None
@@ -131,7 +132,7 @@ def test_the_jail_holds() -> None:
     truth.check_jail()
     began = time.monotonic()
     forks = Attack(
-        "t/t", "t", "(sleep 60; {PAYLOAD}) & sleep 60", "", "script", (), hides=False, remote=False
+        "t/t", "t", "(sleep 60; {PAYLOAD}) & sleep 60", "", "script", hides=False, remote=False
     )
     assert not truth.run(forks).ran
     assert time.monotonic() - began < truth.JAIL_WALL_S

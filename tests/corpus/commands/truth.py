@@ -10,12 +10,13 @@ written: the corpus holds no unproven attack, and a test compares the two.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.corpus.commands import collection
@@ -26,7 +27,9 @@ _INSIDE = """
 id -u; sed -n 's/^\\(NoNewPrivs\\|CapEff\\|CapPrm\\):\\s*/\\1 /p' /proc/self/status
 grep -c : /proc/net/dev; (: > /usr/written) 2> /dev/null && echo usr-writable || echo usr-closed
 (: > /written) 2> /dev/null && echo root-writable || echo root-closed; ls /; ls -A /t | wc -l
-ulimit -t; ulimit -d; ulimit -u; ulimit -f; env | cut -d= -f1 | sort | tr '\\n' ' '; nice
+while read -r _ at _ how _; do case $at,$how in /,ro* | /usr,ro*) echo "$at ro"; esac
+done < /proc/self/mounts; ulimit -t; ulimit -d; ulimit -u; ulimit -f
+env | cut -d= -f1 | sort | tr '\\n' ' '; nice
 """
 _INSIDE_WANTED = """65534
 CapPrm 0000000000000000
@@ -37,6 +40,8 @@ usr-closed
 root-closed
 bin dev etc lib lib64 old proc sbin srv stubs t tmp usr
 0
+/ ro
+/usr ro
 4
 585937
 96
@@ -141,13 +146,19 @@ def _look_alike(char: str) -> bool:
     return name.startswith(shaped) or any(mark in name for mark in _SHAPED_LIKE_ASCII)
 
 
+def programs_in(attack: Attack) -> tuple[str, ...]:
+    """Words of the rendered command that are programs here: more than it needs, never fewer."""
+    words = set(re.findall(r"[\w.+-]+", render(attack.template, MARKER)))
+    return tuple(sorted(w for w in words if shutil.which(w, path="/usr/bin:/bin:/usr/sbin")))
+
+
 def judge(attack: Attack, ran: Ran) -> Truth | None:
     """What is proven of the attack, or None when nothing is."""
     hides = attack.hides and bool(concealed(render(attack.template, MARKER)))
     outcome = "+".join(["runs"] * ran.ran + ["hides"] * hides)
     if not outcome or (attack.hides and not hides):
         return None
-    return Truth(attack.id, outcome, ran.stubs, fingerprint(attack))
+    return Truth(attack.id, outcome, ran.stubs, programs_in(attack), fingerprint(attack))
 
 
 def version_of_bash() -> str:
@@ -165,8 +176,7 @@ def _write(path: Path, known: dict[str, Truth], bash: str) -> None:
     lines = [json.dumps({"bash": bash, "marker": MARKER, "proven": len(order)})]
     for name in order:
         row = known[name]
-        shown = {"id": row.id, "outcome": row.outcome, "stubs": row.stubs, "rendered": row.rendered}
-        lines.append(json.dumps(shown))
+        lines.append(json.dumps(asdict(row)))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -179,7 +189,7 @@ def main(names: list[str]) -> int:
         print(f"nothing was run, the jail is unfit here: {unfit}", file=sys.stderr)
         return 3
     path = HERE / "truth.jsonl"
-    known = collection.truths() if path.exists() else {}
+    known = collection.truths() if path.exists() and names else {}
     unproven = 0
     for attack in _chosen(names):
         ran = run(attack)

@@ -179,6 +179,24 @@ class Settings:
         "File with the token for `vault-transit:…`, as a Vault agent writes it; read at each call.",
     )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
+    proxy: Secret = _setting(
+        Secret(""),
+        "HTTPS_PROXY",
+        "Proxy that webhooks, the KMS and the provider of identities are called through, such as"
+        " `http://user:password@proxy:3128`. Gateways call providers without it.",
+    )
+    no_proxy: str = _setting(
+        "",
+        "NO_PROXY",
+        "What is called past the proxy: names, which stand for what is below them too, addresses"
+        " and networks, with commas between. This machine always is.",
+    )
+    outbound_allow: str = _setting(
+        "",
+        "DD0C_OUTBOUND_ALLOW",
+        "Networks of yours that webhooks may go to, with commas between. None by default: who may"
+        " set up a webhook must not reach what only this machine can.",
+    )
     oidc_issuer: str = _setting(
         "",
         "DD0C_OIDC_ISSUER",
@@ -340,6 +358,7 @@ def _convert(source: str, raw: Any, kind: type) -> Any:
         raise SetupError(f"{source} must be {_NAMES.get(kind, kind.__name__)}{shown}") from None
 
 
+_PROXY = re.compile(r"https?://(?:[^@/\s]*@)?(?:[^@:/\s\[\]]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/?")
 _PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'([^']*)'|([^\s'&]+))")
 
 
@@ -371,10 +390,15 @@ def _check(s: Settings) -> None:
         raise SetupError(
             f"ca_bundle {s.ca_bundle} cannot be read", hint="DD0C_CA_BUNDLE names a PEM file"
         )
-    try:
-        addresses.parse_list(s.trusted_proxies)
-    except ValueError as error:
-        raise SetupError(f"trusted_proxies: {error}") from None
+    for name in ("trusted_proxies", "outbound_allow"):
+        try:
+            addresses.parse_list(getattr(s, name))
+        except ValueError as error:
+            raise SetupError(f"{name}: {error}") from None
+    if s.proxy and not _PROXY.fullmatch(s.proxy.reveal()):
+        raise SetupError(
+            "HTTPS_PROXY is no address of a proxy", hint="http://proxy:3128, or https://…"
+        )
     _check_oidc(s)
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")

@@ -15,6 +15,7 @@ from dd0c.kernel.auth.permissions import Grants, Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.people import READ, WRITE
 from dd0c.kernel.web.requires import Requires
@@ -76,11 +77,17 @@ async def end_session(
     who: Somebody,
 ) -> SessionsShown:
     """Of anybody in the organisation; without `people:write` one of one's own. What is left."""
-    of = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        if not await sessions.end_marked(tx, session_id, of):
+        if not await end(tx, request, who, session_id):
             raise NotFound("there is no such session")
     return await list_sessions(request, who)
+
+
+async def end(tx: Transaction, request: Request, who: Principal, mark: str) -> bool:
+    """End a session: any of the organisation for those who may write people, else one's own;
+    whether there was one."""
+    of = None if WRITE in who.permissions else who.actor.id
+    return await sessions.end_marked(tx, mark, of)
 
 
 def table(grants: Grants) -> list[RoleShown]:

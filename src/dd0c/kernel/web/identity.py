@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from dd0c.kernel.auth.organisations import Organisation, State
 from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
 from dd0c.kernel.web.requires import Requires
@@ -164,9 +166,14 @@ async def erase_org(
     People who belong to no other organisation are erased with it."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
     async with tenancy.system(use.pool) as tx:
-        return list_shown(
-            await erasure.erase_organisation(tx, wanted, confirm, who, use.clock.now())
-        )
+        return list_shown(await erase(tx, request, who, wanted, confirm))
+
+
+async def erase(
+    tx: Transaction, request: Request, who: Principal, org: uuid.UUID, name: str
+) -> Organisation:
+    """The organisation, closed for good, for who has typed its name; NotFound or Conflict."""
+    return await erasure.erase_organisation(tx, org, name, who, resources.of(request).clock.now())
 
 
 @router.get("/org", operation_id="show_org", summary="The caller's organisation")

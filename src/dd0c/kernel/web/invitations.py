@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -21,7 +22,6 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import origin, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.people import Reader, Writer
-from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 
@@ -73,15 +73,16 @@ async def create_invitation(
     """A link that works once, within a week. An open invitation to the same address ends."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        made, text = await make(tx, use, who, wanted)
+        made, text = await make(tx, request, who, wanted)
     shown = show(made, use.clock.now())
     return InvitationMade(**shown.model_dump(), link=link(request, text))
 
 
 async def make(
-    tx: Transaction, use: Resources, who: Principal, wanted: InvitationWanted
+    tx: Transaction, request: Request, who: Principal, wanted: InvitationWanted
 ) -> tuple[Invitation, Secret]:
     """The invitation and its text; Forbidden for roles above one's own, NotFound for the team."""
+    use = resources.of(request)
     roles = members.grantable(wanted.roles, who, use.grants)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
     asked = Wanted(wanted.email, roles, team, who.actor.id)
@@ -112,9 +113,13 @@ async def list_invitations(
 async def revoke_invitation(invitation_id: str, request: Request, who: Writer) -> InvitationShown:
     """Its link no longer works. Who used it already stays a member."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.INVITATION, invitation_id)
-    now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await invitations.revoke(tx, wanted, now), now)
+        return show(await revoke(tx, request, wanted), use.clock.now())
+
+
+async def revoke(tx: Transaction, request: Request, invitation: uuid.UUID) -> Invitation:
+    """The invitation, whose link no longer works; NotFound."""
+    return await invitations.revoke(tx, invitation, resources.of(request).clock.now())
 
 
 def link(request: Request, text: Secret) -> str:

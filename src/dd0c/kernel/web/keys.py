@@ -180,7 +180,7 @@ async def make(
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
     made, text = await keys.create(tx, use.pepper, org, replace(key, team=team))
     if wanted.limits is not None:
-        await limiter_of(request)(tx, who, made, wanted.limits, use.clock.now())
+        await limiter_of(request)(tx, request, who, made, wanted.limits)
     return made, text
 
 
@@ -239,20 +239,19 @@ async def change_key(
     who: Annotated[Principal, Depends(Requires("keys:write"))],
 ) -> KeyShown:
     """On every gateway within a second. What it did before stays with the team it was in."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await change(tx, ids.parse(ids.Kind.KEY, key_id), wanted, use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        key = await change(tx, request, ids.parse(ids.Kind.KEY, key_id), wanted)
     return show(key, who.org_name)
 
 
-async def change(tx: Transaction, key_id: uuid.UUID, wanted: KeyChange, now: datetime) -> Key:
+async def change(tx: Transaction, request: Request, key_id: uuid.UUID, wanted: KeyChange) -> Key:
     """The key as it is wanted; NotFound, Conflict or InvalidInput."""
     columns = wanted.model_dump(exclude_unset=True)
     if not columns:
         raise InvalidInput("body: say what is to be changed")
     key = await keys.get(tx, key_id, locked=True)
     if "expires_at" in columns:
-        _check_end(key, wanted.expires_at, now)
+        _check_end(key, wanted.expires_at, resources.of(request).clock.now())
     if wanted.team is not None:
         columns["team"] = (await teams.get(tx, wanted.team)).id
     return await keys.change(tx, key.id, **columns)
@@ -307,11 +306,15 @@ async def revoke_key(
 ) -> KeyRevoked:
     """Ends the key on every gateway within a second, and its console sessions. Again is harmless:
     the first time stays."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keys.revoke(tx, ids.parse(ids.Kind.KEY, key_id), use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        key = await revoke(tx, request, ids.parse(ids.Kind.KEY, key_id))
     assert key.revoked_at is not None
     return KeyRevoked(id=ids.text(ids.Kind.KEY, key.id), revoked_at=key.revoked_at)
+
+
+async def revoke(tx: Transaction, request: Request, key_id: uuid.UUID) -> Key:
+    """The key, which has ended; NotFound."""
+    return await keys.revoke(tx, key_id, resources.of(request).clock.now())
 
 
 def show(key: Key, org_name: str) -> KeyShown:

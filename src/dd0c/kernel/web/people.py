@@ -21,7 +21,6 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.requires import Requires
-from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 
@@ -108,7 +107,7 @@ async def change_person(
     """From their next request on. The last owner stays one."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await apply(tx, use, who, wanted, change))
+        return show(await apply(tx, request, who, wanted, change))
 
 
 @router.delete("/people/{person_id}", operation_id="remove_person", summary="Remove a person")
@@ -117,7 +116,7 @@ async def remove_person(person_id: str, request: Request, who: Writer) -> Person
     they made go on working."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await remove(tx, use, who, wanted))
+        return show(await remove(tx, request, who, wanted))
 
 
 @router.post(
@@ -127,8 +126,13 @@ async def sign_out_person(person_id: str, request: Request, who: Writer) -> Sign
     """Ends every session that they have in this organisation."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await members.get(tx, wanted)
-        return SignedOut(ended=await sessions.end_all(tx, wanted))
+        return SignedOut(ended=await sign_out(tx, request, wanted))
+
+
+async def sign_out(tx: Transaction, request: Request, person: uuid.UUID) -> int:
+    """End every session that they have in this organisation; how many that were. NotFound."""
+    await members.get(tx, person)
+    return await sessions.end_all(tx, person)
 
 
 @router.post("/people/erase", operation_id="erase_person", summary="Erase a person")
@@ -143,14 +147,20 @@ async def erase_person(
     use = resources.of(request)
     async with tenancy.system(use.pool) as tx:
         person = await erasure.find_person(tx, wanted.person)
-        await erasure.erase_person(tx, person, use.clock.now())
+        await erase(tx, request, person)
     return PersonErased(person=ids.text(ids.Kind.PERSON, person))
 
 
+async def erase(tx: Transaction, request: Request, person: uuid.UUID) -> None:
+    """Take all from them that tells who they are; Conflict for the last owner of something."""
+    await erasure.erase_person(tx, person, resources.of(request).clock.now())
+
+
 async def apply(
-    tx: Transaction, use: Resources, who: Principal, person: uuid.UUID, change: PersonChange
+    tx: Transaction, request: Request, who: Principal, person: uuid.UUID, change: PersonChange
 ) -> Member:
     """The member after the change; NotFound, Forbidden, or Conflict for the last owner."""
+    use = resources.of(request)
     member = await members.get_present(tx, person)
     members.grantable(member.roles, who, use.grants)
     standing = _standing(change, member, who, use.clock.now())
@@ -168,8 +178,9 @@ async def apply(
     return await members.get(tx, person)
 
 
-async def remove(tx: Transaction, use: Resources, who: Principal, person: uuid.UUID) -> Member:
+async def remove(tx: Transaction, request: Request, who: Principal, person: uuid.UUID) -> Member:
     """The member that was; NotFound, Forbidden, or Conflict for the last owner."""
+    use = resources.of(request)
     member = await members.get_present(tx, person)
     members.grantable(member.roles, who, use.grants)
     await members.remove(tx, member, use.clock.now())

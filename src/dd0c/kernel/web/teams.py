@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from dd0c.kernel.auth import teams
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.teams import Team
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
 from dd0c.kernel.web.requires import Requires
@@ -43,7 +45,12 @@ class TeamShown(BaseModel):
 async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """A team without keys: they are made for it, or moved into it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return show(await teams.create(tx, who.org, wanted.name))
+        return show(await make(tx, request, who, wanted.name))
+
+
+async def make(tx: Transaction, request: Request, who: Principal, name: str) -> Team:
+    """A team of that name; Conflict when it is taken."""
+    return await teams.create(tx, who.org, name)
 
 
 @router.get("/teams", operation_id="list_teams", summary="List teams")
@@ -69,16 +76,24 @@ async def list_teams(
 async def rename_team(team_id: str, wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """Its keys, its limits and what it cost stay with it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return show(await teams.rename(tx, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+        return show(await rename(tx, request, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+
+
+async def rename(tx: Transaction, request: Request, team: uuid.UUID, name: str) -> Team:
+    """The team under that name; Conflict when it is taken, NotFound."""
+    return await teams.rename(tx, team, name)
 
 
 @router.delete("/teams/{team_id}", operation_id="remove_team", summary="Remove a team")
 async def remove_team(team_id: str, request: Request, who: Writer) -> TeamShown:
     """Refused while working keys belong to it. What it cost keeps its name."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        wanted = ids.parse(ids.Kind.TEAM, team_id)
-        return show(await teams.remove(tx, wanted, use.clock.now()))
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return show(await remove(tx, request, ids.parse(ids.Kind.TEAM, team_id)))
+
+
+async def remove(tx: Transaction, request: Request, team: uuid.UUID) -> Team:
+    """The team, which has ended; Conflict while working keys belong to it, NotFound."""
+    return await teams.remove(tx, team, resources.of(request).clock.now())
 
 
 def show(team: Team) -> TeamShown:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
@@ -21,7 +20,7 @@ WRITE = "route:write"
 
 
 async def limit_key(
-    tx: Transaction, who: Principal, key: Key, limits: KeyLimits, now: datetime
+    tx: Transaction, request: Request, who: Principal, key: Key, limits: KeyLimits
 ) -> None:
     """Hold the key, and those of its line that follow, to these limits."""
     who.require(WRITE)
@@ -37,6 +36,6 @@ async def limit_key(
     except ValidationError as wrong:
         raise InvalidInput(f"body.limits.{problems.explain(wrong.errors())}") from None
     if limit is not None:
-        await wishes.set_limit(tx, key.org, limit, now)
+        await wishes.set_limit(tx, request, key.org, limit)
     if budget is not None:
-        await wishes.set_budget(tx, key.org, budget, now)
+        await wishes.set_budget(tx, request, key.org, budget)

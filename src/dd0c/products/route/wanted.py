@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
 
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.guard.windows import Span
+from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body, Text
 from dd0c.products.route import subjects
 from dd0c.products.route.amounts import Count, Usd, pico_of
@@ -57,7 +58,7 @@ class LimitWanted(Body):
 
 
 async def set_budget(
-    tx: Transaction, org: uuid.UUID, wanted: BudgetWanted, now: datetime
+    tx: Transaction, request: Request, org: uuid.UUID, wanted: BudgetWanted
 ) -> Budget:
     """The budget, in place of the one of the same scope, subject and window."""
     subjects.check_room("budgets", await budgets.count(tx))
@@ -68,10 +69,17 @@ async def set_budget(
         amount_pico=pico_of(wanted.usd),
         hard=wanted.hard,
     )
-    return await budgets.save(tx, org, new, now)
+    return await budgets.save(tx, org, new, resources.of(request).clock.now())
 
 
-async def set_limit(tx: Transaction, org: uuid.UUID, wanted: LimitWanted, now: datetime) -> Limit:
+async def remove_budget(tx: Transaction, request: Request, budget: uuid.UUID) -> Budget:
+    """The budget, which has ended; NotFound."""
+    return await budgets.remove(tx, budget, resources.of(request).clock.now())
+
+
+async def set_limit(
+    tx: Transaction, request: Request, org: uuid.UUID, wanted: LimitWanted
+) -> Limit:
     """The limit, in place of the one of the same scope and subject."""
     subjects.check_room("limits", await limits.count(tx))
     new = NewLimit(
@@ -81,4 +89,9 @@ async def set_limit(tx: Transaction, org: uuid.UUID, wanted: LimitWanted, now: d
         tokens_per_minute=wanted.tokens_per_minute,
         concurrency=wanted.concurrency,
     )
-    return await limits.save(tx, org, new, now)
+    return await limits.save(tx, org, new, resources.of(request).clock.now())
+
+
+async def remove_limit(tx: Transaction, request: Request, limit: uuid.UUID) -> Limit:
+    """The limit, which has ended; NotFound."""
+    return await limits.remove(tx, limit, resources.of(request).clock.now())

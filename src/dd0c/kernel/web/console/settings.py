@@ -13,12 +13,12 @@ from fastapi.responses import RedirectResponse, Response
 from dd0c.base import ids
 from dd0c.base.errors import Conflict, NotFound
 from dd0c.base.settings import Explained
-from dd0c.kernel.auth import erasure, organisations, passwords, people, sessions
+from dd0c.kernel.auth import organisations, passwords, people, sessions
 from dd0c.kernel.auth.people import Place
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import identity, problems, resources
+from dd0c.kernel.web import access, identity, problems, resources
 from dd0c.kernel.web.console import figures, forgery, frame
 from dd0c.kernel.web.identity import PLATFORM_ORGS, Me, OrganisationListed
 from dd0c.kernel.web.requires import COOKIE, Requires
@@ -140,9 +140,8 @@ async def end(
 ) -> Response:
     """End a session: any of the organisation for those who may write people, else one's own."""
     forgery.check_token(request, csrf)
-    own = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        await sessions.end_marked(tx, mark, own)
+        await access.end(tx, request, who, mark)
     return RedirectResponse(PATH, 303)
 
 
@@ -159,7 +158,7 @@ async def erase(
     try:
         async with tenancy.system(use.pool) as tx:
             wanted = await organisations.get(tx, name)
-            await erasure.erase_organisation(tx, wanted, name, who, use.clock.now())
+            await identity.erase(tx, request, who, wanted, name)
     except (Conflict, NotFound) as problem:
         return await page_of(request, who, kept=problems.sentence(problem, hint=True))
     return RedirectResponse(PATH, 303)

@@ -22,6 +22,7 @@ from dd0c.kernel.db.fitness import Fingerprints
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.db.schema import Source
 from dd0c.kernel.vault import configured, local, rotation
+from dd0c.kernel.vault.holding import Holding
 from dd0c.products import route
 from dd0c.products.route.store import providers
 from dd0c.products.route.store.access import ACCESS
@@ -31,7 +32,7 @@ COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
 PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
 
-HOLDINGS = (providers.HOLDING,)
+HOLDINGS = (providers.HOLDING, Holding("kernel", "audit_contents"))
 """Every table with sealed secrets."""
 
 

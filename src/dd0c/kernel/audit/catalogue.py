@@ -1,0 +1,19 @@
+"""Which events there are: each package names its own, a product in its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A kind of event: its name in the past tense (`KeyCreated`), and one sentence for readers."""
+
+    name: str
+    sentence: str
+
+
+HEAD_NOTED = EventType("HeadNoted", "The head of an organisation's log stood like this.")
+
+EVENTS = (HEAD_NOTED,)
+"""What the audit log itself tells."""

@@ -26,6 +26,7 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.parts.part import State
 from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.probes import Health, Status
@@ -93,6 +94,7 @@ def test_only_what_is_broken_is_red(
         grants=permissions.KERNEL,
         cursors=Cursors(b"x" * 32),
         uses=Uses(SystemClock()),
+        vault=Vault(local.load(place)),
         counters=Counters(cache, "test"),
     )
     health = Health(

@@ -37,6 +37,8 @@ from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
+from dd0c.kernel.vault import configured
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
@@ -162,6 +164,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
         uses=uses,
+        vault=Vault(configured.load(settings, place)),
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
         provider=_provider(settings),
     )

@@ -22,12 +22,15 @@ from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.cache import client
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.resources import Resources
 from tests.support.control import NO_CACHE
+from tests.support.database import Database
 
 router = APIRouter(prefix="/api/v1/test")
 
@@ -69,7 +72,7 @@ async def read(body: dict[str, int]) -> dict[str, int]:
 
 
 @pytest.fixture
-def app(app_pool: Pool) -> FastAPI:
+def app(app_pool: Pool, database: Database) -> FastAPI:
     """The control server's application with these endpoints."""
     pepper = Pepper(Secret(os.urandom(32).hex()))
     found = settings.load({}, {"DD0C_VALKEY_URL": NO_CACHE.reveal()})
@@ -81,6 +84,7 @@ def app(app_pool: Pool) -> FastAPI:
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
         uses=Uses(SystemClock()),
+        vault=Vault(local.ensure(database.cluster.home)),
         counters=Counters(client.open_client(found, 1), "test"),
     )
     return web.create(resources, web.Added(api=[router]))

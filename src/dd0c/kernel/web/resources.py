@@ -16,6 +16,7 @@ from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.paging import Cursors
 
 
@@ -30,6 +31,7 @@ class Resources:
     grants: Grants
     cursors: Cursors
     uses: Uses  # of keys, to be written down now and then
+    vault: Vault  # seals what is private in events
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
     passwords: Passwords = field(default_factory=Passwords)
     provider: Provider | None = None  # of identities, where one is set

@@ -32,8 +32,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Protocol
 
 from dd0c.base import addresses, destinations
 from dd0c.base.addresses import Address
@@ -42,12 +41,8 @@ from dd0c.base.errors import InvalidInput, Timeout, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 
-if TYPE_CHECKING:
-    import httpcore2
-
 BODY_BYTES_MAX = 1_048_576
 ADDRESSES_MAX = 4
-CONNECT_S = 5.0
 FAILING = 500
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -171,9 +166,10 @@ class Outbound:
             if policy is Policy.PUBLIC:
                 self._judge(destination, found)
             hosts = [str(address) for address in found[:ADDRESSES_MAX]]
-        prepared = _prepare(request, destination, hosts)
-        proxy = self._proxy if proxied else Secret("")
-        return await _exchange(prepared, await self._trust(), proxy, body_bytes_max)
+        from dd0c.base import pinned  # its library takes 190 ms to load: for those who call
+
+        way = pinned.Way(hosts, await self._trust(), self._proxy if proxied else Secret(""))
+        return await pinned.exchange(request, destination, way, body_bytes_max)
 
     async def _look_up(self, destination: Destination) -> list[Address]:
         host = destination.host
@@ -204,104 +200,3 @@ def _load_trust(ca_bundle: str) -> ssl.SSLContext:
     if ca_bundle:
         context.load_verify_locations(ca_bundle)
     return context
-
-
-def _prepare(
-    request: Request, destination: Destination, hosts: Sequence[str]
-) -> list[httpcore2.Request]:
-    """The request once for each address. The name stays what the certificate must be of."""
-    import httpcore2
-
-    headers = {
-        "Accept-Encoding": "identity",
-        "User-Agent": "dd0c",
-        **request.headers,
-        "Host": destination.authority,
-        "Content-Length": str(len(request.body)),
-        "Connection": "close",
-    }
-    how = {"timeout": {"connect": CONNECT_S}, "sni_hostname": destination.host}
-    places = [
-        httpcore2.URL(
-            scheme=destination.scheme, host=host, port=destination.port, target=destination.target
-        )
-        for host in hosts
-    ]
-    return [
-        httpcore2.Request(
-            request.method,
-            place,
-            headers=list(headers.items()),
-            content=request.body,
-            extensions=how,
-        )
-        for place in places
-    ]
-
-
-async def _exchange(
-    prepared: Sequence[httpcore2.Request], tls: ssl.SSLContext, proxy: Secret, body_bytes_max: int
-) -> Answer:
-    """The answer of the first address that takes a connection."""
-    import httpcore2
-
-    name = prepared[0].extensions["sni_hostname"]
-    reached = ""
-    for one in prepared:
-        try:
-            async with httpcore2.AsyncConnectionPool(tls, _proxy(proxy, tls)) as pool:
-                return await _read(pool, one, body_bytes_max)
-        except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-            reached = _why(error)
-        except httpcore2.ProxyError as error:
-            raise Unavailable(f"the proxy does not let us reach {name}: {error}") from None
-        except (
-            httpcore2.NetworkError,
-            httpcore2.ProtocolError,
-            httpcore2.TimeoutException,
-        ) as error:
-            raise Unavailable(f"{name} broke off: {type(error).__name__}") from None
-    raise Unavailable(f"{name} cannot be reached: {reached}")
-
-
-def _why(error: BaseException) -> str:
-    """What a connection failed of; of a certificate, what is wrong with it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"{cause.verify_message} (DD0C_CA_BUNDLE names further authorities)"
-        cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__
-
-
-def _proxy(address: Secret, tls: ssl.SSLContext) -> httpcore2.Proxy | None:
-    import httpcore2
-
-    if not address:
-        return None
-    parts = urlsplit(address.reveal())
-    login = None
-    if parts.username is not None:
-        login = (unquote(parts.username), unquote(parts.password or ""))
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return httpcore2.Proxy(where, auth=login, ssl_context=tls if parts.scheme == "https" else None)
-
-
-async def _read(
-    pool: httpcore2.AsyncConnectionPool, request: httpcore2.Request, body_bytes_max: int
-) -> Answer:
-    body = bytearray()
-    response = await pool.handle_async_request(request)
-    try:
-        async for chunk in response.aiter_stream():
-            body += chunk
-            if len(body) > body_bytes_max:
-                break
-    finally:
-        await response.aclose()
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers:
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    cut = len(body) > body_bytes_max
-    return Answer(response.status, headers, bytes(body[:body_bytes_max]), cut)

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import invitations, members, people, teams
+from dd0c.kernel.auth import events, invitations, members, people, teams
 from dd0c.kernel.auth.invitations import Invitation, State, Wanted
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import origin, resources
+from dd0c.kernel.web import audited, origin, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.people import Reader, Writer
 
@@ -86,7 +86,17 @@ async def make(
     roles = members.grantable(wanted.roles, who, use.grants)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
     asked = Wanted(wanted.email, roles, team, who.actor.id)
-    return await invitations.create(tx, use.pepper, who.org, asked, use.clock.now())
+    made, text = await invitations.create(tx, use.pepper, who.org, asked, use.clock.now())
+    await audited.record(
+        tx,
+        request,
+        events.INVITATION_MADE,
+        _id(made.id),
+        roles=made.roles,
+        team=None if team is None else ids.text(ids.Kind.TEAM, team),
+        expires_at=made.expires_at,
+    )
+    return made, text
 
 
 @router.get("/invitations", operation_id="list_invitations", summary="List invitations")
@@ -119,7 +129,11 @@ async def revoke_invitation(invitation_id: str, request: Request, who: Writer) -
 
 async def revoke(tx: Transaction, request: Request, invitation: uuid.UUID) -> Invitation:
     """The invitation, whose link no longer works; NotFound."""
-    return await invitations.revoke(tx, invitation, resources.of(request).clock.now())
+    now = resources.of(request).clock.now()
+    revoked = await invitations.revoke(tx, invitation, now)
+    if revoked.revoked_at == now:
+        await audited.record(tx, request, events.INVITATION_REVOKED, _id(invitation))
+    return revoked
 
 
 def link(request: Request, text: Secret) -> str:
@@ -130,7 +144,7 @@ def link(request: Request, text: Secret) -> str:
 def show(invitation: Invitation, now: datetime) -> InvitationShown:
     """An invitation as the API shows it."""
     return InvitationShown(
-        id=ids.text(ids.Kind.INVITATION, invitation.id),
+        id=_id(invitation.id),
         email=invitation.email,
         state=invitation.state(now),
         roles=invitation.roles,
@@ -138,3 +152,7 @@ def show(invitation: Invitation, now: datetime) -> InvitationShown:
         created_at=invitation.created_at,
         expires_at=invitation.expires_at,
     )
+
+
+def _id(invitation: uuid.UUID) -> str:
+    return ids.text(ids.Kind.INVITATION, invitation)

@@ -13,12 +13,12 @@ from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
-from dd0c.kernel.auth import erasure, members, people, sessions, teams
+from dd0c.kernel.auth import erasure, events, members, people, sessions, teams
 from dd0c.kernel.auth.members import Member, State
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.requires import Requires
 
@@ -132,7 +132,10 @@ async def sign_out_person(person_id: str, request: Request, who: Writer) -> Sign
 async def sign_out(tx: Transaction, request: Request, person: uuid.UUID) -> int:
     """End every session that they have in this organisation; how many that were. NotFound."""
     await members.get(tx, person)
-    return await sessions.end_all(tx, person)
+    ended = await sessions.end_all(tx, person)
+    if ended:
+        await audited.record(tx, request, events.SESSIONS_ENDED, _id(person), sessions=ended)
+    return ended
 
 
 @router.post("/people/erase", operation_id="erase_person", summary="Erase a person")
@@ -148,12 +151,13 @@ async def erase_person(
     async with tenancy.system(use.pool) as tx:
         person = await erasure.find_person(tx, wanted.person)
         await erase(tx, request, person)
-    return PersonErased(person=ids.text(ids.Kind.PERSON, person))
+    return PersonErased(person=_id(person))
 
 
 async def erase(tx: Transaction, request: Request, person: uuid.UUID) -> None:
     """Take all from them that tells who they are; Conflict for the last owner of something."""
     await erasure.erase_person(tx, person, resources.of(request).clock.now())
+    await audited.record(tx, request, events.PERSON_ERASED, _id(person))
 
 
 async def apply(
@@ -169,11 +173,27 @@ async def apply(
         team = change.team if "team" in change.model_fields_set else member.team
         team_id = None if team is None else (await teams.get(tx, team)).id
         await members.change(tx, member, roles, team_id)
+        await audited.record(
+            tx,
+            request,
+            events.MEMBER_CHANGED,
+            _id(person),
+            roles=sorted(roles),
+            team=None if team_id is None else ids.text(ids.Kind.TEAM, team_id),
+        )
     if standing is not None:
         if standing.disabled_at is not None:
             await members.keep_an_owner(tx, member)
         await people.set_standing(
             tx, person, platform=standing.platform, disabled_at=standing.disabled_at
+        )
+        await audited.record(
+            tx,
+            request,
+            events.STANDING_SET,
+            _id(person),
+            platform=standing.platform,
+            disabled=standing.disabled_at is not None,
         )
     return await members.get(tx, person)
 
@@ -184,6 +204,7 @@ async def remove(tx: Transaction, request: Request, who: Principal, person: uuid
     member = await members.get_present(tx, person)
     members.grantable(member.roles, who, use.grants)
     await members.remove(tx, member, use.clock.now())
+    await audited.record(tx, request, events.MEMBER_REMOVED, _id(person))
     return await members.get(tx, person)
 
 
@@ -217,7 +238,7 @@ def _standing(
 def show(member: Member) -> PersonShown:
     """A person as the API shows them."""
     return PersonShown(
-        id=ids.text(ids.Kind.PERSON, member.id),
+        id=_id(member.id),
         name=member.name,
         email=member.email,
         state=member.state,
@@ -228,3 +249,7 @@ def show(member: Member) -> PersonShown:
         since=member.created_at,
         removed_at=member.removed_at,
     )
+
+
+def _id(person: uuid.UUID) -> str:
+    return ids.text(ids.Kind.PERSON, person)

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.kernel.auth import teams
+from dd0c.kernel.auth import events, teams
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.teams import Team
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
 from dd0c.kernel.web.requires import Requires
 
@@ -50,7 +50,9 @@ async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> Team
 
 async def make(tx: Transaction, request: Request, who: Principal, name: str) -> Team:
     """A team of that name; Conflict when it is taken."""
-    return await teams.create(tx, who.org, name)
+    team = await teams.create(tx, who.org, name)
+    await audited.record(tx, request, events.TEAM_CREATED, _id(team.id), private={"name": name})
+    return team
 
 
 @router.get("/teams", operation_id="list_teams", summary="List teams")
@@ -81,7 +83,9 @@ async def rename_team(team_id: str, wanted: TeamWanted, request: Request, who: W
 
 async def rename(tx: Transaction, request: Request, team: uuid.UUID, name: str) -> Team:
     """The team under that name; Conflict when it is taken, NotFound."""
-    return await teams.rename(tx, team, name)
+    renamed = await teams.rename(tx, team, name)
+    await audited.record(tx, request, events.TEAM_RENAMED, _id(team), private={"name": name})
+    return renamed
 
 
 @router.delete("/teams/{team_id}", operation_id="remove_team", summary="Remove a team")
@@ -93,15 +97,21 @@ async def remove_team(team_id: str, request: Request, who: Writer) -> TeamShown:
 
 async def remove(tx: Transaction, request: Request, team: uuid.UUID) -> Team:
     """The team, which has ended; Conflict while working keys belong to it, NotFound."""
-    return await teams.remove(tx, team, resources.of(request).clock.now())
+    removed = await teams.remove(tx, team, resources.of(request).clock.now())
+    await audited.record(tx, request, events.TEAM_REMOVED, _id(team))
+    return removed
 
 
 def show(team: Team) -> TeamShown:
     """A team as the API shows it."""
     return TeamShown(
-        id=ids.text(ids.Kind.TEAM, team.id),
+        id=_id(team.id),
         name=team.name,
         keys=team.keys,
         created_at=team.created_at,
         removed_at=team.removed_at,
     )
+
+
+def _id(team: uuid.UUID) -> str:
+    return ids.text(ids.Kind.TEAM, team)

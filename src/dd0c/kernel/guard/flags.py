@@ -67,9 +67,9 @@ class Flags:
         self._settings: Mapping[str, Setting | None] = {}
         self._read_at: float | None = None
         self._seen: Counter[tuple[str, str]] = Counter()
-        domain = f"dd0c.{uuid.uuid4().hex}"
-        api.set_provider_and_wait(Provider(self), domain)
-        self._client = api.get_client(domain)
+        self.domain = f"dd0c.{uuid.uuid4().hex}"
+        api.set_provider_and_wait(Provider(self), self.domain)
+        self._client = api.get_client(self.domain)
 
     def is_on(self, name: str, org: uuid.UUID | None = None) -> bool:
         """Whether the flag is on for the organisation; None: for the installation as a whole."""

@@ -34,16 +34,25 @@ Grants = Mapping[Role, frozenset[str]]
 
 EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
-_ADMINISTERS = frozenset({"keys:read", "keys:write", "people:read", "people:write", "org:write"})
+_ADMINISTERS = frozenset(
+    {"keys:read", "keys:write", "people:read", "people:write", "org:write", "autonomy:write"}
+) | {"hooks:read", "hooks:write"}
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset(
-        {"platform:orgs", "platform:health", "platform:parts", "platform:people"}
+        {
+            "platform:orgs",
+            "platform:health",
+            "platform:parts",
+            "platform:people",
+            "platform:jobs",
+            "platform:panic",
+        }
     ),
     # Nobody gives or takes a role that holds more than their own: `org:own` keeps owners to owners.
     Role.OWNER: _ADMINISTERS | {"org:own"},
     Role.ADMIN: _ADMINISTERS,
-    Role.OPERATOR: frozenset({"keys:read", "people:read"}),
+    Role.OPERATOR: frozenset({"keys:read", "people:read", "hooks:read"}),
 }
 
 

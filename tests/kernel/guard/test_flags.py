@@ -241,8 +241,10 @@ async def test_a_view_that_follows_takes_what_is_published_and_tells_what_it_saw
         minute = int(time.time()) // flags.MINUTE_S
 
         async def told() -> bool:
-            found = [await client.hgetall(flags.seen_key(name, minute + n)) for n in (0, 1)]
-            return expected in found
+            pipeline = client.pipeline(transaction=False)
+            for later in (0, 1):
+                pipeline.hgetall(flags.seen_key(name, minute + later))
+            return expected in await pipeline.execute()
 
         await until(told, "what was seen was never told")
     await client.aclose()

@@ -258,7 +258,8 @@ KERNEL = Access(
     grants=(
         *(grant(role, table, SELECT) for table in _OF_THE_INSTALLATION for role in RUNTIME),
         grant(APP, "kernel.organisations", SELECT, INSERT),
-        grant(APP, "kernel.organisations", UPDATE, columns="time_zone"),
+        grant(APP, "kernel.organisations", UPDATE, columns="plan time_zone"),
+        grant(APP, "kernel.quota_uses", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.teams", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.api_keys", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.key_uses", SELECT),
@@ -275,6 +276,11 @@ KERNEL = Access(
         grant(APP, "kernel.data_keys", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.autonomy", SELECT, INSERT, UPDATE),
         grant(APP, "kernel.panics", SELECT, INSERT, UPDATE),
+        grant(APP, "kernel.flags", SELECT, INSERT, UPDATE, DELETE),
+        grant(APP, "kernel.flag_overrides", SELECT, INSERT, UPDATE, DELETE),
+        grant(JOBS, "kernel.flags", SELECT, INSERT, UPDATE),
+        *(grant(role, "kernel.flag_revision", SELECT) for role in (APP, JOBS)),
+        *(grant(role, "kernel.flag_revision", UPDATE, columns="revision") for role in (APP, JOBS)),
         grant(GATEWAY, "kernel.api_keys", SELECT),
         grant(GATEWAY, "kernel.data_keys", SELECT),
         grant(GATEWAY, "kernel.organisations", SELECT, columns="id time_zone changed_xid"),
@@ -406,6 +412,11 @@ KERNEL = Access(
             "live pages of jobs: tells that the queue changed, and nothing of what is in it",
         ),
         Definer(
+            "kernel.list_flag_overrides()",
+            frozenset({APP, JOBS}),
+            "flags are published whole; who may look at them is checked by the caller",
+        ),
+        Definer(
             "kernel.blank_people(uuid[], timestamp with time zone)",
             frozenset(),
             "part of erasing a person, and an organisation with those who belong to no other",
@@ -414,6 +425,8 @@ KERNEL = Access(
     ),
     shared=(
         *_OF_THE_INSTALLATION.items(),
+        ("kernel.flags", "the installation's: administered by the platform role, of no tenant"),
+        ("kernel.flag_revision", "one number for all flags"),
         ("kernel.sign_in_failures", "counted before the tenant is known; only keyed hashes"),
         ("kernel.audit_lease", "which process chains"),
         ("kernel.job_failures", "runs are the installation's; only the job worker's role"),

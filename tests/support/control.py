@@ -73,6 +73,16 @@ def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
             yield replace(served, **keys)
 
 
+@contextmanager
+def serving_again(served: Served) -> Iterator[Served]:
+    """Another control server of the same installation, for the block: one that was started anew."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _running(served.settings, listener) as app,
+    ):
+        yield replace(served, url=f"http://127.0.0.1:{listener.getsockname()[1]}", app=app)
+
+
 async def _first_key(cluster: Cluster, database: Database) -> str:
     pool = await open_pool(database.conninfo(roles.APP), roles.APP, 1)
     try:

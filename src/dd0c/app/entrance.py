@@ -21,6 +21,7 @@ from dd0c.kernel.db import fitness
 from dd0c.kernel.db.fitness import Fingerprints
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.db.schema import Source
+from dd0c.kernel.hooks import sealed
 from dd0c.kernel.vault import configured, local, rotation
 from dd0c.kernel.vault.holding import Holding
 from dd0c.products import route
@@ -32,7 +33,7 @@ COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
 PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
 
-HOLDINGS = (providers.HOLDING, Holding("kernel", "audit_contents"))
+HOLDINGS = (providers.HOLDING, Holding("kernel", "audit_contents"), sealed.HOLDING)
 """Every table with sealed secrets."""
 
 

@@ -20,6 +20,7 @@ from dd0c.app import control
 from dd0c.base.clock import SystemClock
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.db.pool import Pool
@@ -95,6 +96,8 @@ def test_only_what_is_broken_is_red(
         cursors=Cursors(b"x" * 32),
         uses=Uses(SystemClock()),
         vault=Vault(local.load(place)),
+        brake=Brake(),
+        panic_cache=cache,
         counters=Counters(cache, "test"),
     )
     health = Health(

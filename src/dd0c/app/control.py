@@ -28,10 +28,13 @@ from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.oidc import Provider
+from dd0c.kernel.autonomy import flag_publishing, watching
+from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.guard import flags
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
@@ -153,10 +156,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         log.warning("%s: %s", error.message, error.hint)
     guard = client.open_client(settings, CACHE_CONNECTIONS, within_s=CALL_WITHIN_S)
     stack.push_async_callback(guard.aclose)
+    flagged = await stack.enter_async_context(flags.following(settings))
+    publisher = await stack.enter_async_context(flag_publishing.publishing(pool, cache))
     peppered = pepper.load(place)
+    brake = Brake()
+    panic_cache = client.open_client(settings, watching.CACHE_CONNECTIONS, watching.POLL_EVERY_S)
+    stack.push_async_callback(panic_cache.aclose)
+    conninfo = address.conninfo(settings, roles.APP)
+    await stack.enter_async_context(watching.watching(brake, conninfo, panic_cache, place.path))
     resources = Resources(
         settings=settings,
         pool=pool,
+        brake=brake,
+        panic_cache=panic_cache,
         clock=clock,
         pepper=peppered,
         grants=permissions.merge(
@@ -166,6 +178,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         uses=uses,
         vault=Vault(configured.load(settings, place)),
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
+        flags=flagged,
+        publisher=publisher,
         provider=_provider(settings),
     )
     added = web.Added(

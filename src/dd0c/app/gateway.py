@@ -32,9 +32,12 @@ from dd0c.base import admin, home, notify, process, redact
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.autonomy import watching
+from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache.client import open_client
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool, open_pool
@@ -205,7 +208,9 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         shelf, configuration, feed, board.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
     neighbours = Neighbours(part)
+    configuration.brake.changed = lambda: fleet.tell(configuration.panic_changed())
     async with AsyncExitStack() as stack:
+        await _watch_for_panics(configuration.brake, conninfo, settings, place, stack)
         written, news = Written(place, me, doors), asyncio.Event()
         board.bank = bank = _open_bank(
             settings, me, doors, fleet=fleet, alone=neighbours.alone, stack=stack
@@ -305,6 +310,16 @@ def _open_bank(
         tell=fleet.tell,
         before=doors.before.leases if doors.before else (),
     )
+
+
+async def _watch_for_panics(
+    brake: Brake, conninfo: Secret, settings: Settings, place: Home, stack: AsyncExitStack
+) -> None:
+    client = None
+    with contextlib.suppress(SetupError):  # no cache: a channel less
+        client = open_client(settings, watching.CACHE_CONNECTIONS, watching.POLL_EVERY_S)
+        stack.push_async_callback(client.aclose)
+    await stack.enter_async_context(watching.watching(brake, conninfo, client, place.path))
 
 
 def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet, bank: Bank) -> Handover:

@@ -19,7 +19,10 @@ from tests.support.database import Database
 
 Statement = tuple[str, tuple[object, ...]]
 
-WRITTEN = ("api_keys", "sessions", "data_keys", "teams", "memberships", "invitations")
+WRITTEN = (
+    *("api_keys", "sessions", "data_keys", "teams", "memberships", "invitations"),
+    *("autonomy", "panics"),
+)
 BY_FUNCTIONS = ("key_uses", "people")
 TABLES = ("organisations", *WRITTEN, *BY_FUNCTIONS)
 ELSEWHERE = (
@@ -58,6 +61,12 @@ def owned_rows(org: uuid.UUID, number: int) -> dict[str, Statement]:
             (key, org),
         ),
         "teams": ("INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')", (key, org)),
+        "autonomy": ("INSERT INTO kernel.autonomy (org, mode) VALUES (%s, 'audit')", (org,)),
+        "panics": (
+            "INSERT INTO kernel.panics (org, panic, epoch, reason, changed_at, changed_by)"
+            " VALUES (%s, 'halt', 1, 'why', now(), 'who')",
+            (org,),
+        ),
         "key_uses": ("SELECT kernel.mark_used(ARRAY[%s::uuid], ARRAY[now()])", (key,)),
         "people": ("SELECT kernel.add_person(%s, %s, 'somebody', NULL)", (key, f"{number}@x.test")),
         "memberships": (
@@ -125,6 +134,26 @@ async def test_every_tenant_table_is_covered(app_pool: Pool) -> None:
             ),
         )
         assert {name for (name,) in await cursor.fetchall()} == set(TABLES)
+
+
+async def test_no_tenant_panics_everybody(app_pool: Pool, two_orgs: TwoOrgs) -> None:
+    """K-63, K-10: each tenant sees the panic of everywhere; none writes it or makes it."""
+    insert = (
+        "INSERT INTO kernel.panics (org, panic, epoch, reason, changed_at, changed_by)"
+        " VALUES (%s, 'halt', 1, 'why', now(), 'who')"
+    )
+    async with tenancy.system(app_pool) as tx:
+        await tx.execute(insert, (None,))
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        await tx.execute(insert, (two_orgs.acme,))
+        assert await count(tx, "panics") == 2
+    for change in (
+        "UPDATE kernel.panics SET panic = NULL WHERE org IS NULL",
+        "UPDATE kernel.panics SET org = NULL WHERE org IS NOT NULL",
+    ):
+        with pytest.raises(psycopg.Error):
+            async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+                await tx.execute(change)
 
 
 @pytest.mark.parametrize("table", TABLES)

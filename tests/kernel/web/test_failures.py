@@ -19,6 +19,7 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import permissions
 from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
@@ -85,6 +86,8 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
         cursors=Cursors(pepper.derive(b"test")),
         uses=Uses(SystemClock()),
         vault=Vault(local.ensure(database.cluster.home)),
+        brake=Brake(),
+        panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),
     )
     return web.create(resources, web.Added(api=[router]))

@@ -128,14 +128,21 @@ _NO_TENANT = (
 )
 
 _AUDIT_GRANTS = (
-    *(grant(role, "kernel.audit_outbox", INSERT) for role in (APP, JOBS, SHIPPER)),
+    *(
+        grant(
+            role,
+            "kernel.audit_outbox",
+            INSERT,
+            columns="id org name actor subject facts commitment",
+        )
+        for role in (APP, JOBS, SHIPPER, CHAINER)
+    ),
     grant(APP, "kernel.audit_contents", SELECT, INSERT),
     *(grant(APP, table, SELECT) for table in _AUDIT_TABLES),
     grant(CHAINER, "kernel.audit_outbox", SELECT, DELETE),
     grant(CHAINER, "kernel.audit_entries", SELECT, INSERT),
     grant(CHAINER, "kernel.audit_tiles", SELECT, INSERT),
     grant(CHAINER, "kernel.audit_heads", SELECT, INSERT, UPDATE),
-    grant(CHAINER, "kernel.audit_lease", SELECT, UPDATE),
 )
 
 _AUDIT_POLICIES = (
@@ -328,7 +335,8 @@ KERNEL = Access(
             role=APP,
             command="ALL",
             using="(org IS NULL)",
-            reason="a panic of all is no tenant's and told to each; who writes it, callers check",
+            check=_NO_TENANT,
+            reason="a panic of all is told to each, and written by no tenant's transaction",
         ),
         *(
             Policy(
@@ -428,7 +436,6 @@ KERNEL = Access(
         ("kernel.flags", "the installation's: administered by the platform role, of no tenant"),
         ("kernel.flag_revision", "one number for all flags"),
         ("kernel.sign_in_failures", "counted before the tenant is known; only keyed hashes"),
-        ("kernel.audit_lease", "which process chains"),
         ("kernel.job_failures", "runs are the installation's; only the job worker's role"),
     ),
 )

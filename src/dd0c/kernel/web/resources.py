@@ -14,8 +14,12 @@ from dd0c.kernel.auth.oidc import Provider
 from dd0c.kernel.auth.passwords import Passwords
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Grants
+from dd0c.kernel.autonomy.brake import Brake
+from dd0c.kernel.autonomy.flag_publishing import Publisher
+from dd0c.kernel.cache.client import Client
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.flags import Flags
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.paging import Cursors
 
@@ -32,7 +36,11 @@ class Resources:
     cursors: Cursors
     uses: Uses  # of keys, to be written down now and then
     vault: Vault  # seals what is private in events
+    brake: Brake  # what is said of panics
+    panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    flags: Flags  # what is switched on, for whom
+    publisher: Publisher  # of flags, when they were changed
     passwords: Passwords = field(default_factory=Passwords)
     provider: Provider | None = None  # of identities, where one is set
 

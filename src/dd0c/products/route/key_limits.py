@@ -10,7 +10,7 @@ from dd0c.base.errors import InvalidInput
 from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import problems
+from dd0c.kernel.web import brakes, problems
 from dd0c.kernel.web.key_limits import KeyLimits
 from dd0c.products.route import wanted as wishes
 from dd0c.products.route.subjects import Scope
@@ -24,6 +24,7 @@ async def limit_key(
 ) -> None:
     """Hold the key, and those of its line that follow, to these limits."""
     who.require(WRITE)
+    await brakes.refuse_changes(request, who)
     whom = {"scope": Scope.KEY, "subject": ids.text(ids.Kind.KEY, key.id)}
     counts = limits.model_dump(include=set(MEASURES), exclude_none=True)
     try:

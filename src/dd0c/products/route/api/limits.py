@@ -26,7 +26,7 @@ from dd0c.products.route.wanted import MEASURES, LimitWanted
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 
 
 class LimitShown(BaseModel):

@@ -28,7 +28,7 @@ from dd0c.products.route.store import providers
 router = APIRouter(prefix="/api/v1/route/prices", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 
 PER_CALL = "Dollars for a thousand."
 

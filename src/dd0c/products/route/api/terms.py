@@ -22,7 +22,7 @@ from dd0c.products.route.store.terms import Terms
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 Choice = Literal["open", "closed"]
 
 
@@ -119,7 +119,7 @@ async def show_retention(request: Request, who: Reader) -> Retention:
 async def set_retention(
     wanted: Retention,
     request: Request,
-    who: Annotated[Principal, Depends(Requires("org:write"))],
+    who: Annotated[Principal, Depends(Requires("org:write", in_panic=False))],
 ) -> Retention:
     """The next daily job deletes what is older then, for good."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:

@@ -27,6 +27,14 @@ from dd0c.products.route.models import Dialect, Endpoint
 MODEL_LENGTH_MAX = 256
 STRAIGHT_BYTES_MAX = 64 * 1024  # of a body; a longer one goes by relay
 
+HALTED = Refusal(
+    503,
+    "panic_halt",
+    "A panic is on: this gateway answers no request of this organisation until an owner or admin "
+    "ends it (`dd0c panic status` says since when).",
+    ((b"x-should-retry", b"false"),),
+)
+
 _FORWARDED = b"x-forwarded-for"
 _INCLUDE = b'"include_usage":true'
 _ASKED_FOR_USAGE = (Endpoint.CHAT, Endpoint.COMPLETIONS)  # else a stream would not tell it
@@ -127,6 +135,8 @@ def plan(request: Request, routes: Routes) -> Plan | Refusal:
     route, entry = request.head.route, request.head.entry
     assert route is not None
     assert entry is not None
+    if entry.org in routes.halted:
+        return HALTED
     if route.endpoint is Endpoint.MODELS:
         target = routes.default(entry.org, route.dialect)
         if target is None:

@@ -27,11 +27,13 @@ from dd0c.products.route.hotpath.snapshot import (
     Drain,
     FromWorker,
     Granted,
+    Halted,
     KeysChanged,
     OverridesChanged,
     Price,
     PricesChanged,
     PriceWanted,
+    Provider,
     ProvidersChanged,
     Recall,
     RulesChanged,
@@ -75,6 +77,8 @@ class DataPlane:
         self.keys = Keys()
         self.known = KnownHeads()
         self.routes = Routes()
+        self._providers: tuple[Provider, ...] = ()
+        self._halted = Halted()
         self.metrics = Metrics()
         self.entropy = Entropy()
         self.pool = Pool(limits, loop)
@@ -124,7 +128,8 @@ class DataPlane:
                 pepper = bytes.fromhex(message.pepper.reveal())
                 self.keys.replace(pepper, message.keys)
                 self.known.forget(pepper)
-                self.routes = Routes(message.providers)
+                self._providers = message.providers
+                self._route()
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
                 self._take_terms(message.terms)
@@ -137,8 +142,11 @@ class DataPlane:
                 for caller in list(self.unsure):
                     caller.look_again()
             case ProvidersChanged():
-                self.routes = Routes(message.providers)
-                self.known.forget()
+                self._providers = message.providers
+                self._route()
+            case Halted():
+                self._halted = message
+                self._route()
             case PricesChanged():
                 self._prices.add(message.prices)
                 self.purse.prices_changed()
@@ -176,6 +184,11 @@ class DataPlane:
         if not found:
             self.find_price(provider, model, org)
         return found
+
+    def _route(self) -> None:
+        """Whoever was on a known way asks for it anew: it may lead elsewhere, or nowhere."""
+        self.routes = Routes(self._providers, self._halted)
+        self.known.forget()
 
     def _take_terms(self, terms: Iterable[Terms]) -> None:
         self.terms = {one.org: one for one in terms}

@@ -15,7 +15,7 @@ import msgspec
 from dd0c.base import secrets
 from dd0c.products.route.hotpath.echoes import Forms
 from dd0c.products.route.hotpath.heads import quoted
-from dd0c.products.route.hotpath.snapshot import Provider
+from dd0c.products.route.hotpath.snapshot import Halted, Provider
 from dd0c.products.route.models import Dialect
 
 
@@ -69,9 +69,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Routes:
-    """All providers; one immutable table, replaced as a whole."""
+    """All providers, and who may go to none; one immutable table, replaced as a whole."""
 
-    def __init__(self, providers: Iterable[Provider] = ()):
+    def __init__(self, providers: Iterable[Provider] = (), halted: Halted | None = None):
+        self.halted = halted or Halted()
         self._defaults: dict[tuple[bytes | None, str], Target] = {}
         self._named: dict[tuple[bytes | None, str, str], Target] = {}
         for provider in providers:

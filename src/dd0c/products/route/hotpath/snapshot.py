@@ -13,7 +13,7 @@ import msgspec
 from dd0c.base.secrets import Secret
 from dd0c.products.route.models import Usage
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised when a message changes so that the other side, of another version, would misread it. A
 worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
 which every version understands, and nothing else (K-7)."""
@@ -203,6 +203,16 @@ class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
     full: bool
 
 
+class Halted(msgspec.Struct, frozen=True, tag="halted"):
+    """Whose requests are all refused, because a panic is on: of these organisations, or of all."""
+
+    orgs: frozenset[bytes] = frozenset()
+    everywhere: bool = False
+
+    def __contains__(self, org: bytes) -> bool:
+        return self.everywhere or org in self.orgs
+
+
 class Stale(msgspec.Struct, frozen=True, tag="stale"):
     """Whether changes may be missing (PostgreSQL is away): unknown keys then get 503 (R-32)."""
 
@@ -294,6 +304,7 @@ ToWorker = (
     | OverridesChanged
     | RulesChanged
     | SpoolFull
+    | Halted
     | Stale
     | Drain
     | Counted

@@ -1,7 +1,7 @@
 """The audit log: what happened, in an order that nobody can change afterwards (K-50, K-51).
 
-Nouns: an *event* is told in the transaction that made it true (`outbox`); an *entry* is an event with
-its place in a *log*, as canonical bytes (`entries`); a log is a Merkle tree over its entries
+Nouns: an *event* is told in the transaction that made it true (`outbox`); an *entry* is an event
+with its place in a *log*, as canonical bytes (`entries`); a log is a Merkle tree over its entries
 (`merkle`, `tree`), whose *head* is signed as a *checkpoint* (`checkpoint`). The `chainer` makes
 entries of events. `reading` finds them again, `verify` says whether they are what they were.
 

@@ -1,11 +1,11 @@
 """Events, told in the transaction that makes them true (K-50).
 
-An event whose transaction is rolled back was never told, and a change that is committed has its event.
-The row cannot be read again by who wrote it: the chainer takes it from here.
+An event whose transaction is rolled back was never told, and a change that is committed has its
+event. The row cannot be read again by who wrote it: the chainer takes it from here.
 
-`facts` go into an entry for good: ids, numbers, enumerations, times. What people typed or what names
-them belongs into `private`. Of that the entry has a salted commitment; the text is sealed, and gone
-when its organisation or its `person` is erased.
+`facts` go into an entry for good: ids, numbers, enumerations, times. What people typed or what
+names them belongs into `private`. Of that the entry has a salted commitment; the text is sealed,
+and gone when its organisation or its `person` is erased.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 -- The audit log: events that wait, entries that were chained, and what they must not tell (K-50, K-51).
 --
 -- Who changes something adds a row to the outbox in the same transaction, and can do no more: neither
--- read it again nor take it back. One chainer moves the rows to `audit_entries`, gives them their
+-- read it again nor take it back, nor say when it was. One chainer moves the rows to `audit_entries`, gives them their
 -- sequence and hashes, and signs the head of each log. Nobody who serves may update or delete an entry.
 --
 -- A log is an organisation's, or the installation's own (`org` null), which no tenant's transaction
@@ -20,7 +20,7 @@ CREATE TABLE kernel.audit_outbox (
     name text NOT NULL CHECK (name ~ '^[A-Z][A-Za-z]{2,49}$'),
     actor text NOT NULL,
     subject text NOT NULL,
-    facts text NOT NULL,                     -- as it will stand in the entry: canonical JSON
+    facts text NOT NULL CHECK (json_typeof(facts::json) = 'object'),  -- canonical: it is hashed so
     commitment bytea CHECK (length(commitment) = 32)
 );
 
@@ -47,10 +47,10 @@ CREATE TABLE kernel.audit_entries (
     subject text NOT NULL,
     bytes bytea NOT NULL,
     PRIMARY KEY (log, sequence),
-    UNIQUE (log, id),
     CHECK ((org IS NULL) = (log = 'installation'))
 );
 
+CREATE INDEX audit_entries_id ON kernel.audit_entries (log, id);
 CREATE INDEX audit_entries_at ON kernel.audit_entries (log, at);
 CREATE INDEX audit_entries_name ON kernel.audit_entries (log, name, sequence);
 CREATE INDEX audit_entries_actor ON kernel.audit_entries (log, actor, sequence);
@@ -80,15 +80,6 @@ CREATE TABLE kernel.audit_heads (
     noted_size bigint NOT NULL DEFAULT 0,    -- what the installation's log has of it
     noted_at timestamptz NOT NULL DEFAULT 'epoch'
 );
-
--- Who chains. A term begins with each holder, and a batch is written under the term that holds.
-CREATE TABLE kernel.audit_lease (
-    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
-    holder uuid,
-    term bigint NOT NULL DEFAULT 0,
-    until timestamptz NOT NULL DEFAULT 'epoch'
-);
-INSERT INTO kernel.audit_lease DEFAULT VALUES;
 
 ALTER TABLE kernel.audit_outbox ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE kernel.audit_contents ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -134,13 +125,13 @@ CREATE POLICY chainer ON kernel.audit_heads TO dd0c_chainer USING (true);
 
 GRANT USAGE ON SCHEMA kernel TO dd0c_chainer;
 GRANT SELECT ON kernel.migrations, kernel.installation, kernel.access TO dd0c_chainer;
-GRANT INSERT ON kernel.audit_outbox TO dd0c_app, dd0c_jobs, dd0c_shipper;
+GRANT INSERT (id, org, name, actor, subject, facts, commitment) ON kernel.audit_outbox
+TO dd0c_app, dd0c_jobs, dd0c_shipper, dd0c_chainer;
 GRANT SELECT, INSERT ON kernel.audit_contents TO dd0c_app;
 GRANT SELECT ON kernel.audit_entries, kernel.audit_tiles, kernel.audit_heads TO dd0c_app;
 GRANT SELECT, DELETE ON kernel.audit_outbox TO dd0c_chainer;
 GRANT SELECT, INSERT ON kernel.audit_entries, kernel.audit_tiles TO dd0c_chainer;
 GRANT SELECT, INSERT, UPDATE ON kernel.audit_heads TO dd0c_chainer;
-GRANT SELECT, UPDATE ON kernel.audit_lease TO dd0c_chainer;
 
 -- As in 0009, and what entries tell of these people goes with them.
 CREATE OR REPLACE FUNCTION kernel.blank_people(whose uuid[], at timestamptz) RETURNS void

@@ -10,16 +10,23 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from dd0c.base import ids
 from dd0c.base.errors import Conflict, Forbidden, InvalidInput, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import invitations, lockout, members, organisations, people
+from dd0c.kernel.audit import outbox
+from dd0c.kernel.audit.catalogue import EventType
+from dd0c.kernel.audit.outbox import Event
+from dd0c.kernel.auth import events, invitations, lockout, members, organisations, people
 from dd0c.kernel.auth.invitations import Invitation
 from dd0c.kernel.auth.passwords import Passwords
 from dd0c.kernel.auth.people import Account, Place
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.db.pool import Pool, Transaction
+
+NOBODY = "nobody"
+"""Who did what no key and no person did that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ async def with_password(
         account = await people.find_by_email(tx, email)
     right = await verifier.verify(attempt.password, account.password if account else None)
     if not (may_try and right and account is not None and account.disabled_at is None):
+        if may_try:  # what nobody counts any more, a stranger could fill the log with
+            await _tell_refused(pool, account)
         raise Unauthenticated(
             "the e-mail address or the password is not right, or there were too many attempts:"
             " after five each one waits longer, a quarter of an hour at most"
@@ -81,6 +90,7 @@ async def accept(
             raise Conflict("this address has an account already")
         person = await people.add(tx, used.email, name, password)
         await members.join(tx, used.org, person, used.roles, used.created_by, team=used.team_id)
+        await _tell_accepted(tx, used, person)
     return person
 
 
@@ -91,6 +101,7 @@ async def join(pool: Pool, invitation: Invitation, account: Account, now: dateti
     async with tenancy.tenant(pool, invitation.org) as tx:
         used = await invitations.use(tx, invitation.id, now)
         await members.join(tx, used.org, account.id, used.roles, used.created_by, team=used.team_id)
+        await _tell_accepted(tx, used, account.id)
 
 
 async def with_identity(
@@ -110,6 +121,7 @@ async def with_identity(
                 raise Forbidden("this address belongs to another identity of the provider")
             if account is not None:
                 await people.set_identity(tx, account.id, identity.issuer, identity.subject)
+                await _tell(tx, None, events.IDENTITY_SET, account.id)
     if account is None:
         account = await _enter(pool, identity, invitation, domains)
     if account.disabled_at is not None:
@@ -133,13 +145,34 @@ async def _enter(
     async with tenancy.system(pool) as tx:
         person = await people.add(tx, email, identity.name, None)
         await people.set_identity(tx, person, identity.issuer, identity.subject)
+        await _tell(tx, None, events.IDENTITY_SET, person)
         account = await people.find_by_id(tx, person)
         first = await organisations.get(tx, organisations.FIRST)
     assert account is not None
     if not invited:
         async with tenancy.tenant(pool, first) as tx:
             await members.join(tx, first, person, [Role.VIEWER], person)
+            await _tell(tx, first, events.MEMBER_ADDED, person)
     return account
+
+
+async def _tell_refused(pool: Pool, account: Account | None) -> None:
+    """Whose address it was, where it is somebody's; never what was typed."""
+    whose = NOBODY if account is None else ids.text(ids.Kind.PERSON, account.id)
+    async with tenancy.system(pool) as tx:
+        await outbox.record(tx, None, Event(events.SIGN_IN_REFUSED.name, NOBODY, whose))
+
+
+async def _tell_accepted(tx: Transaction, used: Invitation, person: uuid.UUID) -> None:
+    who, what = ids.text(ids.Kind.PERSON, person), ids.text(ids.Kind.INVITATION, used.id)
+    event = Event(events.INVITATION_ACCEPTED.name, who, what, {"roles": used.roles})
+    await outbox.record(tx, used.org, event)
+
+
+async def _tell(tx: Transaction, org: uuid.UUID | None, what: EventType, person: uuid.UUID) -> None:
+    """A person did this to themselves."""
+    who = ids.text(ids.Kind.PERSON, person)
+    await outbox.record(tx, org, Event(what.name, who, who))
 
 
 def read_name(text: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import invitations, passwords, people, sessions, signing_in
+from dd0c.kernel.auth import invitations, passwords, people, signing_in
 from dd0c.kernel.auth.invitations import Invitation
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import problems, resources
@@ -62,7 +62,7 @@ async def _join(
 ) -> tuple[Secret, datetime]:
     """A session in the organisation of the invitation, which is used up."""
     use, password = resources.of(request), Secret(given.password)
-    now, org = use.clock.now(), invitation.org
+    now = use.clock.now()
     async with tenancy.system(use.pool) as tx:
         known = await people.find_by_email(tx, invitation.email)
     if known is None:
@@ -74,8 +74,7 @@ async def _join(
         account = await sign_in.prove(request, invitation.email, password)
         await signing_in.join(use.pool, invitation, account, now)
         person = account.id
-    async with tenancy.tenant(use.pool, org) as tx:
-        return await sessions.start_of_person(tx, use.pepper, org, person, now)
+    return await sign_in.begin(request, invitation.org, person, "invitation")
 
 
 def _form(

@@ -26,10 +26,11 @@ import httpx
 
 from dd0c.base import errors, settings
 from dd0c.base.secrets import Secret
-from dd0c.cli import profiles, progress
+from dd0c.cli import output, profiles, progress
 
 DEADLINE_S = 30.0
 PAGE = "100"
+PANIC = "x-dd0c-panic"
 _BY_STATUS = {
     kind.status: kind for kind in errors.Error.__subclasses__() if kind is not errors.SetupError
 }
@@ -173,6 +174,7 @@ def _trusted(url: str) -> bool | ssl.SSLContext:
 
 
 def _check(answer: httpx.Response, target: Target) -> None:
+    _note_panic(answer.headers.get(PANIC))
     if not answer.is_error:
         return
     try:
@@ -186,6 +188,16 @@ def _check(answer: httpx.Response, target: Target) -> None:
     if kind in (errors.Unauthenticated, errors.Forbidden):
         message = f"{message} (key of {target.key_from} at {target.url})"
     raise kind(message, hint=_hint(problem))
+
+
+def _note_panic(mode: str | None) -> None:
+    """One line, once, by every verb but those that are about it."""
+    context = click.get_current_context(silent=True)
+    if mode is None or context is None or context.command_path.startswith("dd0c panic"):
+        return
+    if not context.find_root().meta.setdefault(PANIC, False):
+        context.find_root().meta[PANIC] = True
+        output.tell("panic:", "red", f"{mode} is on: `dd0c panic status` says since when and why")
 
 
 def _hint(problem: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
+from dd0c.base import redact
 from dd0c.base.errors import InvalidInput
 from dd0c.kernel.web import csvlines
 
@@ -157,6 +158,13 @@ def write_facts(facts: Iterable[tuple[str, Any]]) -> None:
     rows = [(name, _here(value)) for name, value in facts if value is not None]
     columns = (Column("fact", lambda row: row[0], "whole"), Column("value", lambda row: row[1]))
     write_table(columns, rows, head=False)
+
+
+def tell(word: str, colour: str, text: str) -> None:
+    """A line on stderr, for who looks."""
+    coloured = in_colour(sys.stderr)
+    head = click.style(word, fg=colour, bold=True) if coloured else word
+    click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
 def moment(text: str | None) -> datetime | None:

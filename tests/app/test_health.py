@@ -90,6 +90,7 @@ def test_only_what_is_broken_is_red(
     resources = Resources(
         settings=database.settings,
         pool=app_pool,
+        queue=app_pool,
         clock=SystemClock(),
         pepper=keys,
         grants=permissions.KERNEL,

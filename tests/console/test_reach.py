@@ -34,7 +34,7 @@ PAGES = (
     "/console/find?q=o",
     "/console/kit",
 )
-OPERATED = ("/console/parts", "/console/settings")
+OPERATED = ("/console/parts", "/console/jobs", "/console/settings")
 WEIGHT_MAX = 60_000
 SCRIPT_MAX = 15_000
 AXE = importlib.import_module("axe_playwright_python.sync_playwright")  # it ships no types

@@ -47,6 +47,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "provider of /api/v1/route/tokens/accuracy": ("{provider}",),
     "budget_id of /console/budgets/{budget_id}/remove": ("{other_budget}",),
     "limit_id of /console/budgets/limits/{limit_id}/remove": ("{other_limit}",),
+    "job_id": ("job_00000000000000000000000000",),
     "part_id": ("prt_00000000000000000000000000",),
 }
 """What a parameter of that name is asked with, one at a time; of that path where it says so."""
@@ -54,6 +55,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 HARMLESS: dict[str, tuple[str, ...]] = {
     "limit": ("1",),
     "page": ("2",),
+    "state of /api/v1/jobs": ("dead",),
     "since": ("2020-01-01T00:00:00Z",),
     "until": ("2100-01-01T00:00:00Z",),
     "by": ("model", "team", "tag", "key"),
@@ -191,6 +193,12 @@ PLATFORM = {
     "GET /api/v1/health",
     "GET /api/v1/parts",
     "DELETE /api/v1/parts/{part_id}",
+    "GET /api/v1/jobs",
+    "POST /api/v1/jobs/{job_id}/retry",
+    "POST /api/v1/jobs/{job_id}/cancel",
+    "GET /console/jobs",
+    "POST /console/jobs/{job_id}/retry",
+    "POST /console/jobs/{job_id}/cancel",
     "GET /api/v1/orgs",
     "POST /api/v1/orgs",
     "DELETE /api/v1/orgs/{org_id}",

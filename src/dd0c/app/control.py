@@ -20,7 +20,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from dd0c.app import entrance
+from dd0c.app import entrance, worker
 from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import SetupError, Unavailable
@@ -51,6 +51,7 @@ from dd0c.products.route.manifest import MANIFEST as ROUTE
 
 MANIFESTS: tuple[Manifest, ...] = (ROUTE,)
 POOL_SIZE = 8
+QUEUE_POOL_SIZE = 2
 CACHE_CONNECTIONS = 2
 CONNECTIONS_MAX = 1000
 HEAD_BYTES_MAX = 1_048_576  # beyond it the parser closes; up to it we answer 431 in our own words
@@ -143,6 +144,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         lambda: open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE), log.warning
     )
     stack.push_async_callback(pool.close)
+    queue = await open_pool(address.conninfo(settings, roles.JOBS), roles.JOBS, QUEUE_POOL_SIZE)
+    stack.push_async_callback(queue.close)
     await entrance.refuse_unfit(pool, settings, place)
     me = parts.this("control", clock)
     await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
@@ -167,6 +170,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     resources = Resources(
         settings=settings,
         pool=pool,
+        queue=queue,
         brake=brake,
         panic_cache=panic_cache,
         clock=clock,
@@ -187,6 +191,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         pages=[manifest.pages for manifest in MANIFESTS],
         sections=[manifest.section for manifest in MANIFESTS],
         probes=list_probes(resources, cache),
+        jobs=worker.JOBS,
         limit_key=next((m.limit_key for m in MANIFESTS if m.limit_key), None),
     )
     return web.create(resources, added)

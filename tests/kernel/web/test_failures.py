@@ -80,6 +80,7 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
     resources = Resources(
         settings=found,
         pool=app_pool,
+        queue=app_pool,
         clock=SystemClock(),
         pepper=pepper,
         grants=permissions.KERNEL,

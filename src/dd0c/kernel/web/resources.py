@@ -30,6 +30,7 @@ class Resources:
 
     settings: Settings
     pool: Pool  # as dd0c_app: sees only the tenant that a transaction names
+    queue: Pool  # as dd0c_jobs: the runs of background jobs
     clock: Clock
     pepper: Pepper
     grants: Grants

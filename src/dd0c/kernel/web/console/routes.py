@@ -11,6 +11,7 @@ from dd0c.kernel.web.console import (
     find,
     frame,
     invitation,
+    jobs,
     key_changes,
     keys,
     kit,
@@ -43,7 +44,7 @@ async def show_asset(request: Request, name: str) -> Response:
 
 OWN = (
     *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
-    *(teams, roles, parts, settings, account, kit),
+    *(teams, roles, parts, jobs, settings, account, kit),
 )
 for part in OWN:
     router.include_router(part.router)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dd0c.base.ids import Kind
 from dd0c.kernel.auth import keyring, members
-from dd0c.kernel.web.console import keys, parts, people, roles, settings, teams
+from dd0c.kernel.web.console import jobs, keys, parts, people, roles, settings, teams
 from dd0c.kernel.web.console.frame import HERE, Entry, Finder, Section
 from dd0c.kernel.web.console.live import Topic
 from dd0c.kernel.web.people import READ
@@ -18,6 +18,7 @@ SECTION = Section(
         Entry("Roles", roles.PATH, "l", "list", first=False),
         Entry("Keys", keys.PATH, "k", "key", first=False),
         Entry("Parts", parts.PATH, "p", "parts", first=False),
+        Entry("Jobs", jobs.PATH, "j", "list", first=False),
         Entry("Settings", settings.PATH, "s", "settings", first=False),
     ),
     jumps={
@@ -29,6 +30,7 @@ SECTION = Section(
         Topic(keys.TOPIC, keys.READ, keyring.mark),
         Topic(people.TOPIC, READ, members.mark),
         Topic(parts.TOPIC, parts.PERMISSION, parts.mark),
+        Topic(jobs.TOPIC, jobs.PERMISSION, jobs.mark),
     ),
     finders=(Finder(keys.READ, keys.find), Finder(READ, people.find)),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +20,12 @@ from dd0c.app import control
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
+from dd0c.kernel.cache.embedded import SOCKET, EmbeddedValkey, read_password
 from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.vault import local
+from dd0c.kernel.web.console import live
+from tests.support import servers
 from tests.support.database import Cluster, Database
 from tests.support.plain import NO_TLS
 
@@ -57,10 +61,29 @@ class Served:
 
 
 @contextmanager
+def serving_live(cluster: Cluster, **changed: Any) -> Iterator[Served]:
+    """Like `serving`, with a cache: what flags turn on is on."""
+    with servers.temporary_folder() as folder:
+        place, _ = servers.open_home(folder)
+        server = EmbeddedValkey(place)
+        server.start()
+        try:
+            url = f"unix://{place.sockets / SOCKET}?password={read_password(place).reveal()}"
+            with serving(cluster, valkey_url=Secret(url), **changed) as served:
+                deadline = time.monotonic() + TIMEOUT_S
+                while not served.app.state.live.flags.is_on(live.FLAG):
+                    assert time.monotonic() < deadline, "the flags were never read"
+                    time.sleep(0.02)
+                yield served
+        finally:
+            server.stop()
+
+
+@contextmanager
 def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
     """A control server on a database of its own, for the block; with other settings as told."""
     with cluster.clone() as database:
-        found = replace(database.settings, valkey_url=NO_CACHE, **changed)
+        found = replace(database.settings, **({"valkey_url": NO_CACHE} | changed))
         platform = asyncio.run(_first_key(cluster, database))
         with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener) as app:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -16,15 +16,24 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import erasure
+from dd0c.kernel.autonomy import flag_publishing
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.jobs import metrics, runner
-from dd0c.kernel.jobs.job import Job
+from dd0c.kernel.jobs.job import Job, Work
 from dd0c.kernel.jobs.runner import Told
 from dd0c.products.route import jobs as route
 
 ORPHAN_MAX_S = 3.0  # what a process may live on without its supervisor
 
-JOBS: tuple[Job, ...] = (*erasure.JOBS, *route.JOBS)
+
+async def _watch_flags(work: Work) -> None:
+    await flag_publishing.watch(work.settings, work.pool, work.clock)
+
+
+WATCH_FLAGS = Job(
+    "kernel.watch_flags", _watch_flags, cron="* * * * * */5", at_start=True, timeout_s=30
+)
+JOBS: tuple[Job, ...] = (WATCH_FLAGS, *erasure.JOBS, *route.JOBS)
 
 
 def main(settings: Settings) -> int:

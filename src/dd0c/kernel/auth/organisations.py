@@ -158,6 +158,25 @@ async def get(tx: Transaction, name: str) -> uuid.UUID:
     return org
 
 
+async def get_id(tx: Transaction, given: str) -> uuid.UUID:
+    """The organisation of that name (any case) or id, unless it is erased; NotFound."""
+    org = ids.find(ids.Kind.ORGANISATION, given)
+    if org is None:
+        return await get(tx, given)
+    if (await get_any(tx, org)).state is not State.ACTIVE:
+        raise NotFound("this organisation is erased")
+    return org
+
+
+async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Names of these organisations, whosever they are: for `platform` permissions only."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT id, name FROM kernel.list_organisations() WHERE id = ANY(%s)", (wanted,)
+        )
+        return dict(await cursor.fetchall())
+
+
 def first_key(home: Home) -> Secret:
     """The text in the home's owner.key, made when there is none.
 

@@ -46,6 +46,7 @@ KERNEL: Grants = {
             "platform:parts",
             "platform:people",
             "platform:jobs",
+            "platform:flags",
             "platform:panic",
         }
     ),

@@ -99,13 +99,15 @@ async def publish(client: Client, document: Document) -> bool:
 
 
 async def watch(settings: Settings, pool: Pool, clock: Clock) -> None:
-    """Publish, and turn off what does harm: a job does it again and again. Unavailable."""
+    """Publish, and turn off what does harm: a job does it again and again. While something is away
+    there is nothing to do; health says so."""
     client = cache.open_client(settings, 1, within_s=WITHIN_S)
     try:
-        publisher = Publisher(pool, client)
-        await publisher.publish()
-        if await turn_off(pool, client, clock.now()):
+        with contextlib.suppress(Unavailable):
+            publisher = Publisher(pool, client)
             await publisher.publish()
+            if await turn_off(pool, client, clock.now()):
+                await publisher.publish()
     finally:
         await client.aclose()
 

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import LiteralString
 
@@ -61,13 +63,16 @@ TAKE: LiteralString = """
 """
 APPEND: LiteralString = """
     INSERT INTO kernel.audit_entries (log, org, sequence, id, at, name, actor, subject, bytes)
-    SELECT %b, %b, * FROM unnest(
-        %b::bigint[], %b::uuid[], %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::bytea[]
+    SELECT * FROM unnest(
+        %b::text[], %b::uuid[], %b::bigint[], %b::uuid[], %b::timestamptz[], %b::text[], %b::text[],
+        %b::text[], %b::bytea[]
     )
 """
 MOVE: LiteralString = """
     INSERT INTO kernel.audit_heads (log, org, size, root, last_hash, frontier, note, signed_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, now())
+    SELECT *, now() FROM unnest(
+        %b::text[], %b::uuid[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[], %b::text[]
+    )
     ON CONFLICT (log) DO UPDATE SET size = excluded.size, root = excluded.root,
         last_hash = excluded.last_hash, frontier = excluded.frontier, note = excluded.note,
         signed_at = excluded.signed_at
@@ -78,6 +83,18 @@ NOTE: LiteralString = """
         WHERE org IS NOT NULL AND size > noted_size AND noted_at <= now() - %s LIMIT %s
     ) RETURNING log, size, root
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A log with what a batch adds to it."""
+
+    name: str
+    org: uuid.UUID | None
+    origin: str
+    before: int
+    head: Head
+    made: Sequence[Entry]
 
 
 async def serve(conninfo: Secret, signer: Signer, stats: Stats) -> None:
@@ -130,19 +147,18 @@ async def chain(pool: Pool, signer: Signer, batch: int = BATCH) -> int:
             return 0
         waiting = await _take(tx, batch)
         crash_point("audit.taken")
-        of: dict[str, list[Waiting]] = {}
+        of: dict[uuid.UUID | None, list[Waiting]] = {}
         for event in waiting:
-            of.setdefault(entries.log_of(event.org), []).append(event)
-        before = await _find_heads(tx, await _find_installation(tx), list(of), signer)
-        for name, events in of.items():
-            origin, head = before[name]
-            after, made = entries.append(head, events)
-            await _append(tx, name, events, made)
-            crash_point("audit.appended")
-            note = signer.sign(Checkpoint(origin, after.size, after.root))
-            await _move(tx, name, events, after, note)
-            await tree.keep_full(tx, events[0].org, head.size, after.size)
-            crash_point("audit.signed")
+            of.setdefault(event.org, []).append(event)
+        installation = await _find_installation(tx)
+        before = await _find_heads(tx, installation, [entries.log_of(org) for org in of], signer)
+        grown = [_grow(before, installation, org, of[org]) for org in of]
+        await _append(tx, grown)
+        crash_point("audit.appended")
+        await _move(tx, grown, signer)
+        for log in grown:
+            await tree.keep_full(tx, log.org, log.before, log.head.size)
+        crash_point("audit.signed")
     crash_point("audit.chained")
     return len(waiting)
 
@@ -188,9 +204,9 @@ async def _find_installation(tx: Transaction) -> str:
 
 async def _find_heads(
     tx: Transaction, installation: str, logs: Sequence[str], signer: Signer
-) -> Mapping[str, tuple[str, Head]]:
-    """By log: its origin and where it stands, as our key signed it."""
-    found = {name: (checkpoint.origin(installation, name), Head()) for name in logs}
+) -> Mapping[str, Head]:
+    """Where logs stand that have entries, as our key signed it."""
+    found = {}
     async with tx.cursor(row_factory=tuple_row, binary=True) as cursor:
         await cursor.execute(
             "SELECT log, note, root, size, last_hash, frontier FROM kernel.audit_heads"
@@ -198,17 +214,16 @@ async def _find_heads(
             (logs,),
         )
         for name, note, root, size, last_hash, frontier in await cursor.fetchall():
-            origin, _ = found[name]
-            step = merkle.HASH_BYTES
-            full = tuple(frontier[at : at + step] for at in range(0, len(frontier), step))
-            head = Head(size, last_hash, full)
+            steps = range(0, len(frontier), merkle.HASH_BYTES)
+            full = tuple(frontier[at : at + merkle.HASH_BYTES] for at in steps)
+            head = found[name] = Head(size, last_hash, full)
+            origin = checkpoint.origin(installation, name)
             try:
                 signed = checkpoint.open_checkpoint(note, origin, signer.public)
             except InvalidInput as error:
                 raise _forged(name, error.message) from None
-            if signed != Checkpoint(origin, head.size, head.root) or root != head.root:
+            if signed != Checkpoint(origin, size, head.root) or root != head.root:
                 raise _forged(name, "it is not what was signed")
-            found[name] = origin, head
     return found
 
 
@@ -219,18 +234,30 @@ def _forged(name: str, why: str) -> Internal:
     )
 
 
-async def _append(
-    tx: Transaction, name: str, events: Sequence[Waiting], made: Sequence[Entry]
-) -> None:
-    columns = zip(
-        *((e.sequence, e.id, e.at, e.name, e.actor, e.subject, e.bytes) for e in made), strict=True
+def _grow(
+    heads: Mapping[str, Head], installation: str, org: uuid.UUID | None, events: Sequence[Waiting]
+) -> _Grown:
+    name = entries.log_of(org)
+    before = heads.get(name, Head())
+    head, made = entries.append(before, events)
+    return _Grown(name, org, checkpoint.origin(installation, name), before.size, head, made)
+
+
+async def _append(tx: Transaction, grown: Sequence[_Grown]) -> None:
+    rows = (
+        (log.name, log.org, e.sequence, e.id, e.at, e.name, e.actor, e.subject, e.bytes)
+        for log in grown
+        for e in log.made
     )
-    await tx.execute(APPEND, (name, events[0].org, *(list(column) for column in columns)))
+    await tx.execute(APPEND, [list(column) for column in zip(*rows, strict=True)])
 
 
-async def _move(
-    tx: Transaction, name: str, events: Sequence[Waiting], head: Head, note: str
-) -> None:
-    frontier = b"".join(head.frontier)
-    row = (name, events[0].org, head.size, head.root, head.last_hash, frontier, note)
-    await tx.execute(MOVE, row)
+async def _move(tx: Transaction, grown: Sequence[_Grown], signer: Signer) -> None:
+    rows = []
+    for log in grown:
+        head, root = log.head, log.head.root
+        note = signer.sign(Checkpoint(log.origin, head.size, root))
+        rows.append(
+            (log.name, log.org, head.size, root, head.last_hash, b"".join(head.frontier), note)
+        )
+    await tx.execute(MOVE, [list(column) for column in zip(*rows, strict=True)])

@@ -197,6 +197,15 @@ class Settings:
         "Networks of yours that webhooks may go to, with commas between. None by default: who may"
         " set up a webhook must not reach what only this machine can.",
     )
+    breaker_failures: int = _setting(
+        5,
+        "DD0C_BREAKER_FAILURES",
+        "Failures of a provider, the KMS and the like, without a success between them, after which"
+        " calls to it are refused at once.",
+    )
+    breaker_rest_s: float = _setting(
+        10.0, "DD0C_BREAKER_REST_S", "Seconds until one call then tries whether it is back."
+    )
     oidc_issuer: str = _setting(
         "",
         "DD0C_OIDC_ISSUER",
@@ -400,6 +409,8 @@ def _check(s: Settings) -> None:
             "HTTPS_PROXY is no address of a proxy", hint="http://proxy:3128, or https://…"
         )
     _check_oidc(s)
+    if s.breaker_failures < 1:
+        raise SetupError(f"breaker_failures must be 1 or more, not {s.breaker_failures}")
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
     if s.prices_stale_days < 1:

@@ -57,7 +57,7 @@ def _point(encoded: bytes) -> tuple[int, int]:
     x = pow(square, (P + 3) // 8, P)
     x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
     point = (P - x if x & 1 != odd else x, y)
-    if x * x % P != square or (x == 0 and odd) or _times(8, point) == (0, 1):
+    if y >= P or x * x % P != square or (x == 0 and odd) or _times(8, point) == (0, 1):
         raise ValueError("no point of the curve, or one of small order")
     return point
 

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from dd0c.kernel.web.console import (
     account,
     assets,
+    autonomy,
     find,
     frame,
     invitation,
@@ -44,7 +45,7 @@ async def show_asset(request: Request, name: str) -> Response:
 
 OWN = (
     *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
-    *(teams, roles, parts, jobs, settings, account, kit),
+    *(teams, roles, parts, jobs, settings, account, autonomy, kit),
 )
 for part in OWN:
     router.include_router(part.router)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dd0c.base.ids import Kind
 from dd0c.kernel.auth import keyring, members
-from dd0c.kernel.web.console import jobs, keys, parts, people, roles, settings, teams
+from dd0c.kernel.web.console import autonomy, jobs, keys, parts, people, roles, settings, teams
 from dd0c.kernel.web.console.frame import HERE, Entry, Finder, Section
 from dd0c.kernel.web.console.live import Topic
 from dd0c.kernel.web.people import READ
@@ -19,6 +19,7 @@ SECTION = Section(
         Entry("Keys", keys.PATH, "k", "key", first=False),
         Entry("Parts", parts.PATH, "p", "parts", first=False),
         Entry("Jobs", jobs.PATH, "j", "list", first=False),
+        Entry("Autonomy", autonomy.PATH, "x", "brake", first=False),
         Entry("Settings", settings.PATH, "s", "settings", first=False),
     ),
     jumps={

@@ -12,12 +12,8 @@ LIMIT_REMOVED = EventType("LimitRemoved", "A limit was ended.")
 PROVIDER_SET = EventType("ProviderSet", "A provider got this address, or another secret.")
 PROVIDER_DISABLED = EventType("ProviderDisabled", "A simulated provider was switched off.")
 
-PRICES_OVERRIDDEN = EventType(
-    "PricesOverridden", "Prices of one's own hold in place of the list's."
-)
-PRICE_OVERRIDE_ENDED = EventType(
-    "PriceOverrideEnded", "A price of one's own holds until then only."
-)
+PRICES_OVERRIDDEN = EventType("PricesOverridden", "Prices hold in place of the list's.")
+PRICE_OVERRIDE_ENDED = EventType("PriceOverrideEnded", "A price of one's own was given an end.")
 PRICE_OVERRIDE_REMOVED = EventType("PriceOverrideRemoved", "A price of one's own never held.")
 HISTORY_RERATED = EventType("HistoryRerated", "Attempts were billed anew, under today's prices.")
 

@@ -46,8 +46,8 @@ def panic() -> None:
 @panic.command("on")
 @click.option(
     "--mode",
-    type=click.Choice(list(Panic)),
-    default=Panic.PASSTHROUGH,
+    type=click.Choice([one.value for one in Panic]),
+    default=Panic.PASSTHROUGH.value,
     show_default=True,
     help="passthrough: nothing is decided or changed by itself. halt: nothing is answered.",
 )

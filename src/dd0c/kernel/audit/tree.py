@@ -39,8 +39,12 @@ async def prove(tx: Transaction, log: str, sequence: int) -> Proof:
         size, note = await cursor.fetchone() or (0, "")
     if not 0 < sequence <= size:
         raise NotFound(f"the log has no entry {sequence}")
-    path = await _hashes(tx, log, merkle.inclusion(sequence - 1, size))
-    return Proof(sequence, note, path)
+    return Proof(sequence, note, await find_path(tx, log, sequence, size))
+
+
+async def find_path(tx: Transaction, log: str, sequence: int, size: int) -> tuple[bytes, ...]:
+    """The hashes beside an entry's way to the root of the log when it had this size."""
+    return await _hashes(tx, log, merkle.inclusion(sequence - 1, size))
 
 
 async def prove_consistency(

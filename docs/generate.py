@@ -23,6 +23,7 @@ from dd0c.app.control import MANIFESTS
 from dd0c.base.settings import Settings
 from dd0c.cli import exits
 from dd0c.cli.main import dd0c
+from dd0c.kernel.audit import metrics as audit_metrics
 from dd0c.kernel.jobs import metrics as job_metrics
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import metrics as control_metrics
@@ -137,7 +138,7 @@ CATALOGUES = {
     ),
     "Job worker": (
         "At `/metrics` of its admin port (`DD0C_WORKER_ADMIN_PORT`): loopback only.",
-        job_metrics.CATALOGUE,
+        (*job_metrics.CATALOGUE, *audit_metrics.CATALOGUE),
     ),
     "Simulator": ("At `/metrics` of its port.", sim_metrics.CATALOGUE),
 }

@@ -38,9 +38,12 @@ from tests.support.database import Database, cut_off
 
 WITHIN_S = 20.0
 CANNOT_BE_ASKED: dict[str, Status] = dict.fromkeys(
-    ("worker", "gateway", "spool", "snapshot", "prices"), "unknown"
+    ("worker", "audit log", "gateway", "spool", "snapshot", "prices"), "unknown"
 )
-ITEMS = ("database", "cache", "worker", "disk", "gateway", "spool", "snapshot", "prices")
+ITEMS = (
+    *("database", "cache", "worker", "audit log", "disk"),
+    *("gateway", "spool", "snapshot", "prices"),
+)
 
 
 @contextmanager
@@ -80,7 +83,8 @@ async def until(health: Health, wanted: dict[str, Status]) -> None:
 def test_only_what_is_broken_is_red(
     runner: asyncio.Runner, app_pool: Pool, database: Database, tmp_path: Path
 ) -> None:
-    """Cache, worker, gateway, what the database takes, and the database: each alone (proofs 18)."""
+    """Cache, worker, gateway, audit log, what the database takes, and the database: each alone
+    (proofs 18)."""
     place = database.cluster.home
     keys = pepper.ensure(place)
     local.ensure(place)
@@ -132,6 +136,12 @@ def test_only_what_is_broken_is_red(
             admin.execute("REVOKE INSERT ON kernel.parts FROM dd0c_app")
             runner.run(see({"database": "failing"}))
             admin.execute("GRANT INSERT ON kernel.parts TO dd0c_app")
+            admin.execute(
+                "INSERT INTO kernel.audit_outbox (id, at, name, actor, subject, facts) VALUES"
+                " (gen_random_uuid(), now() - interval '1 hour', 'Told', 'system', 'it', '{}')"
+            )
+            runner.run(see({"audit log": "failing"}))
+            admin.execute("DELETE FROM kernel.audit_outbox")
             worker.terminate()
             runner.run(see({"worker": "failing"}))
             with cut_off(database):

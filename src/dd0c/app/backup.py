@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 import dd0c
-from dd0c.app import archive, entrance
+from dd0c.app import archive, auditing, entrance
 from dd0c.app.archive import DUMP, KEYS, SPOOL, Manifest, Writer
 from dd0c.base import home
 from dd0c.base.clock import Clock, SystemClock
@@ -31,7 +31,11 @@ from dd0c.kernel.db import address, dump, fitness, migrate, roles
 from dd0c.kernel.db.migrate import Say
 from dd0c.kernel.vault import local, passphrase
 
-KEY_FILES = (f"secrets/{pepper.FILE}", f"secrets/{local.FILE}", "owner.key", "dd0c.toml")
+KEY_FILES = (
+    *(f"secrets/{name}" for name in (pepper.FILE, local.FILE, auditing.FILE)),
+    "owner.key",
+    "dd0c.toml",
+)
 """Key material of a home, and its settings, which may hold passwords."""
 
 

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from dd0c.app import entrance, worker
 from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
-from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.errors import InvalidInput, SetupError, Unavailable
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
@@ -40,6 +40,8 @@ from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
+from dd0c.kernel.plans import catalogue
+from dd0c.kernel.plans.catalogue import Plan
 from dd0c.kernel.vault import configured
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
@@ -182,6 +184,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         uses=uses,
         vault=Vault(configured.load(settings, place)),
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
+        plan=_plan(settings),
         flags=flagged,
         publisher=publisher,
         provider=_provider(settings),
@@ -202,6 +205,7 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
     return [
         dependencies.cache_probe(cache),
         dependencies.worker_probe(address.conninfo(use.settings, roles.JOBS), use.clock),
+        dependencies.audit_probe(address.conninfo(use.settings, roles.CHAINER)),
         dependencies.disk_probe(use.settings.home),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
     ]
@@ -217,6 +221,13 @@ def _provider(settings: Settings) -> Provider | None:
         settings.oidc_client_secret,
         settings.ca_bundle,
     )
+
+
+def _plan(settings: Settings) -> Plan:
+    try:
+        return catalogue.get(settings.plan)
+    except InvalidInput as error:
+        raise SetupError(f"DD0C_PLAN: {error.message}", hint=error.hint) from None
 
 
 def _facts(settings: Settings) -> dict[str, str]:

@@ -11,11 +11,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from dd0c.app import auditing
 from dd0c.base import home
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
+from dd0c.kernel.audit import checkpoint
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.db import fitness
 from dd0c.kernel.db.fitness import Fingerprints
@@ -33,7 +35,12 @@ COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
 PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
 
-HOLDINGS = (providers.HOLDING, Holding("kernel", "audit_contents"), sealed.HOLDING)
+HOLDINGS = (
+    providers.HOLDING,
+    Holding("kernel", "audit_contents"),
+    Holding("kernel", "contents"),
+    sealed.HOLDING,
+)
 """Every table with sealed secrets."""
 
 
@@ -65,9 +72,11 @@ def list_missing(settings: Settings, place: Home) -> list[str]:
 
 def fingerprints(settings: Settings, place: Home) -> Fingerprints:
     """What tells the secrets of this home from those of another."""
+    signer = auditing.find(settings, place)
     return {
         "the key pepper": (pepper.load(place).derive(b"dd0c fingerprint").hex(),),
         rotation.NAME: tuple(key.name for key in configured.load(settings, place)),
+        **({checkpoint.FINGERPRINT: (signer.public.hex(),)} if signer else {}),
     }
 
 

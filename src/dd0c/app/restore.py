@@ -99,7 +99,9 @@ def _refuse_other_keys(manifest: Manifest, settings: Settings, place: Home) -> N
             hint=f"{inside}copy them there (mode 0600) from where you keep them",
         )
     here = entrance.fingerprints(settings, place)
-    other = sorted(n for n, known in manifest.fingerprints.items() if known not in here.get(n, ()))
+    other = sorted(
+        n for n, known in manifest.fingerprints.items() if n in here and known not in here[n]
+    )
     if other:
         raise SetupError(
             f"{' and '.join(other)} of this home are not those that the backup was made with",

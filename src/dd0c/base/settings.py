@@ -178,6 +178,18 @@ class Settings:
         "DD0C_VAULT_TOKEN_FILE",
         "File with the token for `vault-transit:…`, as a Vault agent writes it; read at each call.",
     )
+    audit_key: str = _setting(
+        "",
+        "DD0C_AUDIT_KEY",
+        "File with the key that signs the audit log; empty: secrets/audit.key of the home. A job"
+        " worker without it leaves the log to another.",
+    )
+    content: str = _setting(
+        "database",
+        "DD0C_CONTENT",
+        "Where content lies: `database`, `files` (below the home: one machine), or"
+        " `s3://BUCKET/PREFIX`. After commas: buckets that are only read from any more.",
+    )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
     proxy: Secret = _setting(
         Secret(""),
@@ -197,6 +209,15 @@ class Settings:
         "Networks of yours that webhooks may go to, with commas between. None by default: who may"
         " set up a webhook must not reach what only this machine can.",
     )
+    smtp_url: Secret = _setting(
+        Secret(""),
+        "DD0C_SMTP_URL",
+        "Mail server that notifications go through: `smtps://user:password@host`, or `smtp://…`"
+        " with STARTTLS where it is offered, which it must be for a password. Empty: no mail.",
+    )
+    mail_from: str = _setting(
+        "", "DD0C_MAIL_FROM", "Who mail of dd0c comes from, such as `dd0c@example.com`."
+    )
     breaker_failures: int = _setting(
         5,
         "DD0C_BREAKER_FAILURES",
@@ -205,6 +226,12 @@ class Settings:
     )
     breaker_rest_s: float = _setting(
         10.0, "DD0C_BREAKER_REST_S", "Seconds until one call then tries whether it is back."
+    )
+    plan: str = _setting(
+        "unlimited",
+        "DD0C_PLAN",
+        "Plan of the organisations that have none of their own (`dd0c plan set`): `free`, `team` or"
+        " `unlimited`. Whoever runs dd0c for themselves needs no bounds.",
     )
     oidc_issuer: str = _setting(
         "",

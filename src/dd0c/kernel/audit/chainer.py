@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import LiteralString
@@ -97,13 +97,20 @@ class _Grown:
     made: Sequence[Entry]
 
 
-async def serve(conninfo: Secret, signer: Signer, stats: Stats) -> None:
-    """Chain until cancelled, and go on when a database that was away is back."""
+async def serve(
+    conninfo: Secret,
+    signer: Signer,
+    stats: Stats,
+    *,
+    refuse_unfit: Callable[[Pool], Awaitable[None]],
+) -> None:
+    """Chain until cancelled, and go on when a database that was away, or unfit, is back."""
     told = ""
     while True:
         try:
             pool = await open_pool(conninfo, roles.CHAINER, 1)
             try:
+                await refuse_unfit(pool)
                 await _serve_once(pool, signer, stats)
             finally:
                 await pool.close()

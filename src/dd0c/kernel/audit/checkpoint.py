@@ -24,6 +24,9 @@ from dd0c.base.errors import InvalidInput, SetupError
 from dd0c.base.secrets import Secret
 from dd0c.kernel.audit.merkle import HASH_BYTES
 
+FINGERPRINT = "the audit key"
+"""Under which the installation's fingerprints have the public key, as hex."""
+
 ED25519 = b"\x01"
 KEY_HASH_BYTES = 4
 SEED_BYTES = 32

@@ -13,7 +13,7 @@ CHECKED := tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
-	@echo 'make check   style, types, imports, house rules, the commands of all documents'
+	@echo 'make check   style, types, imports, flags, house rules, the commands of all documents'
 	@echo 'make check-long  a minute of fuzzing what reads from the network (ARGS="--seconds 600 --seed 7")'
 	@echo 'make bench   dd0c beside other gateways and proxies; an hour (ARGS=--quick: minutes; ARGS=--help: parts)'
 	@echo 'make docs    write docs/reference from the code'
@@ -32,6 +32,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/dd0c flag bake
 	$(BIN)/pytest -q $(CHECKED)
 
 # Each time with another seed, which is printed; inputs that fail are kept in artifacts/fuzz.

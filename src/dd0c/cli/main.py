@@ -35,6 +35,8 @@ VERBS = {
     "parts": ("parts", "The running processes; forget one that is gone."),
     "job": ("job", "Background jobs: what failed; try it again."),
     "panic": ("panic", "The brake: put it on, release it, see whether it is on."),
+    "flag": ("flag", "What is on for whom: by percentage, by organisation."),
+    "plan": ("plan", "How much an organisation may have, and has."),
     "whoami": ("whoami", "Which dd0c, which key, what it may do."),
     "profile": ("profile", "Name installations, to reach them with --profile."),
     "doctor": ("doctor", "Find out what is wrong, why, and what to do."),

@@ -36,7 +36,7 @@ EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
 _ADMINISTERS = frozenset(
     {"keys:read", "keys:write", "people:read", "people:write", "org:write", "autonomy:write"}
-) | {"hooks:read", "hooks:write"}
+) | {"hooks:read", "hooks:write", "audit:read"}
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset(
@@ -47,7 +47,9 @@ KERNEL: Grants = {
             "platform:people",
             "platform:jobs",
             "platform:flags",
+            "platform:plans",
             "platform:panic",
+            "platform:audit",
         }
     ),
     # Nobody gives or takes a role that holds more than their own: `org:own` keeps owners to owners.

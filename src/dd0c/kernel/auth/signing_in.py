@@ -24,6 +24,8 @@ from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool, Transaction
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Plan, Quota
 
 NOBODY = "nobody"
 """Who did what no key and no person did that we know."""
@@ -80,26 +82,36 @@ async def list_places(pool: Pool, account: Account) -> list[Place]:
 
 
 async def accept(
-    pool: Pool, invitation: Invitation, name: str, password: str, now: datetime
+    pool: Pool,
+    invitation: Invitation,
+    name: str,
+    password: str,
+    now: datetime,
+    *,
+    plan: Plan,
 ) -> uuid.UUID:
     """The person of a new account (`password`: as it was hashed), who is a member now; Conflict
-    when the address has an account already."""
+    when the address has an account already. `plan`: of those who have none of their own."""
     async with tenancy.tenant(pool, invitation.org) as tx:
         used = await invitations.use(tx, invitation.id, now)
         if await people.find_by_email(tx, used.email) is not None:
             raise Conflict("this address has an account already")
         person = await people.add(tx, used.email, name, password)
+        await members.take_place(tx, person, plan)
         await members.join(tx, used.org, person, used.roles, used.created_by, team=used.team_id)
         await _tell_accepted(tx, used, person)
     return person
 
 
-async def join(pool: Pool, invitation: Invitation, account: Account, now: datetime) -> None:
+async def join(
+    pool: Pool, invitation: Invitation, account: Account, now: datetime, *, plan: Plan
+) -> None:
     """Somebody who showed that the account is theirs takes up the invitation to its address."""
     if account.email != invitation.email:
         raise Forbidden(f"this invitation is to {invitation.email}, not to {account.email}")
     async with tenancy.tenant(pool, invitation.org) as tx:
         used = await invitations.use(tx, invitation.id, now)
+        await members.take_place(tx, account.id, plan)
         await members.join(tx, used.org, account.id, used.roles, used.created_by, team=used.team_id)
         await _tell_accepted(tx, used, account.id)
 
@@ -110,6 +122,8 @@ async def with_identity(
     invitation: Invitation | None,
     domains: frozenset[str],
     now: datetime,
+    *,
+    plan: Plan,
 ) -> Account:
     """Whose identity that is. Its subject is known; or its verified address has an account, which
     is theirs from now on; or that was invited; or its domain may come in. Else Forbidden."""
@@ -123,16 +137,20 @@ async def with_identity(
                 await people.set_identity(tx, account.id, identity.issuer, identity.subject)
                 await _tell(tx, None, events.IDENTITY_SET, account.id)
     if account is None:
-        account = await _enter(pool, identity, invitation, domains)
+        account = await _enter(pool, identity, invitation, domains, plan)
     if account.disabled_at is not None:
         raise Forbidden("this account is disabled")
     if invitation is not None:
-        await join(pool, invitation, account, now)
+        await join(pool, invitation, account, now, plan=plan)
     return account
 
 
 async def _enter(
-    pool: Pool, identity: Identity, invitation: Invitation | None, domains: frozenset[str]
+    pool: Pool,
+    identity: Identity,
+    invitation: Invitation | None,
+    domains: frozenset[str],
+    plan: Plan,
 ) -> Account:
     """A new account for an identity that may have one; Forbidden."""
     email = identity.email
@@ -143,14 +161,19 @@ async def _enter(
     if not invited and not by_domain:
         raise Forbidden(f"nobody here invited {email}", hint="ask for an invitation")
     async with tenancy.system(pool) as tx:
+        first = await organisations.get(tx, organisations.FIRST)
+    if not invited:
+        async with tenancy.tenant(pool, first) as tx:  # no account for who would not get in
+            await quotas.take(tx, Quota.PEOPLE, plan)
+    async with tenancy.system(pool) as tx:
         person = await people.add(tx, email, identity.name, None)
         await people.set_identity(tx, person, identity.issuer, identity.subject)
         await _tell(tx, None, events.IDENTITY_SET, person)
         account = await people.find_by_id(tx, person)
-        first = await organisations.get(tx, organisations.FIRST)
     assert account is not None
     if not invited:
         async with tenancy.tenant(pool, first) as tx:
+            await members.take_place(tx, person, plan)
             await members.join(tx, first, person, [Role.VIEWER], person)
             await _tell(tx, first, events.MEMBER_ADDED, person)
     return account

@@ -13,7 +13,9 @@ from dd0c.kernel.jobs.job import Job
 from dd0c.kernel.web import (
     access,
     autonomy,
+    deliveries,
     dependencies,
+    endpoints,
     flags,
     identity,
     inbox,
@@ -23,12 +25,14 @@ from dd0c.kernel.web import (
     openapi,
     parts,
     people,
+    plans,
     problems,
     query,
     sources,
     status,
     teams,
 )
+from dd0c.kernel.web.audit import api as audit
 from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.key_limits import LimitKey
@@ -91,6 +95,6 @@ def create(resources: Resources, added: Added) -> FastAPI:
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
     own = (status, parts, jobs, identity, teams, keys, people, invitations, access)
-    told = (sources, autonomy, flags)
+    told = (sources, endpoints, deliveries, autonomy, flags, plans, audit)
     for router in (*(each.router for each in (*own, *told)), *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

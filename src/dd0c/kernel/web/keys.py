@@ -23,6 +23,8 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.rotation import OVERLAP_DAYS_MAX, Rotated
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Roles, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
@@ -179,6 +181,7 @@ async def make(
     such team."""
     use = resources.of(request)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
+    await quotas.take(tx, Quota.KEYS, use.plan)
     made, text = await keys.create(tx, use.pepper, org, replace(key, team=team))
     if wanted.limits is not None:
         await limiter_of(request)(tx, request, who, made, wanted.limits)

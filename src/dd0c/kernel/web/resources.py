@@ -20,6 +20,7 @@ from dd0c.kernel.cache.client import Client
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.plans.catalogue import Plan
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.paging import Cursors
 
@@ -40,6 +41,7 @@ class Resources:
     brake: Brake  # what is said of panics
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    plan: Plan  # of organisations that have none of their own
     flags: Flags  # what is switched on, for whom
     publisher: Publisher  # of flags, when they were changed
     passwords: Passwords = field(default_factory=Passwords)

@@ -16,6 +16,8 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.teams import Team
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
 from dd0c.kernel.web.requires import Requires
@@ -50,6 +52,7 @@ async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> Team
 
 async def make(tx: Transaction, request: Request, who: Principal, name: str) -> Team:
     """A team of that name; Conflict when it is taken."""
+    await quotas.take(tx, Quota.TEAMS, resources.of(request).plan)
     team = await teams.create(tx, who.org, name)
     await audited.record(tx, request, events.TEAM_CREATED, _id(team.id), private={"name": name})
     return team

@@ -69,10 +69,10 @@ async def _join(
         name = signing_in.read_name(given.name)
         passwords.check(password, (invitation.email, name, org_name))
         hashed = await use.passwords.hash(password)
-        person = await signing_in.accept(use.pool, invitation, name, hashed, now)
+        person = await signing_in.accept(use.pool, invitation, name, hashed, now, plan=use.plan)
     else:
         account = await sign_in.prove(request, invitation.email, password)
-        await signing_in.join(use.pool, invitation, account, now)
+        await signing_in.join(use.pool, invitation, account, now, plan=use.plan)
         person = account.id
     return await sign_in.begin(request, invitation.org, person, "invitation")
 

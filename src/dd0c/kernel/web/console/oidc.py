@@ -83,7 +83,9 @@ async def _finish(request: Request, carried: dict[str, str], code: str, state: s
     if text := carried["invitation"]:
         invited, _ = await invitations.get_open(use.pool, use.pepper, text, now)
     domains = frozenset(use.settings.oidc_domains.lower().replace(",", " ").split())
-    account = await signing_in.with_identity(use.pool, identity, invited, domains, now)
+    account = await signing_in.with_identity(
+        use.pool, identity, invited, domains, now, plan=use.plan
+    )
     if invited is None:
         session = await sign_in.enter(request, account, "identity")
     else:

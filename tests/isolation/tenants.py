@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from dd0c.base import ids
+from dd0c.base.secrets import Secret
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.requires import COOKIE
 from dd0c.products.route.models import AttemptOpened, Learned
 from dd0c.products.route.store import providers, staging, token_factors
@@ -237,22 +241,19 @@ def _lost(opened: AttemptOpened) -> staging.Rated:
 
 async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.UUID) -> None:
     """What no call of the API makes: a provider with its secret, and what was learned."""
-    data_key = ids.new()
+    vault = Vault(local.load(served.database.cluster.home))
     owner = await open_pool(served.database.conninfo(roles.OWNER), roles.OWNER, 1)
     try:
         async with tenancy.system(owner) as tx:
-            await tx.execute(
-                "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'none')",
-                (data_key, org),
-            )
+            secret = await vault.seal(tx, org, provider, Secret("sk-of-nobody"))
             await tx.execute(
                 "INSERT INTO kernel.key_uses SELECT id, org, now() FROM kernel.api_keys"
                 " WHERE org = %s",
                 (org,),
             )
             name, url = names["provider"], "http://127.0.0.1:1/v1"
-            sealed = (provider, org, name, "openai", url, name, False, b"sealed", data_key)
-            await providers.save(tx, providers.Sealed(*sealed))
+            sealed = (provider, org, name, "openai", url, name, False)
+            await providers.save(tx, providers.Sealed(*sealed, secret.ciphertext, secret.data_key))
             for statement in _CROWD:
                 await tx.execute(
                     statement, {"org": org, "name": names["org_name"], "others": OTHERS}
@@ -278,6 +279,12 @@ class Books:
         )
         every = [one.format(table, column) for _, table, column in self.tables]
         self._all = sql.SQL(" UNION ALL ").join([*every, sql.SQL(_PEOPLE)])
+
+    def execute(
+        self, query: LiteralString, values: Mapping[str, object] | None = None
+    ) -> psycopg.Cursor[Any]:
+        """A statement as the owner of the tables."""
+        return self._connection.execute(query, values)
 
     def read(self, org: uuid.UUID) -> dict[str, str | None]:
         """A fingerprint of the organisation's rows in each table; None: there are none."""

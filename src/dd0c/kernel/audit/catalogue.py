@@ -15,5 +15,7 @@ class EventType:
 
 HEAD_NOTED = EventType("HeadNoted", "The head of an organisation's log stood like this.")
 
-EVENTS = (HEAD_NOTED,)
+EXPORTED = EventType("AuditExported", "Somebody took entries of this log away in a file.")
+
+EVENTS = (HEAD_NOTED, EXPORTED)
 """What the audit log itself tells."""

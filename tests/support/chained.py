@@ -1,0 +1,33 @@
+"""The audit log of a served database: what the job worker would chain, chained for the block."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dd0c.base.secrets import Secret
+from dd0c.kernel.audit import chainer
+from dd0c.kernel.audit.checkpoint import FINGERPRINT, Signer
+from dd0c.kernel.db import fitness, roles, tenancy
+from dd0c.kernel.db.pool import open_pool
+from tests.support.control import Served
+
+SIGNER = Signer(Secret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+INSTALLATION = "ins_01jcq8z5m3t7abcdefghjkmnpq"
+
+
+def chain(served: Served) -> None:
+    """Chain all that waits."""
+    asyncio.run(_chain(served))
+
+
+async def _chain(served: Served) -> None:
+    owner = await open_pool(served.database.conninfo(roles.OWNER), roles.OWNER, 1)
+    pool = await open_pool(served.database.conninfo(roles.CHAINER), roles.CHAINER, 1)
+    try:
+        async with tenancy.system(owner) as tx:
+            await fitness.claim(tx, INSTALLATION, {FINGERPRINT: (SIGNER.public.hex(),)})
+        while await chainer.chain(pool, SIGNER):
+            pass
+    finally:
+        await pool.close()
+        await owner.close()

@@ -117,6 +117,9 @@ _UPKEEP = {
     "kernel.erase_rows(uuid, integer)": "deletes what organisations left that are erased, no other",
     "kernel.mark_emptied(uuid, timestamp with time zone)": "notes that nothing of one is left",
     "kernel.delete_expired(timestamp with time zone, integer)": "deletes what is over, of all",
+    "kernel.delete_expired_contents(timestamp with time zone, integer)": "ends what is over",
+    "kernel.sweep_content_chunks(uuid, integer)": "deletes bytes that are of no content",
+    "kernel.list_orphans(uuid[])": "which of these blobs are of no content",
     "kernel.delete_old_hooks(timestamp with time zone, integer)": "deletes webhooks of last month",
     "kernel.list_due_hooks(timestamp with time zone)": "which organisations have any to deliver",
 }
@@ -230,6 +233,29 @@ _HOOK_GRANTS = (
     grant(JOBS, "kernel.audit_entries", SELECT),
 )
 
+_CONTENT = ("kernel.contents", "kernel.content_chunks", "kernel.content_policies")
+
+_CONTENT_GRANTS = (
+    *(grant(role, table, SELECT, INSERT, DELETE) for table in _CONTENT[:2] for role in (APP, JOBS)),
+    grant(APP, "kernel.contents", UPDATE, columns="expires_at"),
+    grant(APP, "kernel.content_policies", SELECT, INSERT, UPDATE),
+    grant(JOBS, "kernel.content_policies", SELECT),
+    grant(JOBS, "kernel.data_keys", INSERT),
+    grant(JOBS, "kernel.data_keys", UPDATE, columns="retired_at"),  # to hold what it seals under
+)
+
+_CONTENT_POLICIES = tuple(
+    Policy(
+        table=table,
+        name="keeps",
+        role=JOBS,
+        command=command,
+        using=_TENANT,
+        reason="keeps what it was answered and what it made, for one organisation at a time",
+    )
+    for table, command in zip(_CONTENT, ("ALL", "ALL", SELECT), strict=True)
+)
+
 _HOOK_POLICIES = (
     *(
         Policy(
@@ -294,6 +320,7 @@ KERNEL = Access(
         *(grant(role, "kernel.parts", SELECT, INSERT, UPDATE, DELETE) for role in REPORTING),
         *_AUDIT_GRANTS,
         *_HOOK_GRANTS,
+        *_CONTENT_GRANTS,
         grant(JOBS, "kernel.job_failures", SELECT, INSERT, UPDATE, DELETE),
     ),
     policies=(
@@ -368,6 +395,7 @@ KERNEL = Access(
         ),
         *_AUDIT_POLICIES,
         *_HOOK_POLICIES,
+        *_CONTENT_POLICIES,
     ),
     definers=(
         Definer(

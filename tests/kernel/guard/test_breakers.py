@@ -226,7 +226,6 @@ async def test_away_and_back(own_valkey: Server, open_breakers: Opening, name: s
     assert (await fail(one, name, PATIENT.rules.failures - 1)).state is State.CLOSED
     own_valkey.valkey.stop()
     assert (await fail(one, name, 1)).effect is Effect.TRIP
-    assert one.away
     assert (await one.ask(name)).effect is Effect.REFUSE
     assert (await other.ask(name)).effect is Effect.ADMIT  # it knew nothing, and still does not
     assert [standing.name for standing in await one.list_open()] == [name]

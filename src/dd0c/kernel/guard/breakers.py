@@ -29,10 +29,12 @@ from typing import Any, TypeAlias
 import msgspec
 from valkey.exceptions import ValkeyError
 
+from dd0c.base import telemetry
 from dd0c.base.clock import Clock, SystemClock
 from dd0c.base.errors import Unavailable
 from dd0c.base.outbound import Attempt, Outcome
 from dd0c.base.settings import Settings
+from dd0c.base.telemetry import Metric
 from dd0c.kernel.cache import fitness
 from dd0c.kernel.cache.client import Client
 from dd0c.kernel.cache.script import Call, Script
@@ -47,6 +49,22 @@ AWAY_S = 1.0
 KNOWN_MAX = 1_000
 LISTED_MAX = 100
 LOOK = "look"
+
+NUMBERS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+CATALOGUE = (
+    Metric(
+        "dd0c_breaker_state",
+        "gauge",
+        "How a breaker stands: 0 closed, 1 half-open, 2 open.",
+        ("breaker",),
+    ),
+    Metric(
+        "dd0c_breaker_opened_total",
+        "counter",
+        "Times that this process opened a breaker.",
+        ("breaker",),
+    ),
+)
 
 _Told: TypeAlias = tuple[str, str, int]
 """Of which breaker, what happened, and in which epoch that began."""
@@ -82,9 +100,9 @@ class Breakers:
         self,
         client: Client | None,
         rules: Rules,
+        clock: Clock | None = None,
         *,
         within_s: float = CALL_WITHIN_S,
-        clock: Clock | None = None,
     ):
         self._client = client
         self._rules = rules
@@ -140,6 +158,16 @@ class Breakers:
                 return int(await self._client.get(f"{PLACE}:version") or 0)
         except (ValkeyError, OSError, TimeoutError):
             return None
+
+    def samples(self) -> dict[str, float]:
+        """The breakers that this process has had to do with, as it knew them last."""
+        found: dict[str, float] = {}
+        for name in list(self._known)[-LISTED_MAX:]:
+            state = NUMBERS[self._known[name].state]
+            found[telemetry.sample("dd0c_breaker_state", {"breaker": name})] = state
+            opened = self.opened[name]
+            found[telemetry.sample("dd0c_breaker_opened_total", {"breaker": name})] = opened
+        return found
 
     async def _do(self, name: str, event: Event, epoch: int) -> Standing:
         found = await self._share([(name, event, epoch)])

@@ -64,6 +64,7 @@ class EndReason(StrEnum):
     UPSTREAM_CUT = "upstream_cut"
     TIMEOUT = "timeout"
     LIMIT = "limit"
+    BREAKER = "breaker"
     PANIC = "panic"
     LOST = "lost"
     PENDING = "pending"

@@ -81,6 +81,11 @@ class Configuration:
         return len(self._keys)
 
     @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Where requests may go."""
+        return self._providers
+
+    @property
     def price_count(self) -> int:
         """Names that have a price."""
         return len(self._prices)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dd0c.base.telemetry import Metric
+from dd0c.kernel.guard import breakers
 from dd0c.products.route.hotpath import metrics
 
 CATALOGUE = (
     *metrics.CATALOGUE,
+    *breakers.CATALOGUE,
     Metric("dd0c_route_workers", "gauge", "Worker processes that there should be."),
     Metric("dd0c_route_workers_ready", "gauge", "Worker processes that serve."),
     Metric("dd0c_route_worker_restarts_total", "counter", "Workers that died and were replaced."),

@@ -9,6 +9,7 @@ import msgspec
 from dd0c.products.route.hotpath import facts
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.bill import Bill
+from dd0c.products.route.hotpath.circuits import BREAKER_OPEN
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.identity import Identity
 from dd0c.products.route.hotpath.received import Received
@@ -104,7 +105,8 @@ class Meter:
         )
 
     def denied(self, refusal: Refusal, bytes_in: int) -> AttemptClosed:
-        """The record of a request that a limit refused: it costs nothing."""
+        """The record of a request that a limit or a breaker refused: it costs nothing."""
+        end = EndReason.BREAKER if refusal.code == BREAKER_OPEN else EndReason.LIMIT
         return AttemptClosed(
             self.request_id,
             self.attempt,
@@ -113,7 +115,7 @@ class Meter:
             None,
             refusal.status,
             None,
-            EndReason.LIMIT,
+            end,
             None,
             NO_USAGE,
             UsageSource.NONE,

@@ -7,10 +7,12 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
+from dd0c.products.route.hotpath.circuits import Circuits
 from dd0c.products.route.hotpath.counts import Counts
 from dd0c.products.route.hotpath.delivery import Room
 from dd0c.products.route.hotpath.entropy import Entropy
@@ -23,6 +25,7 @@ from dd0c.products.route.hotpath.pricelist import PriceList
 from dd0c.products.route.hotpath.purse import Purse
 from dd0c.products.route.hotpath.routes import Routes
 from dd0c.products.route.hotpath.snapshot import (
+    CircuitTold,
     Counted,
     Drain,
     FromWorker,
@@ -76,6 +79,7 @@ class DataPlane:
         self.now = loop.time
         self.keys = Keys()
         self.known = KnownHeads()
+        self.circuits = Circuits(tell)
         self.routes = Routes()
         self._providers: tuple[Provider, ...] = ()
         self._halted = Halted()
@@ -164,6 +168,8 @@ class DataPlane:
                 self.purse.hear(message)
             case Counted():
                 self.counts.heard(message)
+            case CircuitTold():
+                self.circuits.hear(message)
             case Drain():
                 pass
 
@@ -187,7 +193,8 @@ class DataPlane:
 
     def _route(self) -> None:
         """Whoever was on a known way asks for it anew: it may lead elsewhere, or nowhere."""
-        self.routes = Routes(self._providers, self._halted)
+        circuits = self.circuits.replace_providers(self._providers)
+        self.routes = Routes(self._providers, circuits, self._halted)
         self.known.forget()
 
     def _take_terms(self, terms: Iterable[Terms]) -> None:
@@ -202,6 +209,7 @@ class DataPlane:
         now = self.now()
         self.counts.sweep(now)
         self.purse.sweep()
+        self.circuits.sweep(time.monotonic())
         self.pool.sweep(now)
         for caller in [c for c in self.callers if c.deadline <= now]:
             caller.expire(now)

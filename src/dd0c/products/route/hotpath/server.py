@@ -518,7 +518,7 @@ class Caller(asyncio.Protocol):
             now_us = self._plane.clock.now_us()
             who = identity.draw(self._plane.entropy, now_us, request.head.traceparent)
             self._relay = Relay(self._plane, self, request, plan, who)
-            self._relay.start()
+            plan.target.circuit.enter(self._relay)
 
     def _answer_locally(self, request: Request) -> None:
         fine = request.head.path == b"/livez" or self._plane.ready

@@ -8,6 +8,8 @@ of the sealed file, and `conceal` takes it back in.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from dd0c.base.secrets import Secret
@@ -296,6 +298,19 @@ class StoreAway(msgspec.Struct, frozen=True, tag="store_away"):
     away: bool
 
 
+class CircuitTold(msgspec.Struct, frozen=True, tag="circuit"):
+    """How the breaker of a provider stands. `shut`: nothing goes there but the probe; `troubled`:
+    that, or failures are counted. `until`: when a probe may be asked for, on the monotonic clock.
+    `probe`: who has asked for it is it."""
+
+    provider: bytes
+    shut: bool
+    troubled: bool
+    epoch: int
+    until: float
+    probe: bool = False
+
+
 ToWorker = (
     Snapshot
     | KeysChanged
@@ -313,6 +328,7 @@ ToWorker = (
     | Unasked
     | Recall
     | StoreAway
+    | CircuitTold
 )
 
 
@@ -401,7 +417,33 @@ class KeysUsed(msgspec.Struct, frozen=True, tag="used"):
     keys: tuple[bytes, ...]
 
 
-FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted | Dealings | KeysUsed
+class ProbeWanted(msgspec.Struct, frozen=True, tag="probe_wanted"):
+    """A request would try a provider that has rested. Answered with `CircuitTold`."""
+
+    provider: bytes
+
+
+Outcome = Literal["success", "failure", "abandoned"]
+
+
+class Result(msgspec.Struct, frozen=True, tag="result"):
+    """What an attempt that began in an epoch says of its provider."""
+
+    provider: bytes
+    epoch: int
+    outcome: Outcome
+
+
+FromWorker = (
+    WorkerReady
+    | PriceWanted
+    | WorkerStats
+    | CountWanted
+    | Dealings
+    | KeysUsed
+    | ProbeWanted
+    | Result
+)
 
 
 def reveal(value: object) -> str:

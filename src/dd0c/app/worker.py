@@ -1,4 +1,4 @@
-"""The job worker: runs the background jobs of every product, and chains the audit log."""
+"""The job worker: runs the jobs of every product, chains the audit log, and sends webhooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from dd0c.app import auditing, entrance
+from dd0c.app import auditing, entrance, webhooks
 from dd0c.base import admin, process
 from dd0c.base.admin import Report
 from dd0c.base.clock import SystemClock
@@ -67,7 +67,12 @@ async def _serve(settings: Settings, place: Home, door: socket.socket) -> None:
     work = asyncio.create_task(
         runner.serve(settings, conninfo, JOBS, SystemClock(), refuse_unfit=judge, told=told)
     )
-    chaining = asyncio.create_task(_chain(settings, place, judge, chained))
+    besides = [
+        asyncio.create_task(_chain(settings, place, judge, chained)),
+        asyncio.create_task(webhooks.deliver(settings, place, judge)),
+    ]
+    for task in besides:
+        task.add_done_callback(lambda ended: _failed(ended) and work.cancel())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
     orphaned = asyncio.create_task(process.supervisor_gone())
@@ -78,11 +83,17 @@ async def _serve(settings: Settings, place: Home, door: socket.socket) -> None:
         work.cancel()
     orphaned.cancel()
     await asyncio.wait([work])
-    chaining.cancel()  # after the jobs: what they tell is chained too
-    await asyncio.wait([chaining])
+    for task in besides:  # after the jobs: what they tell is chained too
+        task.cancel()
+    await asyncio.wait(besides)
     answering.close()
-    if not work.cancelled():
-        work.result()
+    for task in (*besides, work):
+        if not task.cancelled():
+            task.result()
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and task.exception() is not None
 
 
 async def _chain(

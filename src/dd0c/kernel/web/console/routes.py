@@ -10,6 +10,7 @@ from dd0c.kernel.web.console import (
     assets,
     autonomy,
     find,
+    flags,
     frame,
     invitation,
     jobs,
@@ -21,6 +22,7 @@ from dd0c.kernel.web.console import (
     parts,
     people,
     people_changes,
+    plan,
     roles,
     settings,
     sign_in,
@@ -45,7 +47,7 @@ async def show_asset(request: Request, name: str) -> Response:
 
 OWN = (
     *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
-    *(teams, roles, parts, jobs, settings, account, autonomy, kit),
+    *(teams, roles, parts, jobs, settings, account, autonomy, flags, plan, kit),
 )
 for part in OWN:
     router.include_router(part.router)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dd0c.base.ids import Kind
 from dd0c.kernel.auth import keyring, members
-from dd0c.kernel.web.console import autonomy, jobs, keys, parts, people, roles, settings, teams
+from dd0c.kernel.web.console import (
+    autonomy,
+    flags,
+    jobs,
+    keys,
+    parts,
+    people,
+    plan,
+    roles,
+    settings,
+    teams,
+)
 from dd0c.kernel.web.console.frame import HERE, Entry, Finder, Section
 from dd0c.kernel.web.console.live import Topic
 from dd0c.kernel.web.people import READ
@@ -20,6 +31,8 @@ SECTION = Section(
         Entry("Parts", parts.PATH, "p", "parts", first=False),
         Entry("Jobs", jobs.PATH, "j", "list", first=False),
         Entry("Autonomy", autonomy.PATH, "x", "brake", first=False),
+        Entry("Flags", flags.PATH, "f", "flag", first=False),
+        Entry("Plan", plan.PATH, "q", "budget", first=False),
         Entry("Settings", settings.PATH, "s", "settings", first=False),
     ),
     jumps={

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -140,7 +141,7 @@ async def test_the_chainer_changes_no_entry(world: World) -> None:
     for table in ("entries", "tiles"):
         for statement in ("DELETE FROM kernel.audit_{}", "UPDATE kernel.audit_{} SET log = 'x'"):
             with pytest.raises(InsufficientPrivilege, match="permission denied"):
-                async with tenancy.system(world.chainer) as tx:
+                async with tenancy.system(world.chaining) as tx:
                     await tx.execute(statement.format(table).encode())
 
 
@@ -189,7 +190,7 @@ async def test_a_chainer_that_was_cut_off_writes_nothing_more(world: World) -> N
     async with await psycopg.AsyncConnection.connect(conninfo) as stuck:
         await stuck.execute("SELECT pg_advisory_xact_lock(%s)", (chainer.LOCK,))
         await stuck.execute("DELETE FROM kernel.audit_outbox")
-        assert await chainer.chain(world.chainer, world.signer) == 0
+        assert await chainer.chain(world.chaining, world.signer) == 0
         with world.database.cluster.admin() as admin:
             admin.execute("SELECT pg_terminate_backend(%s)", (stuck.info.backend_pid,))
         assert await world.chain() == 3
@@ -217,7 +218,7 @@ async def test_a_kill_at_any_point_loses_and_doubles_nothing(world: World, point
     await world.chain()
     assert await names_of(world, world.acme) == [*enumerate([*told, *more], start=1)]
     assert await world.inspect(world.acme) == []
-    await chainer.note_heads(world.chainer, timedelta(0))
+    await chainer.note_heads(world.chaining, timedelta(0))
     await world.chain()
     assert await world.inspect(None) == []
 
@@ -228,7 +229,7 @@ async def test_heads_are_noted_in_the_log_of_the_installation(world: World) -> N
         await world.tell(world.acme, size)
         await world.chain()
         for _ in range(2):
-            await chainer.note_heads(world.chainer, timedelta(0))
+            await chainer.note_heads(world.chaining, timedelta(0))
     await world.chain()
     log = entries.log_of(world.acme)
     async with world.begin(None)() as tx:
@@ -244,7 +245,7 @@ async def test_nothing_is_built_on_a_head_that_was_not_signed(world: World) -> N
     await world.tell(world.acme)
     other = Signer(Secret(SEED[::-1]))
     with pytest.raises(Internal, match=r"changed after|no signature"):
-        await chainer.chain(world.chainer, other)
+        await chainer.chain(world.chaining, other)
     await world.tamper("UPDATE kernel.audit_heads SET size = 2")
     with pytest.raises(Internal, match="not what was signed"):
         await world.chain()
@@ -277,9 +278,10 @@ async def test_an_entry_proves_that_it_is_in_the_log(world: World) -> None:
 
 def test_facts_are_what_can_be_hashed() -> None:
     """No float, no half character, no number that a reader of JSON might round (K-50)."""
-    for bad in (1.5, 2**53, "\ud800", {1}, b"raw", ["deep", {"x": 0.1}]):
+    wrong: list[Any] = [1.5, 2**53, "\ud800", {1}, b"raw", ["deep", {"x": 0.1}]]
+    for bad in wrong:
         with pytest.raises(Internal):
-            canonical.encode({"fact": bad})  # type: ignore[dict-item]
+            canonical.encode({"fact": bad})
     with pytest.raises(Internal):
         canonical.encode({"ä": 1})
     assert canonical.encode({"b": [1, None, True, "é\u0000\x7f"], "a": -(2**53 - 1)}) == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 
 from dd0c.base import ids
 from dd0c.kernel.audit import chainer, checkpoint, entries, inspection, outbox
+from dd0c.kernel.audit.canonical import Value
 from dd0c.kernel.audit.checkpoint import Signer
 from dd0c.kernel.audit.outbox import Event
 from dd0c.kernel.audit.verify import Finding, Kept
@@ -32,7 +33,7 @@ class World:
 
     database: Database
     app: Pool
-    chainer: Pool
+    chaining: Pool
     owner: Pool
     signer: Signer
     acme: uuid.UUID
@@ -47,7 +48,7 @@ class World:
         """Chain until nothing waits; how many there were."""
         total = 0
         async with asyncio.timeout(DEADLINE_S):
-            while done := await chainer.chain(self.chainer, self.signer, batch):
+            while done := await chainer.chain(self.chaining, self.signer, batch):
                 total += done
         return total
 
@@ -84,15 +85,10 @@ class World:
 def event(number: int = 0) -> Event:
     """An event that nobody mistakes for another."""
     key = ids.text(ids.Kind.KEY, uuid.UUID(int=number))
-    facts = {
+    facts: dict[str, Value] = {
         "number": number,
         "roles": ["owner", "„admin“"],
         "expires_at": None,
         "first": not number,
     }
     return Event("KeyCreated", outbox.SYSTEM, key, facts)
-
-
-async def collect(found: AsyncIterator[Finding]) -> list[Finding]:
-    """All of them."""
-    return [one async for one in found]

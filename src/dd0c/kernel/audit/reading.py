@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, LiteralString, Protocol
 
@@ -23,7 +23,6 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.audit import catalogue
 from dd0c.kernel.audit.checkpoint import FINGERPRINT
 from dd0c.kernel.audit.entries import INSTALLATION, Entry
-from dd0c.kernel.audit.outbox import Sealed
 from dd0c.kernel.db.pool import Transaction
 
 PAGE = 1000
@@ -64,10 +63,13 @@ class Disclosed:
 
 
 class Unseal(Protocol):
-    """Opens what was sealed for a record of an organisation: the vault's way to do it."""
+    """Opens what was sealed for a record of an organisation: the vault's way to do it.
+
+    `sealed` is what `outbox.Sealed` says; the vault asks for a type of its own.
+    """
 
     async def __call__(
-        self, tx: Transaction, org: uuid.UUID | None, record: uuid.UUID, sealed: Sealed, /
+        self, tx: Transaction, org: uuid.UUID | None, record: uuid.UUID, sealed: Any, /
     ) -> Secret: ...
 
 
@@ -75,14 +77,14 @@ async def list_newest(
     tx: Transaction, log: str, limit: int, wanted: Filter = ALL, *, before: int | None = None
 ) -> list[Entry]:
     """Entries, newest first; `before`: only those of a smaller sequence."""
-    return await _list(tx, log, limit, wanted, {"before": before}, SQL("DESC"))
+    return await _list(tx, log, {**asdict(wanted), "before": before}, limit, SQL("DESC"))
 
 
 async def list_after(
     tx: Transaction, log: str, sequence: int, limit: int, wanted: Filter = ALL
 ) -> list[Entry]:
     """Entries behind a sequence (0: from the first), oldest first."""
-    return await _list(tx, log, limit, wanted, {"after": sequence}, SQL("ASC"))
+    return await _list(tx, log, {**asdict(wanted), "after": sequence}, limit, SQL("ASC"))
 
 
 async def stream(
@@ -184,22 +186,9 @@ class _Content:
 
 
 async def _list(
-    tx: Transaction,
-    log: str,
-    limit: int,
-    wanted: Filter,
-    cursors: Mapping[str, int | None],
-    order: SQL,
+    tx: Transaction, log: str, wanted: Mapping[str, object], limit: int, order: SQL
 ) -> list[Entry]:
-    asked = {
-        "since": wanted.since,
-        "until": wanted.until,
-        "actor": wanted.actor,
-        "name": wanted.name,
-        "subject": wanted.subject,
-        **cursors,
-    }
-    asked = {name: value for name, value in asked.items() if value is not None}
+    asked = {name: value for name, value in wanted.items() if value is not None}
     query = SQL(
         "SELECT {} FROM kernel.audit_entries WHERE {} ORDER BY sequence {} LIMIT %(limit)s"
     ).format(

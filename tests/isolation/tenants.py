@@ -125,6 +125,10 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         store = {"store_away": away, "spool_full": "open"}
         client.put("/api/v1/route/store-policy", json=store).raise_for_status()
         client.put("/api/v1/route/retention", json={"days": 3650 + unit}).raise_for_status()
+        reason = {"reason": f"{name} panicked"}
+        client.post("/api/v1/admin/panic", json=reason | {"mode": "halt"}).raise_for_status()
+        client.request("DELETE", "/api/v1/admin/panic", json=reason).raise_for_status()
+        client.put("/api/v1/admin/autonomy", json={"mode": "audit"}).raise_for_status()
         forgotten = {"end_user": f"{name}s-user"}
         client.post("/api/v1/route/end-users/erase", json=forgotten).raise_for_status()
         export = client.post("/api/v1/route/reconciliations", json=charged("never-seen"))
@@ -268,10 +272,10 @@ class Books:
     """All rows of an organisation, whoever may see them: as the owner of the tables reads them."""
 
     def __init__(self, connection: psycopg.Connection[Any]):
-        self._connection = connection
+        self.connection = connection
         self.tables = tuple(
             (f"{schema}.{table}", sql.Identifier(schema, table), sql.Identifier(column))
-            for schema, table, column in self._connection.execute(_TENANT_TABLES).fetchall()
+            for schema, table, column in self.connection.execute(_TENANT_TABLES).fetchall()
         )
         self.tables = tuple(each for each in self.tables if each[0] not in NOTED)
         one = sql.SQL(
@@ -284,11 +288,11 @@ class Books:
         self, query: LiteralString, values: Mapping[str, object] | None = None
     ) -> psycopg.Cursor[Any]:
         """A statement as the owner of the tables."""
-        return self._connection.execute(query, values)
+        return self.connection.execute(query, values)
 
     def read(self, org: uuid.UUID) -> dict[str, str | None]:
         """A fingerprint of the organisation's rows in each table; None: there are none."""
-        found = self._connection.execute(self._all, {"org": org}).fetchall()
+        found = self.connection.execute(self._all, {"org": org}).fetchall()
         names = (*(name for name, _, _ in self.tables), "kernel.people")
         return {name: row[0] for name, row in zip(names, found, strict=True)}
 

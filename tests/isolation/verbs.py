@@ -65,6 +65,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "team remove": ("{tag}",),
     "org show": ("",),
     "org set": ("--time-zone Asia/Tokyo",),
+    "panic status": ("",),
     "route erase-user": ("somebody",),
     "route budgets list": ("",),
     "route budgets set": (
@@ -106,6 +107,8 @@ ALIKE: dict[str, str] = {
     "profile list": "a file of this machine",
     "profile remove": "a file of this machine",
     "profile use": "a file of this machine",
+    "panic on": "refuses what is asked after it; its endpoint: tests/kernel/web/test_autonomy.py",
+    "panic off": "with the one before: tests/kernel/web/test_autonomy.py",
     "doctor": "this machine, and what `status` and `whoami` ask",
     "completion": "a script",
     "version": "this program",

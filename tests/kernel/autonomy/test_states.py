@@ -66,6 +66,21 @@ def test_only_who_said_it_takes_it_back(
     assert brake.of(GLOBEX) is None
 
 
+def test_an_answer_is_as_old_as_its_question() -> None:
+    """K-63: who asked before the brake was pressed, and hears after it, undoes nothing; another
+    channel's word makes no answer old."""
+    brake = Brake()
+    answered = brake.asks(Channel.DATABASE)
+    brake.hear(Channel.CACHE, {GLOBEX: HALT})
+    brake.hear(Channel.DATABASE, {ACME: HALT})
+    answered({ACME: None})
+    assert brake.of(ACME) is HALT
+    answered = brake.asks(Channel.DATABASE)
+    brake.hear(Channel.CACHE, {GLOBEX: None})
+    answered({ACME: None})
+    assert brake.panics() == {}
+
+
 def test_a_change_is_told_once() -> None:
     """K-63: who listens hears of what is new; a word that is repeated is none."""
     told: list[dict[uuid.UUID | None, Panic]] = []

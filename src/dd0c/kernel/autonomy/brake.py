@@ -1,5 +1,8 @@
 """What one process has heard of panics: the last word of each channel about everybody. Pure memory.
 
+An answer is of the time when it was asked for: where its channel was heard meanwhile, through who
+presses the brake in this very process, it is old and counts for nothing.
+
 A word stays until the channel that said it says another. To say nothing (the channel is away, or it
 lost what it had) is not to say that a panic is over: that is always said in so many words.
 """
@@ -7,6 +10,7 @@ lost what it had) is not to say that a panic is over: that is always said in so 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -32,9 +36,21 @@ class Brake:
         self.changed = changed
         self.away = set(Channel)  # those that did not answer when they were last asked
         self._words: dict[tuple[Channel, Scope], State] = {}
+        self._heard: Counter[Channel] = Counter()
+
+    def asks(self, channel: Channel) -> Callable[[Mapping[Scope, State]], None]:
+        """What takes the answer to a question that is asked now."""
+        heard = self._heard[channel]
+
+        def answered(said: Mapping[Scope, State]) -> None:
+            if self._heard[channel] == heard:
+                self.hear(channel, said)
+
+        return answered
 
     def hear(self, channel: Channel, said: Mapping[Scope, State]) -> None:
         """What a channel says now."""
+        self._heard[channel] += 1
         self.away.discard(channel)
         before = self.panics()
         self._words.update({(channel, scope): panic for scope, panic in said.items()})

@@ -100,16 +100,13 @@ async def get_mode(tx: Transaction, org: uuid.UUID) -> Mode:
     return Mode.STRICT if found is None else Mode(found[0])
 
 
-async def set_mode(tx: Transaction, org: uuid.UUID, mode: Mode) -> bool:
-    """Whether that was another mode than before."""
-    if await get_mode(tx, org) is mode:
-        return False
+async def set_mode(tx: Transaction, org: uuid.UUID, mode: Mode) -> None:
+    """From the next decision on."""
     await tx.execute(
         "INSERT INTO kernel.autonomy (org, mode) VALUES (%s, %s)"
         " ON CONFLICT (org) DO UPDATE SET mode = excluded.mode",
         (org, mode),
     )
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,9 @@ async def follow_database(brake: Brake, conninfo: Secret) -> None:
         with listening.deadline(connection, LOOK_MAX_S):
             await connection.execute(f"LISTEN {HINT}")
         while True:
+            answered = brake.asks(Channel.DATABASE)
             with listening.deadline(connection, LOOK_MAX_S):
-                said = await panics.list_said(connection)
-            brake.hear(Channel.DATABASE, said)
+                answered(await panics.list_said(connection))
             async for _ in connection.notifies(timeout=POLL_EVERY_S, stop_after=1):
                 pass
 
@@ -90,7 +90,8 @@ async def follow_cache(brake: Brake, client: Client) -> None:
     async with client.pubsub() as hints:
         await hints.subscribe(cache.CHANNEL)
         while True:
-            brake.hear(Channel.CACHE, await cache.ask(client))
+            answered = brake.asks(Channel.CACHE)
+            answered(await cache.ask(client))
             await hints.get_message(ignore_subscribe_messages=True, timeout=POLL_EVERY_S)
 
 

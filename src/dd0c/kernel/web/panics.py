@@ -90,9 +90,9 @@ async def stand(request: Request, who: Principal) -> Standing:
 async def set_mode(request: Request, who: Principal, mode: Mode) -> Standing:
     """How far products act by themselves, from now on."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        if await panics.set_mode(tx, who.org, mode):
-            subject = ids.text(ids.Kind.ORGANISATION, who.org)
-            await audited.record(tx, request, events.AUTONOMY_CHANGED, subject, mode=mode.value)
+        await panics.set_mode(tx, who.org, mode)
+        subject = ids.text(ids.Kind.ORGANISATION, who.org)
+        await audited.record(tx, request, events.AUTONOMY_CHANGED, subject, mode=mode.value)
     return await stand(request, who)
 
 

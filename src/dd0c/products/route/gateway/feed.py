@@ -121,8 +121,8 @@ class Feed:
         """Take in everything; the first time the workers get it as their snapshot."""
         self._configuration.behind = False
         with deadline(connection, LOAD_MAX_S):
-            said = await panics.list_said(connection)  # first: no door opens that is to be shut
-            self._configuration.brake.hear(Channel.DATABASE, said)
+            answered = self._configuration.brake.asks(Channel.DATABASE)
+            answered(await panics.list_said(connection))  # first: no door opens that is to be shut
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_usable(connection)
             await self._load_providers(connection)

@@ -23,7 +23,7 @@ import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,23 +138,26 @@ class Checkpoint(NamedTuple):
         raise ValueError(f"it was changed, or the key {name}+{tag} did not sign it")
 
 
-class Bundle:
-    """What there is to check, by name: a zip, or a folder with the same files."""
+class Bundle(NamedTuple):
+    """What there is to check: its files' names, and a way to read the lines of one."""
 
-    def __init__(self, path: Path):
-        self._root = path if path.is_dir() else zipfile.Path(path)
-        names = [each.name for each in self._root.iterdir()]
-        self.names = set(names)
-        if len(names) > len(self.names) or not self.names >= NEEDED:
-            raise ValueError("it is no audit export: a file is missing, or there twice")
+    names: set[str]
+    lines: Callable[[str], Iterator[bytes]]
 
-    def lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a file, without their ends; none when it is not there."""
-        if name not in self.names:
-            return
-        with (self._root / name).open("rb") as stream:
+
+def open_bundle(path: Path) -> Bundle:
+    """A zip, or a folder with the same files."""
+    root = path if path.is_dir() else zipfile.Path(path)
+    names = [each.name for each in root.iterdir()]
+    if len(names) > len(set(names)) or not set(names) >= NEEDED:
+        raise ValueError("it is no audit export: a file is missing, or there twice")
+
+    def lines(name: str) -> Iterator[bytes]:
+        with (root / name).open("rb") as stream:
             while line := stream.readline(LINE_MAX):
                 yield line[:-1] if line.endswith(b"\n") else line
+
+    return Bundle(set(names), lambda name: lines(name) if name in names else iter(()))
 
 
 class Beside:
@@ -165,7 +168,6 @@ class Beside:
         self.next: dict[str, Any] = json.loads(next(lines, b"{}"))
 
     def of(self, sequence: int) -> dict[str, Any]:
-        """What belongs to this entry; empty when nothing does."""
         if self.next.get("sequence") != sequence:
             return {}
         found, self.next = self.next, json.loads(next(self._lines, b"{}"))
@@ -173,7 +175,6 @@ class Beside:
 
 
 def canonical(value: object) -> bytes:
-    """The one spelling of a value without floats."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -264,7 +265,6 @@ class Check:
             self.fail(f"the log was made anew, or forked: its first {size} entries were others")
 
     def words(self) -> Iterator[str]:
-        """The findings as lines, the last of them in one sentence."""
         if now := self.now:
             of = f"all {now.size:,}" if self.whole else f"a selection of {now.size:,}"
             yield f"log      {now.origin}"
@@ -284,7 +284,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         kept = given.checkpoint.read_bytes() if given.checkpoint else None
-        check = Check(Bundle(given.bundle), kept)
+        check = Check(open_bundle(given.bundle), kept)
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         sys.stdout.write(f"could not be checked: {error}\n")
         return 2

@@ -183,11 +183,15 @@ def _line(said: Mapping[str, Any], names: Names, private: Mapping[str, Any]) -> 
         said["event"],
         called(said["actor"]),
         called(said["subject"]),
-        plain("   ".join(f"{name} {_value(value)}" for name, value in told if value is not None)),
+        plain(
+            "  ·  ".join(f"{name}: {_value(value)}" for name, value in told if value is not None)
+        ),
     )
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_value, value)) or "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -202,11 +206,11 @@ def _summary(found: Printed, selected: Selection, now: datetime) -> Iterator[tup
     }
     chosen = "   ".join(f"{name} {plain(value)}" for name, value in asked.items() if value)
     yield "Log", head.origin
-    yield "Events", f"{len(found.lines):,} of the first {selected.size:,}"
+    yield "Events", f"{len(found.lines):,} of {selected.size:,}"
     yield "Chosen", chosen or "all"
-    yield "From, to", f"{found.first} to {found.last}" if found.first else "nothing"
+    yield "From, to", f"{found.first[:19]}Z to {found.last[:19]}Z" if found.first else "nothing"
     yield "Written", f"{now:%Y-%m-%dT%H:%M:%SZ}"
-    yield "Signed root", f"{head.signed.root.hex()} at {head.signed.size} events"
+    yield "Signed root", f"{head.signed.root.hex()} of {head.signed.size:,} events"
     yield "SHA-256 of CSV", f"{found.sha256} of the same selection, with size={selected.size}"
     yield "To check it", "export the same as bundle, and run its verify.py"
 

@@ -23,6 +23,8 @@ from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.parts.part import State
@@ -91,6 +93,7 @@ def test_only_what_is_broken_is_red(
     valkey = EmbeddedValkey(place)
     valkey.start()
     cache = client.open_client(database.settings, 1)
+    vault = Vault(local.load(place))
     resources = Resources(
         settings=database.settings,
         pool=app_pool,
@@ -100,7 +103,10 @@ def test_only_what_is_broken_is_red(
         grants=permissions.KERNEL,
         cursors=Cursors(b"x" * 32),
         uses=Uses(SystemClock()),
-        vault=Vault(local.load(place)),
+        vault=vault,
+        contents=Contents(
+            app_pool, vault, places.places(database.settings, app_pool), SystemClock()
+        ),
         brake=Brake(),
         panic_cache=cache,
         counters=Counters(cache, "test"),

@@ -32,6 +32,8 @@ from dd0c.kernel.autonomy import flag_publishing, watching
 from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.guard import flags
@@ -169,6 +171,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     stack.push_async_callback(panic_cache.aclose)
     conninfo = address.conninfo(settings, roles.APP)
     await stack.enter_async_context(watching.watching(brake, conninfo, panic_cache, place.path))
+    vault = Vault(configured.load(settings, place))
     resources = Resources(
         settings=settings,
         pool=pool,
@@ -182,7 +185,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
         uses=uses,
-        vault=Vault(configured.load(settings, place)),
+        vault=vault,
+        contents=Contents(pool, vault, places.places(settings, pool), clock),
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
         plan=_plan(settings),
         flags=flagged,

@@ -21,6 +21,8 @@ from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.vault import local
@@ -77,6 +79,7 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
     """The control server's application with these endpoints."""
     pepper = Pepper(Secret(os.urandom(32).hex()))
     found = settings.load({}, {"DD0C_VALKEY_URL": NO_CACHE.reveal()})
+    vault = Vault(local.ensure(database.cluster.home))
     resources = Resources(
         settings=found,
         pool=app_pool,
@@ -86,7 +89,8 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
         uses=Uses(SystemClock()),
-        vault=Vault(local.ensure(database.cluster.home)),
+        vault=vault,
+        contents=Contents(app_pool, vault, places.places(found, app_pool), SystemClock()),
         brake=Brake(),
         panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),

@@ -36,7 +36,7 @@ EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
 _ADMINISTERS = frozenset(
     {"keys:read", "keys:write", "people:read", "people:write", "org:write", "autonomy:write"}
-) | {"hooks:read", "hooks:write", "audit:read"}
+) | {"hooks:read", "hooks:write", "audit:read", "content:read", "content:write"}
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset(

@@ -13,6 +13,7 @@ from dd0c.kernel.jobs.job import Job
 from dd0c.kernel.web import (
     access,
     autonomy,
+    contents,
     deliveries,
     dependencies,
     endpoints,
@@ -95,6 +96,6 @@ def create(resources: Resources, added: Added) -> FastAPI:
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
     own = (status, parts, jobs, identity, teams, keys, people, invitations, access)
-    told = (sources, endpoints, deliveries, autonomy, flags, plans, audit)
+    told = (contents, sources, endpoints, deliveries, autonomy, flags, plans, audit)
     for router in (*(each.router for each in (*own, *told)), *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

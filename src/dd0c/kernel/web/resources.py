@@ -17,6 +17,7 @@ from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache.client import Client
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
@@ -38,6 +39,7 @@ class Resources:
     cursors: Cursors
     uses: Uses  # of keys, to be written down now and then
     vault: Vault  # seals what is private in events
+    contents: Contents  # bodies, answers, exports
     brake: Brake  # what is said of panics
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew

@@ -20,6 +20,8 @@ from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.hooks import deliveries, endpoints, events, mail, sealed
 from dd0c.kernel.hooks.endpoints import Endpoint, Kind, Wanted
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
 from dd0c.kernel.web.sources import Reader, Writer
@@ -105,6 +107,7 @@ async def make(request: Request, who: Principal, wanted: EndpointWanted) -> Endp
     async with tenancy.system(use.pool) if above else tenancy.tenant(use.pool, who.org) as tx:
         head = await reading.find_head(tx, asked.log)
     async with tenancy.tenant(use.pool, who.org) as tx:
+        await quotas.take(tx, Quota.WEBHOOKS, use.plan)
         made, secret = await endpoints.add(
             tx, use.vault, who.org, asked, head=head, now=use.clock.now()
         )

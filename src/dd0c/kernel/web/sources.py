@@ -19,6 +19,8 @@ from dd0c.kernel.hooks import events, inbox, sealed, sources
 from dd0c.kernel.hooks.inbox import Kept
 from dd0c.kernel.hooks.schemes import Kind
 from dd0c.kernel.hooks.sources import Source, Wanted
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import audited, origin, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
 from dd0c.kernel.web.requires import Requires
@@ -106,6 +108,7 @@ async def make(
     """The source with its secret; Conflict when the name is taken, InvalidInput for the secret."""
     use = resources.of(request)
     asked = Wanted(wanted.name, wanted.kind, _given(wanted.secret))
+    await quotas.take(tx, Quota.WEBHOOKS, use.plan)
     made, secret = await sources.add(tx, use.vault, who.org, asked, use.clock.now())
     await audited.record(
         tx,

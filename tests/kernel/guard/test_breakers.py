@@ -219,16 +219,20 @@ async def test_script_and_table_agree(open_breakers: Opening) -> None:
 
 
 async def test_away_and_back(own_valkey: Server, open_breakers: Opening, name: str) -> None:
-    """K-61: while Valkey is away each process goes on by itself from what it knew; back again,
-    what was found meanwhile is everybody's."""
-    one = open_breakers(settings=own_valkey.settings)
-    other = open_breakers(settings=own_valkey.settings)
-    assert (await fail(one, name, PATIENT.rules.failures - 1)).state is State.CLOSED
+    """K-61: while Valkey is away each process goes on by itself from what it knew; back again, what
+    was found meanwhile is everybody's: that a breaker is open, and what became of a probe."""
+    one, other = (open_breakers(DUE, own_valkey.settings) for _ in range(2))
+    probed = [f"{name}-{outcome}" for outcome in (Outcome.SUCCESS, Outcome.ABANDONED)]
+    assert (await fail(one, name, DUE.failures - 1)).state is State.CLOSED
+    for each in probed:
+        await fail(one, each)
+    probes = [await one.ask(each) for each in probed]
     own_valkey.valkey.stop()
     assert (await fail(one, name, 1)).effect is Effect.TRIP
-    assert (await one.ask(name)).effect is Effect.REFUSE
     assert (await other.ask(name)).effect is Effect.ADMIT  # it knew nothing, and still does not
-    assert [standing.name for standing in await one.list_open()] == [name]
+    assert (await one.hear(probed[0], Outcome.SUCCESS, probes[0].epoch)).effect is Effect.CLOSE
+    assert (await one.hear(probed[1], Outcome.ABANDONED, probes[1].epoch)).effect is Effect.RELEASE
+    assert {standing.name for standing in await one.list_open()} == {name, probed[1]}
     own_valkey.valkey.start()
     deadline = asyncio.get_running_loop().time() + 20
     while one.away or other.away:
@@ -236,9 +240,11 @@ async def test_away_and_back(own_valkey: Server, open_breakers: Opening, name: s
         await one.look([name])
         await other.look([name])
         await asyncio.sleep(0.05)
+    states = [standing.state for standing in await other.look([name, *probed])]
+    assert states == [State.OPEN, State.CLOSED, State.OPEN]
     (seen,) = elsewhere(own_valkey, name, "look")
     assert seen.state is State.OPEN
-    assert (await other.ask(name)).effect is Effect.REFUSE
+    assert (await other.ask(probed[1])).effect is Effect.PROBE  # at once, not after the lease
 
 
 async def test_number_is_bounded() -> None:

@@ -11,8 +11,10 @@ Names: `provider:<id>`, `webhook:<id>`, `oidc`, `kms`, `smtp`. The record is in 
 the installation exactly the last one opens a breaker, and exactly one call is the probe.
 
 While Valkey is away each process goes on from what it knew last, by the same table. What it found
-open by itself it says when Valkey is back. An outage of Valkey is noticed once a second, not by
-each call. A probe that is never heard of again holds the others up until its lease is over.
+meanwhile, that a breaker must be open or what became of its probe, it says when Valkey is back; an
+answer that was in doubt is harmless said twice, for its epoch is over then. An outage of Valkey is
+noticed once a second, not by each call. A probe that is never heard of again holds the others up
+until its lease is over.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ class Breakers:
         self._clock = clock or SystemClock()
         self._script = Script(__package__, SCRIPT)
         self._known: OrderedDict[str, Circuit] = OrderedDict()
-        self._found_open: set[str] = set()  # by ourselves, which nobody else knows yet
+        self._unsaid: dict[str, _Told] = {}  # what was found alone
         self._away_until = -math.inf
         self._away = client is None
         self.opened: Counter[str] = Counter()
@@ -185,7 +187,7 @@ class Breakers:
         """The server's answers; None while it is away."""
         if self._client is None or time.monotonic() < self._away_until:
             return None
-        told = [(name, Event.TOLD_OPEN.value, 0) for name in sorted(self._found_open)]
+        told = list(self._unsaid.values())
         try:
             async with asyncio.timeout(self._within_s):
                 replies = await self._script.run(
@@ -200,7 +202,9 @@ class Breakers:
         if self._away:
             _log.warning("breakers are shared again")
         self._away = False
-        self._found_open.difference_update(name for name, *_ in told)
+        for one in told:
+            if self._unsaid.get(one[0]) == one:
+                del self._unsaid[one[0]]
         return [
             self._note(call[0], reply)
             for call, reply in zip(calls, replies[len(told) :], strict=True)
@@ -233,10 +237,11 @@ class Breakers:
         else:
             after, effect = circuits.hear(before, event, epoch, self._rules, now_ms)
         self._keep(name, after)
-        if self._client is not None and effect is Effect.TRIP:
-            self._found_open.add(name)
-        elif effect is Effect.CLOSE:
-            self._found_open.discard(name)
+        if self._client is not None and effect is not Effect.NOTHING:
+            if before.state is State.HALF_OPEN and event is not Event.ASKED:
+                self._unsaid[name] = name, event.value, epoch
+            elif effect is Effect.TRIP:
+                self._unsaid[name] = name, Event.TOLD_OPEN.value, 0
         return self._recall(name, effect)
 
     def _recall(self, name: str, effect: Effect = Effect.NOTHING) -> Standing:
@@ -249,7 +254,7 @@ class Breakers:
         self._known.move_to_end(name)
         if len(self._known) > KNOWN_MAX:
             gone, _ = self._known.popitem(last=False)
-            self._found_open.discard(gone)
+            self._unsaid.pop(gone, None)
 
     def _now_ms(self) -> int:
         return self._clock.now_us() // 1000

@@ -64,9 +64,12 @@ class Circuits:
         """Pass on what workers report, and look what others found, until cancelled."""
         look_at = 0.0
         while True:
+            heard = None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._take(*await self._heard.get())
+                async with asyncio.timeout(max(0.0, look_at - time.monotonic())):
+                    heard = await self._heard.get()
+            if heard is not None:
+                await self._take(*heard)
             if time.monotonic() >= look_at:
                 await self._look()
                 look_at = time.monotonic() + LOOK_S
@@ -79,9 +82,7 @@ class Circuits:
                 "name": standing.name,
                 "provider": names[provider],
                 "state": standing.state.value,
-                "tried_again_in_s": round(
-                    max(0.0, self._told[provider].until - time.monotonic()), 1
-                ),
+                "tried_again_in_s": max(0.0, self._told[provider].until - time.monotonic()),
             }
             for provider, standing in list(self._standing.items())[:SHOWN_MAX]
             if standing.state is not State.CLOSED and provider in names
@@ -102,7 +103,7 @@ class Circuits:
         providers = self._providers()
         version = await self.breakers.version()
         seen = version, self.breakers.away, providers
-        if version is not None and seen == self._seen:
+        if version is not None and seen == self._seen and not self.breakers.away:
             return
         names = [name_of(one.id) for one in providers]
         standings = await self.breakers.look(names)

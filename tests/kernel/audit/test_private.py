@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,27 @@ from typing import Any
 import pytest
 
 from dd0c.base import home, ids
-from dd0c.base.errors import Internal
-from dd0c.kernel.audit import entries, outbox, reading, verify
+from dd0c.base.errors import Internal, NotFound
+from dd0c.kernel.audit import entries, inspection, outbox, reading, tree, verify
 from dd0c.kernel.audit.outbox import Event
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
+from tests.isolation import functions
 from tests.kernel.audit.world import World
 
 NAME = "Ада Лавлейс <ada@example.com>"
+NOT_OF_A_LOG = {
+    "chainer.look",
+    "outbox.record",
+    "reading.find_key",
+    "tree.find_path",
+    "tree.keep_full",
+    "tree.prove_consistency",
+}
+"""They write, tell of the installation as a whole, or give hashes of what they see."""
+
 PRIVATE = {"name": NAME, "reason": "\u0000 left"}
 
 
@@ -121,6 +134,34 @@ async def test_what_is_private_needs_a_seal(world: World) -> None:
     async with tenancy.tenant(world.app, world.acme) as tx:
         with pytest.raises(Internal, match="sealed"):
             await outbox.record(tx, world.acme, event)
+
+
+async def test_a_stranger_finds_nothing(world: World, vault: Vault) -> None:
+    """Every function that reads, asked for a log of another, answers as if there were none; a
+    tenant does not find the installation's either (K-10, K-11)."""
+    asked: dict[str, Callable[[Transaction, str, entries.Entry], Awaitable[object]]] = {
+        "reading.list_newest": lambda tx, log, _: reading.list_newest(tx, log, 9),
+        "reading.list_after": lambda tx, log, _: reading.list_after(tx, log, 0, 9),
+        "reading.get": lambda tx, log, entry: reading.get(tx, log, entry.id),
+        "reading.find_head": lambda tx, log, _: reading.find_head(tx, log),
+        "reading.list_noted": lambda tx, log, _: reading.list_noted(tx, log),
+        "reading.disclose": lambda tx, log, entry: reading.disclose(
+            tx, org_of[log], entry.id, vault.unseal
+        ),
+        "inspection.list_kept": lambda tx, log, _: inspection.list_kept(tx, log),
+        "tree.prove": lambda tx, log, entry: tree.prove(tx, log, entry.sequence),
+    }
+    found = {*functions.found("kernel/audit")} - NOT_OF_A_LOG
+    assert found == asked.keys()
+    org_of = {entries.log_of(org): org for org in (world.acme, None)}
+    theirs = {log: await told(world, vault, org) for log, org in org_of.items()}
+    for log, entry in theirs.items():
+        for name, ask in asked.items():
+            async with tenancy.tenant(world.app, world.globex) as tx:
+                try:
+                    assert not await ask(tx, log, entry), name
+                except NotFound:
+                    continue
 
 
 async def test_filters_find_by_equality_and_time(world: World) -> None:

@@ -17,6 +17,7 @@ Body = dict[str, Any]
 
 PLACES: dict[str, tuple[str, ...]] = {
     "key_id": ("{key}",),
+    "content_id": ("{content}",),
     "org_id": ("{org}",),
     "team_id": ("{team}",),
     "request_id": ("{request}",),
@@ -35,6 +36,10 @@ PLACES: dict[str, tuple[str, ...]] = {
     "cursor": ("{cursor}",),
     "key": ("{key}",),
     "team": ("{team}", "{team_name}"),
+    "event_id": ("{event}",),
+    "format of /api/v1/audit/export": ("csv", "pdf", "bundle"),
+    "actor": ("{actor}",),
+    "subject": ("{key}",),
     "tag": ("{tag}", "gpt-5-mini"),
     "model": ("{model}", "gpt-5-mini"),
     "provider": ("{provider}", "openai"),
@@ -54,12 +59,17 @@ PLACES: dict[str, tuple[str, ...]] = {
 
 HARMLESS: dict[str, tuple[str, ...]] = {
     "limit": ("1",),
+    "kind": ("hook.body",),
     "page": ("2",),
     "state of /api/v1/jobs": ("dead",),
     "since": ("2020-01-01T00:00:00Z",),
     "until": ("2100-01-01T00:00:00Z",),
     "by": ("model", "team", "tag", "key"),
     "format": ("csv",),
+    "event": ("KeyCreated",),
+    "log": ("organisation",),  # the installation's: tests/kernel/web/test_audit.py
+    "size": ("1",),
+    "disclose": ("true",),
     "range": ("30d",),
     "end_reason": ("lost",),
     "cost": ("unknown",),
@@ -118,6 +128,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"scope": "team", "subject": "{team_name}", "tokens_per_minute": 9},
         {"scope": "model", "subject": "{model}", "tokens_per_minute": 9},
     ),
+    "PUT /api/v1/content/policy": ({"kind": "export", "mode": "capture", "days": 9},),
     "PUT /api/v1/route/disconnect-policy": ({"policy": "abort"},),
     "PUT /api/v1/route/retention": ({"days": 400},),
     "PUT /api/v1/route/store-policy": ({"store_away": "closed", "spool_full": "open"},),

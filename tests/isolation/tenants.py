@@ -13,7 +13,11 @@ import psycopg
 from psycopg import sql
 
 from dd0c.base import ids
+from dd0c.base.clock import SystemClock
 from dd0c.base.secrets import Secret
+from dd0c.kernel.content import database as content_database
+from dd0c.kernel.content import kinds, policies
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.vault import local
@@ -23,10 +27,12 @@ from dd0c.products.route.models import AttemptOpened, Learned
 from dd0c.products.route.store import providers, staging, token_factors
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
+from tests.support.chained import chain_of
 from tests.support.control import Served
 
 REQUESTS = 50  # and those that were lost: more than one page of the console
 OTHERS, RULES = 51, 15
+EVENTS = 256  # as many as a tile of the audit log's tree has
 COMMON = "gpt-5-mini"
 """A model, and a tag, that every organisation uses."""
 
@@ -42,6 +48,7 @@ NOBODY: Names = {
     "org_name": "initech",
     "key": ids.text(ids.Kind.KEY, ids.new()),
     "key_name": "nobodys-key",
+    "content": ids.text(ids.Kind.CONTENT, ids.new()),
     "team": ids.text(ids.Kind.TEAM, ids.new()),
     "team_name": "nobodys-team",
     "model": "nobodys-model",
@@ -67,6 +74,8 @@ NOBODY: Names = {
     "email": "nobody@initech.example",
     "invitation": ids.text(ids.Kind.INVITATION, ids.new()),
     "invited": "invited@initech.example",
+    "event": ids.text(ids.Kind.EVENT, ids.new()),
+    "actor": ids.text(ids.Kind.KEY, ids.new()),
 }
 
 
@@ -99,6 +108,7 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     names |= _made(served, owner, names)
     session, people = _people(served, owner, names)
     names |= people
+    names["content"] = asyncio.run(_keep(served, org))
     asyncio.run(_use_keys(served, org))
     key, team = ids.parse(ids.Kind.KEY, names["key"]), ids.parse(ids.Kind.TEAM, names["team"])
     at_us = _us(datetime.now(UTC)) - 90_000_000
@@ -133,6 +143,10 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         client.post("/api/v1/route/end-users/erase", json=forgotten).raise_for_status()
         export = client.post("/api/v1/route/reconciliations", json=charged("never-seen"))
         names["reconciliation"] = export.json()["id"]
+    chain_of(served, org, EVENTS)
+    with served.client(owner) as client:
+        told = client.get("/api/v1/audit/events", params={"subject": names["key"]}).json()
+        names |= {"event": told["items"][0]["id"], "actor": told["items"][0]["actor"]["id"]}
     names |= {name: _sign_in(served, owner) for name in ("session", "other_session")}
     return Tenant(name, org, owner, session, names)
 
@@ -206,6 +220,23 @@ def _people(served: Served, owner: str, given: Names) -> tuple[str, Names]:
     for what, email in (("person", f"grace@{name}.example"), ("other_person", f"0@{name}.example")):
         found |= {what: known[email]["id"], f"{what}_name": known[email]["name"]}
     return session, found | {"email": f"grace@{name}.example"}
+
+
+async def _keep(served: Served, org: uuid.UUID) -> str:
+    """The last of some contents, with the policy of another kind."""
+    pool = await open_pool(served.database.conninfo(roles.APP), roles.APP, 1)
+    vault, now = Vault(local.load(served.database.cluster.home)), datetime.now(UTC)
+    contents = Contents(pool, vault, [content_database.Database(pool)], SystemClock())
+    try:
+        for _ in range(3):
+            blob = await contents.put(org, kinds.HOOK_BODY, b"a body of somebody's")
+            assert blob is not None
+            async with tenancy.tenant(pool, org) as tx:
+                content = await contents.keep(tx, blob)
+                await policies.save(tx, org, kinds.EXPORT, kinds.Mode.WHOLE, 8, now)
+    finally:
+        await pool.close()
+    return ids.text(ids.Kind.CONTENT, content)
 
 
 async def _use_keys(served: Served, org: uuid.UUID) -> None:

@@ -11,6 +11,8 @@ from tests.isolation.asking import Answer
 from tests.isolation.judging import World
 
 REWRITES: dict[str, frozenset[str]] = {
+    "content.delete_expired": frozenset(),
+    "content.sweep": frozenset(),
     "kernel.empty_erased": frozenset(),
     "kernel.delete_expired": frozenset(),
     "route.delete_expired": frozenset(),

@@ -82,6 +82,10 @@ VERBS: dict[str, tuple[str, ...]] = {
     "route prices show": ("{provider}/{model}",),
     "route prices set": ("openai/{model} input=0.20",),
     "route prices remove": ("{override}",),
+    "content policy": ("", "export --days 9"),
+    "content list": ("", "--kind hook.body"),
+    "content get": ("{content}",),
+    "content delete": ("{content}",),
     "route store-policy show": ("",),
     "route store-policy set": ("--store-away open",),
 }
@@ -128,7 +132,7 @@ ALIKE: dict[str, str] = {
 }
 """Verbs that ask for nothing of an organisation, and why."""
 
-LATE = ("revoke", "rotate", "remove", "rename", "set")
+LATE = ("delete", "revoke", "rotate", "remove", "rename", "set")
 
 
 def said(verb: str) -> list[Said]:

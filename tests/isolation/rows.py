@@ -19,6 +19,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "key_id": ("{key}",),
     "content_id": ("{content}",),
     "org_id": ("{org}",),
+    "org_name": ("{org_name}", "{org}"),
+    "org of /api/v1/flags/{flag}": ("{org_name}", "{org}"),
     "team_id": ("{team}",),
     "request_id": ("{request}",),
     "budget_id": ("{budget}",),
@@ -58,6 +60,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 """What a parameter of that name is asked with, one at a time; of that path where it says so."""
 
 HARMLESS: dict[str, tuple[str, ...]] = {
+    "flag": ("hooks.deliver",),
     "limit": ("1",),
     "kind": ("hook.body",),
     "page": ("2",),
@@ -87,6 +90,11 @@ EXPORT = f"date,model,request_id,cost_usd\n{DAY:%Y-%m-%d},theirs,{{lost}},0.25"
 
 BODIES: dict[str, tuple[Body, ...]] = {
     "POST /api/v1/orgs": ({"name": "{org_name}"},),
+    "PUT /api/v1/orgs/{org_name}/plan": ({"plan": None}, {"plan": "team"}),
+    "PUT /api/v1/flags/{flag}": ({"percent": 100}, {"org": "{org_name}", "on": True}),
+    "POST /console/flags/{flag}": ({"percent": "100"},),
+    "POST /console/flags/{flag}/org": ({"org": "{org_name}", "on": "on"},),
+    "POST /console/flags/{flag}/clear": ({},),
     "POST /api/v1/keys": (
         {"name": "{key_name}"},
         {"name": "in a team", "team": "{team}"},
@@ -219,6 +227,14 @@ PLATFORM = {
     "POST /console/people/{person_id}/erase",
     "POST /api/v1/people/erase",
     "GET /console/parts",
+    "GET /api/v1/flags",
+    "PUT /api/v1/flags/{flag}",
+    "DELETE /api/v1/flags/{flag}",
+    "GET /console/flags",
+    "POST /console/flags/{flag}",
+    "POST /console/flags/{flag}/org",
+    "POST /console/flags/{flag}/clear",
+    "PUT /api/v1/orgs/{org_name}/plan",
 }
 """Only for those who run the installation: owners of organisations are refused."""
 

@@ -293,6 +293,12 @@ async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.U
                 await tx.execute(
                     statement, {"org": org, "name": names["org_name"], "others": OTHERS}
                 )
+            await tx.execute(
+                "INSERT INTO kernel.flag_overrides VALUES (%s, 'console.live', true)", (org,)
+            )
+            await tx.execute(
+                "INSERT INTO kernel.quota_uses VALUES (%s, 'executions', '2026-01-01', 1)", (org,)
+            )
             learned = Learned(samples=97, counted=1_000, actual=1_100)
             await token_factors.add(tx, {(name, names["model"]): learned})
     finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+
+import psycopg
 
 from dd0c.base.secrets import Secret
 from dd0c.kernel.audit import chainer
@@ -15,9 +18,28 @@ SIGNER = Signer(Secret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac03
 INSTALLATION = "ins_01jcq8z5m3t7abcdefghjkmnpq"
 
 
+TELL = """
+INSERT INTO kernel.audit_outbox (id, org, name, actor, subject, facts)
+SELECT uuidv7(), %s, 'KeyCreated', 'system', 'system', '{}' FROM generate_series(1, %s)
+"""
+COLUMNS = "id, org, at, name, actor, subject, facts, commitment"
+ASIDE = f"DELETE FROM kernel.audit_outbox WHERE org IS DISTINCT FROM %s RETURNING {COLUMNS}"
+BACK = f"INSERT INTO kernel.audit_outbox ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+
+
 def chain(served: Served) -> None:
     """Chain all that waits."""
     asyncio.run(_chain(served))
+
+
+def chain_of(served: Served, org: uuid.UUID, more: int) -> None:
+    """Chain what waits of one organisation, and so many other events; the rest goes on waiting."""
+    conninfo = served.database.conninfo(roles.OWNER).reveal()
+    with psycopg.connect(conninfo, autocommit=True) as owner:
+        owner.execute(TELL, (org, more))
+        aside = owner.execute(ASIDE.encode(), (org,)).fetchall()
+        chain(served)
+        owner.cursor().executemany(BACK.encode(), aside)
 
 
 async def _chain(served: Served) -> None:

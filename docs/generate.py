@@ -17,9 +17,11 @@ os.environ["COLUMNS"] = "100"  # help is wrapped by the width of the terminal
 
 import click
 import msgspec
+import telling
 from fastapi import FastAPI
 
 from dd0c.app.control import MANIFESTS
+from dd0c.app.events import CATALOGUE
 from dd0c.base.settings import Settings
 from dd0c.cli import exits
 from dd0c.cli.main import dd0c
@@ -205,7 +207,14 @@ def events() -> str:
     lines = [
         "# Events",
         "",
-        "dd0c sends no webhooks and has no event bus yet. What it tells as it happens:",
+        "What dd0c tells as it happens: the audit log, whoever looks at a page, callers, and logs.",
+        "",
+        "## Audit log",
+        "",
+        "Every change is told in the transaction that makes it, by `system` where nobody did it.",
+        "What is set is told each time, an end once. Webhooks are made of the same events.",
+        "",
+        *_table(("event", "means", "told by"), _told()),
         "",
         "## Live pages",
         "",
@@ -242,6 +251,13 @@ def events() -> str:
         *_table(("end reason", "means"), ((f"`{one}`", ENDS[one]) for one in EndReason)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _told() -> Iterator[tuple[str, str, str]]:
+    writers = telling.writers()
+    for event in sorted(CATALOGUE, key=lambda one: one.name):
+        places = ", ".join(f"`{place.removeprefix('dd0c/')}`" for place in writers[event.name])
+        yield f"`{event.name}`", event.sentence, places
 
 
 def _record(name: str, kind: type[msgspec.Struct]) -> list[str]:

@@ -34,8 +34,15 @@ class Told:
 def read(connection: psycopg.Connection[Any], after: int = 0) -> list[Told]:
     """What was told after that number."""
     return [
-        Told(number, org and ids.text(ids.Kind.ORGANISATION, org), *said, json.loads(facts))
-        for number, org, *said, facts in connection.execute(_READ, (after,)).fetchall()
+        Told(
+            number=number,
+            org=org and ids.text(ids.Kind.ORGANISATION, org),
+            name=name,
+            actor=actor,
+            subject=subject,
+            facts=json.loads(facts),
+        )
+        for number, org, name, actor, subject, facts in connection.execute(_READ, (after,))
     ]
 
 

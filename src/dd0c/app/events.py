@@ -7,6 +7,7 @@ from dd0c.kernel.audit.catalogue import EventType
 from dd0c.kernel.auth import events as auth
 from dd0c.kernel.autonomy import events as autonomy
 from dd0c.kernel.autonomy.flags import FLAG_EVENTS
+from dd0c.kernel.content import events as content
 from dd0c.kernel.hooks import events as hooks
 from dd0c.kernel.jobs import events as jobs
 from dd0c.kernel.plans.catalogue import PLAN_EVENTS
@@ -14,5 +15,5 @@ from dd0c.products.route import events as route
 
 CATALOGUE: tuple[EventType, ...] = (
     *(*catalogue.EVENTS, *auth.EVENTS, *autonomy.EVENTS, *FLAG_EVENTS, *PLAN_EVENTS, *hooks.EVENTS),
-    *(*jobs.EVENTS, *route.EVENTS),
+    *(*content.EVENTS, *jobs.EVENTS, *route.EVENTS),
 )

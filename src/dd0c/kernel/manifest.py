@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from dd0c.kernel.audit.catalogue import EventType
 from dd0c.kernel.auth.permissions import Grants
 from dd0c.kernel.db.roles import Access
 from dd0c.kernel.web.console.frame import Section
@@ -23,7 +22,7 @@ class Manifest:
     `access` is what its schema opens in the database, `grants` its rows of the permission table.
     Routers carry their full paths: `/api/v1/<name>/…` and `/console/<name>/…`. `probes` are made
     when a process starts, over its resources. `limit_key` holds new keys to limits; at most one
-    product does. `events` are those that it tells the audit log.
+    product does.
     """
 
     name: str
@@ -34,4 +33,3 @@ class Manifest:
     section: Section
     probes: Callable[[Resources], Sequence[Probe]]
     limit_key: LimitKey | None = None
-    events: Sequence[EventType] = ()

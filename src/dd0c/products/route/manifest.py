@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dd0c.kernel.auth.permissions import EVERYBODY, Role
 from dd0c.kernel.manifest import Manifest
-from dd0c.products.route import api, events, pages
+from dd0c.products.route import api, pages
 from dd0c.products.route.api.probes import probes
 from dd0c.products.route.key_limits import WRITE, limit_key
 from dd0c.products.route.store.access import ACCESS
@@ -29,5 +29,4 @@ MANIFEST = Manifest(
     section=pages.SECTION,
     probes=probes,
     limit_key=limit_key,
-    events=events.EVENTS,
 )

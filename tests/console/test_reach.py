@@ -30,6 +30,7 @@ PAGES = (
     "/console/keys/new",
     *("/console/people", "/console/people/invite", "/console/teams", "/console/roles"),
     "/console/settings",
+    "/console/autonomy",
     "/console/parts",
     "/console/find?q=o",
     "/console/kit",

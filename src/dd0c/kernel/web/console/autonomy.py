@@ -5,17 +5,28 @@ The page for three at night: on a phone the brake is under the thumb, and its wo
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import TypeAdapter, ValidationError
 
-from dd0c.base.errors import Conflict, InvalidInput
+from dd0c.base import ids
+from dd0c.base.errors import Conflict, InvalidInput, Timeout, Unavailable
+from dd0c.kernel.audit import entries, reading
+from dd0c.kernel.audit.entries import Entry
+from dd0c.kernel.audit.reading import Filter
 from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.autonomy import events
 from dd0c.kernel.autonomy.states import Event, Mode, Panic
-from dd0c.kernel.web import autonomy, panics, problems
+from dd0c.kernel.web import autonomy, panics, problems, resources
+from dd0c.kernel.web.audit import logs, shapes
+from dd0c.kernel.web.audit.logs import Log
 from dd0c.kernel.web.autonomy import PanicShown
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.fields import Text
@@ -24,6 +35,8 @@ from dd0c.kernel.web.requires import Requires
 
 PATH = "/console/autonomy"
 WORD = "panic"
+HISTORY_MAX = 10
+DISCLOSE_WITHIN_S = 1.0
 MEANS = {
     Panic.PASSTHROUGH: (
         "Requests go to the model that they ask for; nothing is decided for them.",
@@ -44,12 +57,25 @@ Given = Annotated[str, Form(max_length=300)]
 
 
 @dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that the audit log tells. `what` is a panic or a mode; null: a panic ended."""
+
+    id: str
+    at: datetime
+    what: str | None
+    by: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """What the page says. `panic` is what holds, whoever said it."""
+    """What the page says. `panic` is what holds, whoever said it. `history` is null for those who
+    may not read the audit log."""
 
     panic: Panic | None
     mode: Mode
     shown: PanicShown
+    history: list[Happened] | None
 
 
 @router.get(PATH)
@@ -120,7 +146,7 @@ async def _page(
         request,
         who,
         "autonomy.html",
-        Page(standing.panic, standing.mode, shown),
+        Page(standing.panic, standing.mode, shown, await _history(request, who)),
         status=400 if told else 200,
         brakes=[
             {
@@ -144,6 +170,37 @@ async def _page(
         permissions=(WRITE, PLATFORM),
         path=PATH,
     )
+
+
+async def _history(request: Request, who: Principal) -> list[Happened] | None:
+    """The newest of it. Reasons are left out where what opens them does not answer."""
+    if logs.READ not in who.permissions:
+        return None
+    log = Log(entries.log_of(who.org), who.org, resources.of(request))
+    async with log.begin() as tx:
+        found = [
+            entry
+            for told in events.EVENTS
+            for entry in await reading.list_newest(
+                tx, log.name, HISTORY_MAX, Filter(name=told.name)
+            )
+        ]
+        newest = sorted(found, key=lambda entry: entry.sequence, reverse=True)[:HISTORY_MAX]
+        names = await shapes.find_names(tx, newest)
+    reasons: dict[int, str] = {}
+    with contextlib.suppress(Unavailable, Timeout, TimeoutError):
+        async with asyncio.timeout(DISCLOSE_WITHIN_S), log.begin() as tx:
+            for entry in newest:
+                if (told := await log.disclose(tx, entry)) is not None:
+                    reasons[entry.sequence] = str(told.private["reason"])
+    return [_happened(entry, names, reasons.get(entry.sequence)) for entry in newest]
+
+
+def _happened(entry: Entry, names: Mapping[str, str], reason: str | None) -> Happened:
+    facts = entry.read()["facts"]
+    what = facts.get("mode") or facts.get("panic")
+    by = names.get(entry.actor, entry.actor)
+    return Happened(ids.text(ids.Kind.EVENT, entry.id), entry.at, what, by, reason)
 
 
 def _ends(shown: PanicShown, who: Principal) -> list[tuple[str, str]]:

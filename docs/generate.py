@@ -177,6 +177,7 @@ ENDS = {
     EndReason.UPSTREAM_CUT: "the provider broke off amid its answer",
     EndReason.TIMEOUT: "the provider took longer than the settings allow",
     EndReason.LIMIT: "a limit stopped it; nothing sets one yet",
+    EndReason.BREAKER: "its provider fails: nothing was sent to it",
     EndReason.PANIC: "an operator stopped it; nothing does so yet",
     EndReason.LOST: "nobody knows: the worker died, or a stop cut it",
     EndReason.PENDING: "not yet; never in the ledger",

@@ -24,6 +24,7 @@ from tests.cli import terminal
 from tests.cli.test_main import SCRIPTS, SERVING, VERBS
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, register, request_id, ship, tenant_of
+from tests.support.chained import chain
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
 from tests.support.people import address, member
@@ -55,6 +56,7 @@ ARGUMENTS = {
     "team rename": ["walked", "renamed"],
     "team remove": ["renamed"],
     "requests show": ["REQUEST"],
+    "audit show": ["EVENT"],
     "route budgets set": ["--usd", "12.50", "--soft"],
     "route budgets remove": ["BUDGET"],
     "route limits set": ["--concurrency", "5"],
@@ -76,6 +78,7 @@ ARGUMENTS = {
 }
 ELSEWHERE = SERVING | SCRIPTS
 ELSEWHERE |= {"migrate", "reload", "requests tail", "parts forget", "spool ship"}
+ELSEWHERE |= {"audit export"}
 ELSEWHERE |= {"backup", "restore", "vault status", "vault rotate", "vault rewrap"}
 """Verbs that answer nothing, need a home of their own, or never end: tested for themselves."""
 
@@ -98,6 +101,7 @@ def served(cluster: Cluster) -> Iterator[Served]:
         for model, times in MODELS.items():
             cost = COST | {"cost_pico": times * 3_125_000_000}
             ship(served, [rated(opened(served, model), **cost)])
+        chain(served)
         yield served
 
 
@@ -120,9 +124,10 @@ def words(served: Served, verb: str) -> list[str]:
         budget = client.get("/api/v1/route/budgets").json()["items"][0]["id"]
         limit = client.get("/api/v1/route/limits").json()["items"][0]["id"]
         invitation = client.get("/api/v1/invitations").json()["items"][0]["id"]
+        event = client.get("/api/v1/audit/events").json()["items"][0]["id"]
     rules = {"BUDGET": budget, "LIMIT": limit, "INVITATION": invitation}
     rules |= {"PERSON": address("Walker")}
-    stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override}
+    stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override, "EVENT": event}
     return [*verb.split(), *(stand_ins.get(word, word) for word in ARGUMENTS.get(verb, []))]
 
 
@@ -175,6 +180,7 @@ ON_TERMINALS = [
     "team list",
     "key list",
     "requests list",
+    "audit list",
     "org list",
     "route providers",
     "usage",

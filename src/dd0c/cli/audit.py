@@ -22,6 +22,7 @@ from dd0c.cli import client, output, progress, times
 from dd0c.cli.output import Column, How
 from dd0c.kernel.audit.standalone import Bundle, Check, open_bundle
 
+SHORT_MAX = 24
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -253,12 +254,17 @@ def _called(named: dict[str, Any]) -> str:
     return f"{named['name']}  ({named['id']})" if named["name"] else str(named["id"])
 
 
+def _short(named: dict[str, Any]) -> str | None:
+    """The name, or an id that is one; those of 30 characters have columns of their own."""
+    return named["name"] or (named["id"] if len(named["id"]) <= SHORT_MAX else None)
+
+
 COLUMNS = (
     Column("event", "id", "whole"),
     Column("at", "at", "moment"),
     Column("what", "event", "whole"),
-    Column("by", lambda one: one["actor"]["name"] or one["actor"]["id"]),
-    Column("on", lambda one: one["subject"]["name"] or one["subject"]["id"]),
+    Column("by", lambda one: _short(one["actor"])),
+    Column("on", lambda one: _short(one["subject"])),
     Column("sequence", "sequence", "number", spare=True),
     Column("actor", "actor.id", "whole", spare=True),
     Column("subject", "subject.id", "whole", spare=True),

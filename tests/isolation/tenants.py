@@ -297,7 +297,9 @@ async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.U
                 "INSERT INTO kernel.flag_overrides VALUES (%s, 'console.live', true)", (org,)
             )
             await tx.execute(
-                "INSERT INTO kernel.quota_uses VALUES (%s, 'executions', '2026-01-01', 1)", (org,)
+                "INSERT INTO kernel.quota_uses"
+                " VALUES (%s, 'executions', date_trunc('month', now()), length(%s))",
+                (org, names["org_name"]),
             )
             learned = Learned(samples=97, counted=1_000, actual=1_100)
             await token_factors.add(tx, {(name, names["model"]): learned})

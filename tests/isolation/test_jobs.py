@@ -14,6 +14,7 @@ REWRITES: dict[str, frozenset[str]] = {
     "content.delete_expired": frozenset(),
     "content.sweep": frozenset(),
     "kernel.empty_erased": frozenset(),
+    "kernel.watch_flags": frozenset(),
     "kernel.delete_expired": frozenset(),
     "route.delete_expired": frozenset(),
     "route.erase_end_users": frozenset(),

@@ -57,6 +57,6 @@ def _show(how: How, found: dict[str, Any]) -> None:
         Column("quota", "quota", "whole"),
         Column("used", "used", "number"),
         Column("limit", lambda item: "any" if item["limit"] is None else item["limit"]),
-        Column("there again", "frees_at", "moment"),
+        Column("free again", "frees_at", "moment"),
     )
     output.write_table(columns, found["items"])

@@ -93,16 +93,16 @@ async def list_flags(request: Request, who: Platform) -> FlagsShown:
     return FlagsShown(items=await load(request))
 
 
-@router.put("/flags/{name}", operation_id="set_flag", summary="Set a flag")
-async def set_flag(name: str, wanted: FlagWanted, request: Request, who: Platform) -> FlagShown:
+@router.put("/flags/{flag}", operation_id="set_flag", summary="Set a flag")
+async def set_flag(flag: str, wanted: FlagWanted, request: Request, who: Platform) -> FlagShown:
     """Everywhere within seconds. A flag that turned itself off is on again with a percentage."""
-    await change(request, name, wanted)
-    return await _show_one(request, name)
+    await change(request, flag, wanted)
+    return await _show_one(request, flag)
 
 
-@router.delete("/flags/{name}", operation_id="clear_flag", summary="Take back what was said")
+@router.delete("/flags/{flag}", operation_id="clear_flag", summary="Take back what was said")
 async def clear_flag(
-    name: str,
+    flag: str,
     request: Request,
     who: Platform,
     org: Annotated[
@@ -111,8 +111,8 @@ async def clear_flag(
 ) -> FlagShown:
     """For everybody, so that `initial` holds again; or for one organisation, for which then holds
     what does for the others."""
-    await clear(request, name, org)
-    return await _show_one(request, name)
+    await clear(request, flag, org)
+    return await _show_one(request, flag)
 
 
 async def change(request: Request, name: str, wanted: FlagWanted) -> None:

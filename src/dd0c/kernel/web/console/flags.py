@@ -29,10 +29,10 @@ async def show(request: Request, who: Platform) -> Response:
     return await _page(request, who)
 
 
-@router.post(f"{PATH}/{{name}}")
+@router.post(f"{PATH}/{{flag}}")
 async def set_flag(
     request: Request,
-    name: str,
+    flag: str,
     who: Platform,
     csrf: Text = "",
     percent: Text = "",
@@ -42,34 +42,34 @@ async def set_flag(
     typed."""
     forgery.check_token(request, csrf)
     try:
-        await _confirm(request, name, percent, confirm)
-        await flags.change(request, name, _read(percent=_number(percent)))
+        await _confirm(request, flag, percent, confirm)
+        await flags.change(request, flag, _read(percent=_number(percent)))
     except (InvalidInput, NotFound) as problem:
-        return await _page(request, who, name, problems.sentence(problem))
+        return await _page(request, who, flag, problems.sentence(problem))
     return RedirectResponse(PATH, 303)
 
 
-@router.post(f"{PATH}/{{name}}/org")
+@router.post(f"{PATH}/{{flag}}/org")
 async def set_apart(
-    request: Request, name: str, who: Platform, csrf: Text = "", org: Text = "", on: Text = ""
+    request: Request, flag: str, who: Platform, csrf: Text = "", org: Text = "", on: Text = ""
 ) -> Response:
     """On, off, or as for the others, for one organisation."""
     forgery.check_token(request, csrf)
     try:
         if on == "as others":
-            await flags.clear(request, name, org.strip())
+            await flags.clear(request, flag, org.strip())
         else:
-            await flags.change(request, name, _read(org=org.strip(), on=on == "on"))
+            await flags.change(request, flag, _read(org=org.strip(), on=on == "on"))
     except (InvalidInput, NotFound, Conflict) as problem:
-        return await _page(request, who, name, problems.sentence(problem))
+        return await _page(request, who, flag, problems.sentence(problem))
     return RedirectResponse(PATH, 303)
 
 
-@router.post(f"{PATH}/{{name}}/clear")
-async def clear(request: Request, name: str, who: Platform, csrf: Text = "") -> Response:
+@router.post(f"{PATH}/{{flag}}/clear")
+async def clear(request: Request, flag: str, who: Platform, csrf: Text = "") -> Response:
     """As it was introduced."""
     forgery.check_token(request, csrf)
-    await flags.clear(request, name, None)
+    await flags.clear(request, flag, None)
     return RedirectResponse(PATH, 303)
 
 

@@ -175,6 +175,12 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"confirm": "wrong"},
         {"confirm": "{other_person_name}"},
     ),
+    "POST /console/jobs/{job_id}/retry": ({},),
+    "POST /console/jobs/{job_id}/cancel": ({},),
+    "POST /console/settings/content": (
+        {"kind": "export", "mode": "capture", "days": "9"},
+        {"kind": "hook.body", "mode": "never", "days": "9"},
+    ),
     "POST /console/teams": ({"name": "{team_name}"},),
     "POST /console/teams/{team_id}/rename": ({"name": "{tag}"},),
     "POST /console/teams/{team_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 
 from dd0c.base import ids
 from dd0c.base.clock import SystemClock
+from dd0c.kernel.content import policies
 from dd0c.kernel.content.chunks import CHUNK_BYTES
 from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.content.database import Database
-from dd0c.kernel.content.kinds import HOOK_BODY
+from dd0c.kernel.content.kinds import HOOK_BODY, Mode
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.vault import local
@@ -44,6 +46,8 @@ def stored(served: Served) -> Stored:
         contents = Contents(pool, vault, [Database(pool)], SystemClock())
         with served.client(served.acme) as client:
             org = ids.parse(ids.Kind.ORGANISATION, client.get("/api/v1/me").json()["org_id"])
+        async with tenancy.tenant(pool, org) as tx:
+            await policies.save(tx, org, HOOK_BODY, Mode.WHOLE, 30, SystemClock().now())
         blob = await contents.put(org, HOOK_BODY, DATA, media_type="text/html")
         assert blob is not None
         async with tenancy.tenant(pool, org) as tx:
@@ -108,3 +112,31 @@ def test_an_organisation_says_what_is_kept(served: Served, stored: Stored, tmp_p
     run("policy", "hook.body", "--mode", "never")
     assert terminal.call("content", "get", stored.id, env=env).returncode == 4
     assert terminal.call("content", "policy", "nonsense", env=env).returncode == 4
+
+
+def test_the_page_wants_the_kind_typed_before_contents_end(served: Served, stored: Stored) -> None:
+    """On the page Settings a kind is kept otherwise; to keep it no more, where that ends something,
+    its name is typed (K-85)."""
+    with served.client() as client:
+        client.headers["origin"] = served.url
+        client.post("/console/sign-in", data={"key": served.acme})
+        page = client.get("/console/settings").text
+        given = {
+            "csrf": re.findall(r'name="csrf" value="([0-9a-f]+)"', page)[0],
+            "kind": "hook.body",
+        }
+
+        def save(mode: str, days: str, confirm: str = "") -> int:
+            form = given | {"mode": mode, "days": days, "confirm": confirm}
+            return client.post("/console/settings/content", data=form).status_code
+
+        assert save("capture", "400") == 303
+        assert save("capture", "many") == 400
+        assert save("never", "400") == 400
+        assert client.get(
+            stored.path, headers={"authorization": f"Bearer {served.acme}"}
+        ).is_success
+        assert save("never", "400", "hook.body") == 303
+        data = client.get("/console/settings.json").json()["content"]
+    now = {"kind": "hook.body", "mode": "never", "days": 400, "contents": 0, "bytes": 0}
+    assert data[0] == now | {"about": HOOK_BODY.sentence}

@@ -117,6 +117,7 @@ class Console:
             "exact": figures.exact,
             "moment": figures.moment,
             "short": figures.short,
+            "size": figures.size,
             "ticked": figures.ticked,
         }
 

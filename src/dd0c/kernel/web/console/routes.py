@@ -9,6 +9,7 @@ from dd0c.kernel.web.console import (
     account,
     assets,
     autonomy,
+    content,
     find,
     flags,
     frame,
@@ -27,6 +28,8 @@ from dd0c.kernel.web.console import (
     settings,
     sign_in,
     teams,
+    webhook_changes,
+    webhooks,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -47,7 +50,21 @@ async def show_asset(request: Request, name: str) -> Response:
 
 OWN = (
     *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
-    *(teams, roles, parts, jobs, settings, account, autonomy, flags, plan, kit),
+    *(
+        webhook_changes,
+        webhooks,
+        teams,
+        roles,
+        parts,
+        jobs,
+        settings,
+        content,
+        account,
+        autonomy,
+        flags,
+        plan,
+        kit,
+    ),
 )
 for part in OWN:
     router.include_router(part.router)

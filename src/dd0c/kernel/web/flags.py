@@ -17,7 +17,6 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.autonomy import flags
 from dd0c.kernel.autonomy.flags import FLAG_CLEARED, FLAG_SET, Said
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.guard.flagfile import Declared
 from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Text
 from dd0c.kernel.web.requires import Requires
@@ -118,7 +117,7 @@ async def clear_flag(
 async def change(request: Request, name: str, wanted: FlagWanted) -> None:
     """Set a flag, told and published; NotFound when there is no such flag or organisation."""
     use = resources.of(request)
-    declared(request, name)
+    _require(request, name)
     if wanted.percent is not None:
         async with tenancy.system(use.pool) as tx:
             await flags.set_percent(tx, name, wanted.percent, use.clock.now())
@@ -137,7 +136,7 @@ async def change(request: Request, name: str, wanted: FlagWanted) -> None:
 async def clear(request: Request, name: str, given: str | None) -> None:
     """Take back what was said for everybody, or for one organisation; NotFound."""
     use = resources.of(request)
-    declared(request, name)
+    _require(request, name)
     if given is None:
         async with tenancy.system(use.pool) as tx:
             await flags.clear(tx, name)
@@ -185,12 +184,9 @@ async def _show_one(request: Request, name: str) -> FlagShown:
     return next(flag for flag in await load(request) if flag.name == name)
 
 
-def declared(request: Request, name: str) -> Declared:
-    """The flag as it was introduced; NotFound."""
-    found = resources.of(request).flags.declared.get(name)
-    if found is None:
+def _require(request: Request, name: str) -> None:
+    if name not in resources.of(request).flags.declared:
         raise NotFound("there is no such flag", hint="dd0c flag list")
-    return found
 
 
 async def _publish(request: Request) -> None:

@@ -36,13 +36,10 @@ async def set_flag(
     who: Platform,
     csrf: Text = "",
     percent: Text = "",
-    confirm: Text = "",
 ) -> Response:
-    """On for that percentage; or the page again, saying why not. What can destroy wants its name
-    typed."""
+    """On for that percentage; or the page again, saying why not."""
     forgery.check_token(request, csrf)
     try:
-        await _confirm(request, flag, percent, confirm)
         await flags.change(request, flag, _read(percent=_number(percent)))
     except (InvalidInput, NotFound) as problem:
         return await _page(request, who, flag, problems.sentence(problem))
@@ -71,12 +68,6 @@ async def clear(request: Request, flag: str, who: Platform, csrf: Text = "") -> 
     forgery.check_token(request, csrf)
     await flags.clear(request, flag, None)
     return RedirectResponse(PATH, 303)
-
-
-async def _confirm(request: Request, name: str, percent: str, confirm: str) -> None:
-    declared = flags.declared(request, name)
-    if declared.destructive and percent != "0" and confirm.strip() != name:
-        raise InvalidInput("type the name of the flag: what it turns on can destroy")
 
 
 def _number(text: str) -> int:

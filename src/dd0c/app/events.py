@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dd0c.app import host_events
 from dd0c.kernel.audit import catalogue
 from dd0c.kernel.audit.catalogue import EventType
 from dd0c.kernel.auth import events as auth
@@ -15,5 +16,5 @@ from dd0c.products.route import events as route
 
 CATALOGUE: tuple[EventType, ...] = (
     *(*catalogue.EVENTS, *auth.EVENTS, *autonomy.EVENTS, *FLAG_EVENTS, *PLAN_EVENTS, *hooks.EVENTS),
-    *(*content.EVENTS, *jobs.EVENTS, *route.EVENTS),
+    *(*host_events.EVENTS, *content.EVENTS, *jobs.EVENTS, *route.EVENTS),
 )

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from dd0c.app import archive, backup, claims, entrance
 from dd0c.app.archive import DUMP, KEYS, Manifest, Reader
+from dd0c.app.host_events import RESTORED
 from dd0c.base import home
 from dd0c.base.errors import Internal, SetupError, Unavailable
 from dd0c.base.home import Home
@@ -140,7 +141,7 @@ async def _load(reader: Reader, settings: Settings, place: Home, say: Say) -> Re
         await dump.restamp(owner, schemas)
     done = await migrate.migrate(settings, entrance.PRODUCTS, say=lambda step: say(f"{step} …"))
     made_at = datetime.fromisoformat(reader.manifest.made_at)
-    await backup.record(settings, made_at)
+    await backup.record(settings, made_at, RESTORED)
     say("opening secrets …")
     return Restored(
         home=place.path,

@@ -26,6 +26,8 @@ from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.content import configured as places
 from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
+from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.parts.part import State
 from dd0c.kernel.vault import local
@@ -46,6 +48,11 @@ ITEMS = (
     *("database", "cache", "worker", "audit log", "disk"),
     *("gateway", "spool", "snapshot", "prices"),
 )
+
+TELL_LATE = """
+    INSERT INTO kernel.audit_outbox (id, at, name, actor, subject, facts)
+    VALUES (gen_random_uuid(), now() - interval '1 hour', 'Told', 'system', 'it', '{}')
+"""
 
 
 @contextmanager
@@ -108,6 +115,7 @@ def test_only_what_is_broken_is_red(
             app_pool, vault, places.places(database.settings, app_pool), SystemClock()
         ),
         brake=Brake(),
+        breakers=Breakers(None, Rules()),
         panic_cache=cache,
         counters=Counters(cache, "test"),
     )
@@ -142,10 +150,7 @@ def test_only_what_is_broken_is_red(
             admin.execute("REVOKE INSERT ON kernel.parts FROM dd0c_app")
             runner.run(see({"database": "failing"}))
             admin.execute("GRANT INSERT ON kernel.parts TO dd0c_app")
-            admin.execute(
-                "INSERT INTO kernel.audit_outbox (id, at, name, actor, subject, facts) VALUES"
-                " (gen_random_uuid(), now() - interval '1 hour', 'Told', 'system', 'it', '{}')"
-            )
+            admin.execute(TELL_LATE)
             runner.run(see({"audit log": "failing"}))
             admin.execute("DELETE FROM kernel.audit_outbox")
             worker.terminate()

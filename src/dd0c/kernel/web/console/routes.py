@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from dd0c.kernel.web.console import (
     account,
     assets,
+    audit,
     autonomy,
     content,
     find,
@@ -55,6 +56,7 @@ OWN = (
         webhooks,
         teams,
         roles,
+        audit,
         parts,
         jobs,
         settings,

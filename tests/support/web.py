@@ -80,7 +80,7 @@ def serve(answering: Answering = ok, tls: ssl.SSLContext | None = None) -> Itera
         def log_message(self, *_: object) -> None:
             pass
 
-    for method in ("GET", "POST"):
+    for method in ("GET", "POST", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.handle_any)
 
     class Server(ThreadingHTTPServer):

@@ -1,13 +1,14 @@
 """`dd0c panic`: the brake.
 
-The API is told, which tells everybody. Where it does not answer and this is its machine, the local
-file is written at once: whoever reaches for a brake is not asked to try again. What was said by the
-file is taken back by the file only.
+The API is told, which tells everybody. On its own machine the local file is written too when it
+has not answered at once: whoever reaches for a brake neither waits nor is asked to try again. If
+the API answers after all, the file is taken back; else only the file takes back what it said.
 """
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ import click
 
 from dd0c.base import home, settings
 from dd0c.base.clock import SystemClock
-from dd0c.base.errors import Timeout, Unavailable
+from dd0c.base.errors import Error, Timeout, Unavailable
 from dd0c.cli import client, output
 from dd0c.cli.output import Column, How
 from dd0c.kernel.autonomy import local
 from dd0c.kernel.autonomy.local import Said
 from dd0c.kernel.autonomy.states import Panic, State
 
-PATIENCE_S = 3.0  # with the API, before the local file is taken
+AT_ONCE_S = 0.5
+PATIENCE_S = 4.0
 MEANS = {
     Panic.PASSTHROUGH: "requests go as they came; configuration stays as it is",
     Panic.HALT: "gateways refuse all requests",
@@ -58,7 +60,7 @@ def panic() -> None:
 def put_on(*, mode: str, reason: str, everywhere: bool, locally: bool, how: How) -> None:
     """Put the brake on. At every gateway within a second; streams that run may end.
 
-    Where the API does not answer, and this is its machine, the local file is written instead.
+    Where the API does not answer, and this is its machine, the local file holds instead.
 
     \b
     Examples:
@@ -66,19 +68,16 @@ def put_on(*, mode: str, reason: str, everywhere: bool, locally: bool, how: How)
       dd0c panic on --mode halt --reason "a key leaked" --everywhere
       dd0c panic on --mode halt --reason "nothing answers" --local
     """
-    wanted = Panic(mode)
-    if not locally:
-        body = {"mode": wanted, "reason": reason, "everywhere": everywhere}
-        try:
-            found = client.call("POST", "/admin/panic", body=body, deadline_s=PATIENCE_S)
-            return _show(how, found, None)
-        except (Unavailable, Timeout) as error:
-            if client.is_elsewhere(os.environ, client.chosen_profile()):
-                raise
-            output.tell("warning:", "yellow", f"{error.message}: taking the local file instead")
+    if locally:
+        folder = _home()
+        _write(folder, Panic(mode), reason)
+        return _show(how, None, folder)
+    body = {"mode": mode, "reason": reason, "everywhere": everywhere}
+    if client.is_elsewhere(os.environ, client.chosen_profile()):
+        return _show(how, client.call("POST", "/admin/panic", body=body), None)
     folder = _home()
-    _write(folder, wanted, reason)
-    return _show(how, None, folder)
+    found = _ask_or_write(folder, body)
+    return _show(how, found, None if found else folder)
 
 
 @panic.command("off")
@@ -130,12 +129,47 @@ def status(*, locally: bool, how: How) -> int:
     return 1 if found["mode"] else 0
 
 
+def _ask_or_write(folder: Path, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The API's answer; None: it gave none, and the file holds."""
+    before = local.read(folder)
+    said = left = _said(Panic(body["mode"]), body["reason"])
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(_ask, click.get_current_context(), body)
+        hurried = bool(wait([asked], AT_ONCE_S).not_done)
+        if hurried:
+            local.write(folder, said)
+        try:
+            found, left = asked.result(), before or _said(None, "")
+        except (Unavailable, Timeout) as error:
+            output.tell("warning:", "yellow", f"{error.message}: the local file holds instead")
+            return None
+        except Error:
+            left = before or _said(None, "")
+            raise
+        finally:
+            if hurried or left is said:
+                local.write(folder, left)
+    return found
+
+
+def _ask(context: click.Context, body: dict[str, Any]) -> dict[str, Any]:
+    with context.scope(cleanup=False):  # a thread has none
+        found: dict[str, Any] = client.call(
+            "POST", "/admin/panic", body=body, deadline_s=PATIENCE_S
+        )
+    return found
+
+
 def _home() -> Path:
     return home.find(settings.load().home).path
 
 
 def _write(folder: Path, wanted: State, reason: str) -> None:
-    local.write(folder, Said(wanted, reason, SystemClock().now().isoformat(timespec="seconds")))
+    local.write(folder, _said(wanted, reason))
+
+
+def _said(wanted: State, reason: str) -> Said:
+    return Said(wanted, reason, SystemClock().now().isoformat(timespec="seconds"))
 
 
 def _show(how: How, found: dict[str, Any] | None, folder: Path | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
+import httpx
 import psycopg
 from psycopg import sql
 
@@ -74,6 +75,15 @@ NOBODY: Names = {
     "email": "nobody@initech.example",
     "invitation": ids.text(ids.Kind.INVITATION, ids.new()),
     "invited": "invited@initech.example",
+    "source": ids.text(ids.Kind.SOURCE, ids.new()),
+    "source_name": "nobodys-source",
+    "other_source": ids.text(ids.Kind.SOURCE, ids.new()),
+    "other_source_name": "nobodys-other-source",
+    "endpoint": ids.text(ids.Kind.ENDPOINT, ids.new()),
+    "endpoint_name": "nobodys-endpoint",
+    "other_endpoint": ids.text(ids.Kind.ENDPOINT, ids.new()),
+    "other_endpoint_name": "nobodys-other-endpoint",
+    "delivery": ids.text(ids.Kind.DELIVERY, ids.new()),
     "event": ids.text(ids.Kind.EVENT, ids.new()),
     "actor": ids.text(ids.Kind.KEY, ids.new()),
 }
@@ -191,6 +201,7 @@ def _made(served: Served, owner: str, given: Names) -> Names:
         for number in range(RULES):
             subject = {"scope": "tag", "subject": f"{name}s-{number}"}
             make("route/budgets", window="day", usd="1", hard=False, **subject)
+        names |= hooks(client, name)
         make("route/prices/overrides", **price | {"provider": names["provider"]})
         names["override"] = make("route/prices/overrides", **price)
     return names
@@ -233,10 +244,32 @@ async def _keep(served: Served, org: uuid.UUID) -> str:
             assert blob is not None
             async with tenancy.tenant(pool, org) as tx:
                 content = await contents.keep(tx, blob)
-                await policies.save(tx, org, kinds.EXPORT, kinds.Mode.WHOLE, 8, now)
+                await policies.save(tx, org, kinds.EXPORT, kinds.Mode.WHOLE, days=8, now=now)
     finally:
         await pool.close()
     return ids.text(ids.Kind.CONTENT, content)
+
+
+def hooks(client: httpx.Client, whose: str) -> Names:
+    """Two sources, one of them with a message, two endpoints, one of them with a delivery."""
+    made = {f"{which}_name": f"{whose}s-{which}" for which in ("source", "other_source")}
+    made |= {f"{which}_name": f"{whose}s-{which}" for which in ("endpoint", "other_endpoint")}
+    for which in ("source", "other_source"):
+        wanted = {"name": made[f"{which}_name"], "kind": "bearer"}
+        answer = client.post("/api/v1/hooks/sources", json=wanted).json()
+        made[which] = answer["id"]
+        bearer = {"authorization": f"Bearer {answer['secret']}"}
+        client.post(f"/hooks/{answer['id']}", content=whose, headers=bearer).raise_for_status()
+    for which in ("endpoint", "other_endpoint"):
+        wanted = {"name": made[f"{which}_name"], "target": f"https://1.1.1.1/{whose}"}
+        made[which] = client.post("/api/v1/hooks/endpoints", json=wanted).json()["id"]
+    path = f"/api/v1/hooks/endpoints/{made['endpoint']}"
+    client.post(f"{path}/test").raise_for_status()
+    made["delivery"] = client.get(f"{path}/deliveries").json()["items"][0]["id"]
+    return made
+
+
+HOOKS = ("delivery", *(n for n in NOBODY if "source" in n or "endpoint" in n))
 
 
 async def _use_keys(served: Served, org: uuid.UUID) -> None:

@@ -188,7 +188,8 @@ class Settings:
         "database",
         "DD0C_CONTENT",
         "Where content lies: `database`, `files` (below the home: one machine), or"
-        " `s3://BUCKET/PREFIX`. After commas: buckets that are only read from any more.",
+        " `s3://BUCKET/PREFIX`, of this installation alone: what it does not know there it deletes."
+        " After commas: buckets that are only read from any more.",
     )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
     proxy: Secret = _setting(

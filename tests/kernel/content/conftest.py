@@ -71,6 +71,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(params=["database", "files", "s3"])
 def store(
     request: pytest.FixtureRequest,
+    *,
     database: Database,
     app_pool: Pool,
     pool_as: Callable[[str], Pool],

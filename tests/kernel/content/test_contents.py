@@ -71,7 +71,7 @@ async def put_back(store: Store, blob: uuid.UUID, chunks: list[bytes]) -> None:
 async def set_policy(store: Store, kind: Kind, mode: Mode, days: int = 30) -> None:
     """What acme wants of a kind."""
     async with tenancy.tenant(store.pool, store.acme) as tx:
-        await policies.save(tx, store.acme, kind, mode, days, store.clock.now())
+        await policies.save(tx, store.acme, kind, mode, days=days, now=store.clock.now())
 
 
 async def test_what_was_put_is_read_whole_and_in_parts(store: Store) -> None:

@@ -47,7 +47,7 @@ def stored(served: Served) -> Stored:
         with served.client(served.acme) as client:
             org = ids.parse(ids.Kind.ORGANISATION, client.get("/api/v1/me").json()["org_id"])
         async with tenancy.tenant(pool, org) as tx:
-            await policies.save(tx, org, HOOK_BODY, Mode.WHOLE, 30, SystemClock().now())
+            await policies.save(tx, org, HOOK_BODY, Mode.WHOLE, days=30, now=SystemClock().now())
         blob = await contents.put(org, HOOK_BODY, DATA, media_type="text/html")
         assert blob is not None
         async with tenancy.tenant(pool, org) as tx:

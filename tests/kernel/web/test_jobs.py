@@ -11,6 +11,7 @@ from dd0c.base import ids
 from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.jobs import queue, runs
+from dd0c.kernel.web.console import jobs
 from tests.support.control import Served
 
 JOB, ERROR = "test.fails", "ValueError: no such month"
@@ -71,3 +72,20 @@ def test_the_page_says_what_gave_up_and_tries_it_again(served: Served, dead: str
             answer = client.post(f"/console/jobs/{dead}/{verb}", data={"csrf": csrf})
             assert answer.status_code == status, verb
         assert client.get("/console/jobs.json").json()["counts"]["dead"] == 0
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("* * * * *", "every minute"),
+        ("*/10 * * * *", "every 10 min"),
+        ("7 * * * *", "hourly at :07"),
+        ("17 3 * * *", "daily at 03:17 UTC"),
+        ("* * * * * */5", "every 5 s"),
+        ("* * * * * *", "every second"),
+        ("0 6 * * 1", "0 6 * * 1"),
+    ],
+)
+def test_a_schedule_is_said_in_words(cron: str, words: str) -> None:
+    """Nobody has to read five fields to know when a job runs (K-80)."""
+    assert jobs.in_words(cron) == words

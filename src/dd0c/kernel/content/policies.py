@@ -50,7 +50,7 @@ async def find(tx: Transaction, kind: Kind) -> tuple[Mode, int]:
 
 
 async def save(
-    tx: Transaction, org: uuid.UUID, kind: Kind, mode: Mode, days: int, now: datetime
+    tx: Transaction, org: uuid.UUID, kind: Kind, mode: Mode, *, days: int, now: datetime
 ) -> None:
     """From now on, and for what is stored already: it ends after `days`; with `never`, now."""
     await tx.execute(

@@ -164,7 +164,7 @@ async def save_policy(request: Request, who: Principal, wanted: PolicyWanted) ->
     use, kind = resources.of(request), kinds.get(wanted.kind)
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await policies.save(tx, who.org, kind, wanted.mode, wanted.days, now)
+        await policies.save(tx, who.org, kind, wanted.mode, days=wanted.days, now=now)
         await audited.record(
             tx, request, events.POLICY_SET, kind.name, mode=wanted.mode.value, days=wanted.days
         )

@@ -28,6 +28,7 @@ Given = Annotated[str, Form(max_length=64)]
 async def save(
     request: Request,
     who: Writer,
+    *,
     kind: Given = "",
     mode: Given = "",
     days: Given = "",

@@ -35,10 +35,11 @@ Token = Annotated[str, Form()]
 
 @dataclass(frozen=True, slots=True)
 class Clocked:
-    """A job that runs by the clock: five fields in UTC, or six with the seconds last."""
+    """A job that runs by the clock, and when that is in words."""
 
     job: str
     cron: str
+    when: str
     attempts: int
 
 
@@ -144,7 +145,30 @@ def headline(counts: Mapping[State, int]) -> dict[str, str]:
 
 def _clocked(request: Request) -> list[Clocked]:
     known: Sequence[Job] = request.app.state.jobs
-    return [Clocked(job.name, job.cron, job.attempts) for job in known if job.cron is not None]
+    return [
+        Clocked(job.name, job.cron, in_words(job.cron), job.attempts)
+        for job in known
+        if job.cron is not None
+    ]
+
+
+def in_words(cron: str) -> str:
+    """A schedule as people say it; what has no short words stays as it is."""
+    minute, hour, *rest = cron.split()
+    if rest == ["*", "*", "*"]:
+        if hour.isdecimal() and minute.isdecimal():
+            return f"daily at {int(hour):02}:{int(minute):02} UTC"
+        if hour == "*" and minute.isdecimal():
+            return f"hourly at :{int(minute):02}"
+        if hour == "*":
+            return _every(minute, "minute", "min")
+    if cron.startswith("* * * * * "):
+        return _every(rest[3], "second", "s")
+    return cron
+
+
+def _every(field: str, one: str, unit: str) -> str:
+    return f"every {one}" if field == "*" else f"every {field.removeprefix('*/')} {unit}"
 
 
 def _id(job_id: str) -> uuid.UUID:

@@ -22,6 +22,27 @@ INSTEAD: dict[str, tuple[str, dict[str, Any] | None]] = {
         "/console/settings/organisations/erase",
         {"confirm": "{doomed_name}"},
     ),
+    "POST /api/v1/hooks/sources": ("/api/v1/hooks/sources", {"name": "new-{tag}"}),
+    "POST /console/webhooks/sources": (
+        "/console/webhooks/sources",
+        {"name": "new-{tag}", "kind": "hmac"},
+    ),
+    "POST /api/v1/hooks/endpoints": (
+        "/api/v1/hooks/endpoints",
+        {"name": "new-{tag}", "target": "https://1.1.1.1/"},
+    ),
+    "POST /console/webhooks/endpoints": (
+        "/console/webhooks/endpoints",
+        {"name": "new-{tag}", "kind": "webhook", "target": "https://1.1.1.1/"},
+    ),
+    "POST /api/v1/hooks/endpoints/{endpoint_id}/resume": (
+        "/api/v1/hooks/endpoints/{other_endpoint}/resume",
+        None,
+    ),
+    "POST /console/webhooks/endpoints/{endpoint_id}/resume": (
+        "/console/webhooks/endpoints/{other_endpoint}/resume",
+        {},
+    ),
     "POST /api/v1/teams": ("/api/v1/teams", {"name": "new-{tag}"}),
     "POST /console/teams": ("/console/teams", {"name": "new-{tag}"}),
     "POST /api/v1/route/prices/overrides": ("/api/v1/route/prices/overrides", PRICE),
@@ -41,6 +62,7 @@ ELSEWHERE: dict[str, str] = {
     "POST /console/autonomy/panic": "tests/kernel/web/test_autonomy.py",
     "POST /console/autonomy/release": "tests/kernel/web/test_autonomy.py",
     "POST /console/sign-in": "test_who_comes_and_goes",
+    "POST /hooks/{source}": "tests/kernel/hooks/test_inbox.py",
     "POST /console/sign-out": "test_who_comes_and_goes",
     "POST /console/invitation/{text}": "test_who_comes_and_goes",
     "POST /console/settings/password": "test_who_comes_and_goes",
@@ -59,6 +81,7 @@ TELLING = {
 
 JOBS: dict[str, str] = {
     "content.sweep": "bytes that belong to nothing, and to nobody",
+    "kernel.delete_old_hooks": "thirty days were said when it was kept",
     "kernel.delete_expired": "what is over ended by itself, and no longer did anything",
     "route.keep_partitions": "room for rows is nothing that happened",
     "route.merge_rollups": "the same sums, in fewer rows",

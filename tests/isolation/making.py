@@ -12,7 +12,7 @@ import httpx
 from dd0c.base import ids
 from tests.isolation.asking import NAME, Asker, Question
 from tests.isolation.judging import World
-from tests.isolation.tenants import Names
+from tests.isolation.tenants import HOOKS, Names, hooks
 
 _PERSON = """
 WITH made AS (
@@ -98,6 +98,9 @@ class Maker:
             found.setdefault("email", email)
         return found | {"session": token.hex()[:16], "other_session": token.hex()[:16]}
 
+    def _hooks(self, client: httpx.Client, names: Names) -> Names:
+        return hooks(client, names["tag"])
+
     def _doomed(self, client: httpx.Client, names: Names) -> Names:
         name = f"org-{names['tag']}"
         with self._world.served.client(self._world.served.platform) as platform:
@@ -123,6 +126,7 @@ _MAKERS: dict[tuple[str, ...], Callable[[Maker, httpx.Client, Names], Names]] = 
     ("override",): Maker._override,
     ("invitation", "invited"): Maker._invitation,
     ("person", "email", "other_person", "session", "other_session"): Maker._people,
+    HOOKS: Maker._hooks,
     ("doomed", "doomed_name"): Maker._doomed,
     ("job",): Maker._job,
     ("part",): Maker._part,

@@ -56,6 +56,11 @@ PLACES: dict[str, tuple[str, ...]] = {
     "limit_id of /console/budgets/limits/{limit_id}/remove": ("{other_limit}",),
     "job_id": ("job_00000000000000000000000000",),
     "part_id": ("prt_00000000000000000000000000",),
+    "source_id": ("{source}",),
+    "endpoint_id": ("{endpoint}",),
+    "delivery_id": ("{delivery}",),
+    "source_id of /console/webhooks/sources/{source_id}/remove": ("{other_source}",),
+    "endpoint_id of /console/webhooks/endpoints/{endpoint_id}/remove": ("{other_endpoint}",),
 }
 """What a parameter of that name is asked with, one at a time; of that path where it says so."""
 
@@ -181,6 +186,28 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"kind": "export", "mode": "capture", "days": "9"},
         {"kind": "hook.body", "mode": "never", "days": "9"},
     ),
+    "POST /api/v1/hooks/sources": ({"name": "{source_name}"},),
+    "POST /api/v1/hooks/sources/{source_id}/rotate": ({"overlap_s": 0},),
+    "POST /api/v1/hooks/endpoints": ({"name": "{endpoint_name}", "target": "https://1.1.1.1/"},),
+    "POST /api/v1/hooks/endpoints/{endpoint_id}/rotate": ({"overlap_s": 0},),
+    "POST /console/webhooks/sources": ({"name": "{source_name}", "kind": "hmac"},),
+    "POST /console/webhooks/sources/{source_id}/rotate": ({"overlap": "never"},),
+    "POST /console/webhooks/sources/{source_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{other_source_name}"},
+    ),
+    "POST /console/webhooks/endpoints": (
+        {"name": "{endpoint_name}", "kind": "webhook", "target": "https://1.1.1.1/"},
+    ),
+    "POST /console/webhooks/endpoints/{endpoint_id}/rotate": ({"overlap": "never"},),
+    "POST /console/webhooks/endpoints/{endpoint_id}/test": ({},),
+    "POST /console/webhooks/endpoints/{endpoint_id}/pause": ({},),
+    "POST /console/webhooks/endpoints/{endpoint_id}/resume": ({},),
+    "POST /console/webhooks/endpoints/{endpoint_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{other_endpoint_name}"},
+    ),
+    "POST /console/webhooks/deliveries/{delivery_id}/replay": ({},),
     "POST /console/teams": ({"name": "{team_name}"},),
     "POST /console/teams/{team_id}/rename": ({"name": "{tag}"},),
     "POST /console/teams/{team_id}/remove": ({"confirm": "wrong"}, {"confirm": "{tag}"}),
@@ -259,6 +286,7 @@ ALIKE = {
 ELSEWHERE: dict[str, str] = {
     "GET /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
     "POST /console/invitation/{text}": "whoever holds its link: tests/kernel/auth",
+    "POST /hooks/{source}": "whoever signs for it: tests/kernel/hooks/test_inbox.py",
     "GET /console/oidc/start": "before it is known who asks: tests/kernel/auth",
     "GET /console/oidc/back": "before it is known who asks: tests/kernel/auth",
     "GET /console/live/{topic}": "test_streams.py",

@@ -265,6 +265,8 @@ def hooks(client: httpx.Client, whose: str) -> Names:
         made[which] = client.post("/api/v1/hooks/endpoints", json=wanted).json()["id"]
     path = f"/api/v1/hooks/endpoints/{made['endpoint']}"
     client.post(f"{path}/test").raise_for_status()
+    other = f"/api/v1/hooks/endpoints/{made['other_endpoint']}"
+    client.post(f"{other}/pause").raise_for_status()
     made["delivery"] = client.get(f"{path}/deliveries").json()["items"][0]["id"]
     return made
 

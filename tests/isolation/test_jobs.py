@@ -15,6 +15,7 @@ REWRITES: dict[str, frozenset[str]] = {
     "content.sweep": frozenset(),
     "kernel.empty_erased": frozenset(),
     "kernel.watch_flags": frozenset(),
+    "kernel.delete_old_hooks": frozenset(),
     "kernel.delete_expired": frozenset(),
     "route.delete_expired": frozenset(),
     "route.erase_end_users": frozenset(),

@@ -23,6 +23,7 @@ from dd0c.kernel.autonomy import flag_publishing
 from dd0c.kernel.content import sweeping
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.hooks import jobs as hooks
 from dd0c.kernel.jobs import metrics, runner
 from dd0c.kernel.jobs.job import Job, Work
 from dd0c.kernel.jobs.runner import Told
@@ -40,7 +41,7 @@ async def _watch_flags(work: Work) -> None:
 WATCH_FLAGS = Job(
     "kernel.watch_flags", _watch_flags, cron="* * * * * */5", at_start=True, timeout_s=30
 )
-JOBS: tuple[Job, ...] = (WATCH_FLAGS, *erasure.JOBS, *sweeping.JOBS, *route.JOBS)
+JOBS: tuple[Job, ...] = (WATCH_FLAGS, *erasure.JOBS, *sweeping.JOBS, *hooks.JOBS, *route.JOBS)
 
 
 def main(settings: Settings) -> int:

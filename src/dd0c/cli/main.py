@@ -32,6 +32,7 @@ VERBS = {
     "invite": ("invite", "Invite people; list and revoke invitations."),
     "team": ("team", "Make, list and remove teams of keys."),
     "org": ("org", "Make and list organisations, set the time zone."),
+    "hook": ("hook", "Webhooks: who sends here, who is told, and what."),
     "audit": ("audit", "What happened here, and the proof that the log is whole."),
     "parts": ("parts", "The running processes; forget one that is gone."),
     "content": ("content", "What is kept of bodies and exports, and how long."),

@@ -41,7 +41,8 @@ async def test_sends_and_reads(tmp_path: Path) -> None:
     """K-71: a request arrives as it was given, and its answer comes back as it is."""
     with web.serve(lambda h: web.give(h, 201, b"made", Kind="new")) as there:
         url = f"http://127.0.0.1:{there.port}/a/b?c=d"
-        asked = Request("POST", url, {"X-Own": "1"}, b"body")
+        given = {"X-Own": "1", "host": "other.example", "content-length": "9"}
+        asked = Request("POST", url, given, b"body")
         answer = await outbound(tmp_path).send(asked, within_s=WITHIN_S, policy=Policy.CONFIGURED)
     assert (answer.status, answer.body, answer.cut) == (201, b"made", False)
     assert answer.headers["kind"] == "new"

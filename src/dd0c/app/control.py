@@ -36,7 +36,8 @@ from dd0c.kernel.content import configured as places
 from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
-from dd0c.kernel.guard import flags
+from dd0c.kernel.guard import breakers, flags
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
@@ -171,7 +172,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     stack.push_async_callback(panic_cache.aclose)
     conninfo = address.conninfo(settings, roles.APP)
     await stack.enter_async_context(watching.watching(brake, conninfo, panic_cache, place.path))
-    vault = Vault(configured.load(settings, place))
+    broken = Breakers(guard, breakers.rules_of(settings), clock)
+    vault = Vault(configured.load(settings, place, broken.named))
     resources = Resources(
         settings=settings,
         pool=pool,
@@ -191,7 +193,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         plan=_plan(settings),
         flags=flagged,
         publisher=publisher,
-        provider=_provider(settings),
+        provider=Provider(settings, broken.named("oidc")) if settings.oidc_issuer else None,
+        breakers=broken,
     )
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
@@ -211,20 +214,9 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
         dependencies.worker_probe(address.conninfo(use.settings, roles.JOBS), use.clock),
         dependencies.audit_probe(address.conninfo(use.settings, roles.CHAINER)),
         dependencies.disk_probe(use.settings.home),
+        dependencies.breakers_probe(use.pool, use.breakers),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
     ]
-
-
-def _provider(settings: Settings) -> Provider | None:
-    """Who else may say who somebody is."""
-    if not settings.oidc_issuer:
-        return None
-    return Provider(
-        settings.oidc_issuer,
-        settings.oidc_client_id,
-        settings.oidc_client_secret,
-        settings.ca_bundle,
-    )
 
 
 def _plan(settings: Settings) -> Plan:

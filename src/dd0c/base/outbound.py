@@ -79,9 +79,19 @@ class Breaker(Protocol):
         ...
 
 
+class Unguarded:
+    """Lets every call through: for a process that makes one and ends."""
+
+    def attempt(self) -> AbstractAsyncContextManager[Attempt]:
+        return nullcontext(Attempt())
+
+
+UNGUARDED: Breaker = Unguarded()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. `Host` and `Content-Length` are ours to say."""
+    """What is sent. Headers about host, length, coding and connection are ours to say."""
 
     method: str
     url: str
@@ -122,13 +132,12 @@ class Outbound:
         *,
         within_s: float,
         policy: Policy,
-        breaker: Breaker | None = None,
+        breaker: Breaker = UNGUARDED,
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> Answer:
         """The answer, whatever its status. 5xx counts as a failure of the other side."""
         destination = destinations.read_url(request.url)
-        calling = nullcontext(Attempt()) if breaker is None else breaker.attempt()
-        async with calling as attempt:
+        async with breaker.attempt() as attempt:
             try:
                 async with asyncio.timeout(within_s):
                     answer = await self._send(request, destination, policy, body_bytes_max)
@@ -168,7 +177,8 @@ class Outbound:
             hosts = [str(address) for address in found[:ADDRESSES_MAX]]
         from dd0c.base import pinned  # its library takes 190 ms to load: for those who call
 
-        way = pinned.Way(hosts, await self._trust(), self._proxy if proxied else Secret(""))
+        tls = await self._trust() if proxied or destination.scheme == "https" else None
+        way = pinned.Way(hosts, tls, self._proxy if proxied else Secret(""))
         return await pinned.exchange(request, destination, way, body_bytes_max)
 
     async def _look_up(self, destination: Destination) -> list[Address]:

@@ -22,13 +22,17 @@ from dd0c.base.secrets import Secret
 CONNECT_S = 5.0
 """For one address, so that the next gets its turn."""
 
+OURS = {"host", "content-length", "transfer-encoding", "accept-encoding", "connection"}
+"""Headers that nobody else says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The addresses, tried in turn until one takes a connection; whom to trust; what is between."""
+    """The addresses, tried in turn until one takes a connection; whom to trust, None where nothing
+    is encrypted; what is between."""
 
     hosts: Sequence[str]
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
     proxy: Secret
 
 
@@ -77,20 +81,21 @@ class _Network(httpcore2.AnyIOBackend):
 
 
 def _prepare(request: Request, destination: Destination, host: str) -> httpcore2.Request:
-    headers = {
-        "Accept-Encoding": "identity",
-        "User-Agent": "dd0c",
-        **request.headers,
-        "Host": destination.authority,
-        "Content-Length": str(len(request.body)),
-        "Connection": "close",
-    }
+    headers = [
+        ("Host", destination.authority),
+        ("Content-Length", str(len(request.body))),
+        ("Accept-Encoding", "identity"),
+        ("Connection", "close"),
+        *((name, value) for name, value in request.headers.items() if name.lower() not in OURS),
+    ]
+    if not any(name.lower() == "user-agent" for name, _ in headers):
+        headers.append(("User-Agent", "dd0c"))
     return httpcore2.Request(
         request.method,
         httpcore2.URL(
             scheme=destination.scheme, host=host, port=destination.port, target=destination.target
         ),
-        headers=list(headers.items()),
+        headers=headers,
         content=request.body,
         extensions={"timeout": {"connect": CONNECT_S}, "sni_hostname": destination.host},
     )

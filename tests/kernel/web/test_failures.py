@@ -24,6 +24,8 @@ from dd0c.kernel.cache import client
 from dd0c.kernel.content import configured as places
 from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
+from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
@@ -92,6 +94,7 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
         vault=vault,
         contents=Contents(app_pool, vault, places.places(found, app_pool), SystemClock()),
         brake=Brake(),
+        breakers=Breakers(None, Rules()),
         panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),
     )
@@ -100,7 +103,9 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
 
 def client_of(app: FastAPI, deadline_s: float = 5.0) -> httpx.AsyncClient:
     """A client of the application behind an edge with that deadline."""
-    edge = Edge(app, Metrics([]), header_bytes_max=32_768, deadline_s=deadline_s)
+    edge = Edge(
+        app, Metrics([], Breakers(None, Rules())), header_bytes_max=32_768, deadline_s=deadline_s
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://test")
 
 

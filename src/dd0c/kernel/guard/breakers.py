@@ -161,14 +161,18 @@ class Breakers:
         except (ValkeyError, OSError, TimeoutError):
             return None
 
-    def samples(self) -> dict[str, float]:
+    def list_known(self) -> list[Standing]:
         """The breakers that this process has had to do with, as it knew them last."""
+        return [self._recall(name) for name in list(self._known)[-LISTED_MAX:]]
+
+    def samples(self) -> dict[str, float]:
+        """The same as metrics."""
+        state, opened = CATALOGUE
         found: dict[str, float] = {}
-        for name in list(self._known)[-LISTED_MAX:]:
-            state = NUMBERS[self._known[name].state]
-            found[telemetry.sample("dd0c_breaker_state", {"breaker": name})] = state
-            opened = self.opened[name]
-            found[telemetry.sample("dd0c_breaker_opened_total", {"breaker": name})] = opened
+        for known in self.list_known():
+            labels = {"breaker": known.name}
+            found[telemetry.sample(state.name, labels)] = NUMBERS[known.state]
+            found[telemetry.sample(opened.name, labels)] = self.opened[known.name]
         return found
 
     async def _do(self, name: str, event: Event, epoch: int) -> Standing:

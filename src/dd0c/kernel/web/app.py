@@ -66,7 +66,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = Metrics([resources.pool])
+    metrics = Metrics([resources.pool], resources.breakers)
     readable = dependencies.database_probe(resources.pool, writes=False)
     writable = dependencies.database_probe(resources.pool, writes=True)
     app.state.resources = resources

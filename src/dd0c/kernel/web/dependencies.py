@@ -1,4 +1,5 @@
-"""Probes of what the kernel itself stands on: database, cache, job worker, audit log, disk."""
+"""Probes of what the kernel itself stands on: database, cache, job worker, audit log, disk, and
+whether anything that is called from here is left alone."""
 
 from __future__ import annotations
 
@@ -22,8 +23,10 @@ from dd0c.kernel.audit import chainer
 from dd0c.kernel.cache import client, fitness
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.jobs import heartbeat
 from dd0c.kernel.parts import register
+from dd0c.kernel.parts.part import State
 from dd0c.kernel.web.probes import Probe, Verdict
 
 DATABASE = "database"
@@ -36,6 +39,7 @@ _DATABASE = "is PostgreSQL up? with `dd0c up`, see log/postgresql.log in the hom
 _CACHE = "with `dd0c up`, see log/valkey.log in the home"
 _WORKER = "start `dd0c worker`; with `dd0c up`, see log/worker.log in the home"
 _AUDIT = "which job worker has secrets/audit.key? see its log, and `dd0c audit verify`"
+_BREAKERS = "it failed too often; is it up? It is tried by itself, see DD0C_BREAKER_REST_S"
 _DISK = "make room, or move the home: nothing is recorded on a full disk"
 
 
@@ -149,6 +153,25 @@ def disk_probe(folder: Path, measure: Callable[[Path], Usage] = shutil.disk_usag
         return Verdict("degraded", seen, _DISK) if share < FREE_DEGRADED else Verdict("ok", seen)
 
     return Probe("disk", check)
+
+
+def breakers_probe(pool: Pool, breakers: Breakers) -> Probe:
+    """Nothing that is called from here has failed so often that it is left alone. A part may know
+    more of it than its breaker's name."""
+
+    async def check() -> Verdict:
+        found = {one.name: one.name for one in await breakers.list_open()}
+        async with tenancy.system(pool) as tx:
+            parts = await register.list_parts(tx)
+        for part in parts:
+            if part.state is State.ALIVE:
+                told = part.facts.get("breakers", ())
+                found |= {one["name"]: f"{one['name']} ({one['provider']})" for one in told}
+        if not found:
+            return Verdict("ok", "none is open")
+        return Verdict("degraded", f"left alone: {', '.join(sorted(found.values()))}", _BREAKERS)
+
+    return Probe("breakers", check, rests_on=DATABASE)
 
 
 def _try_disk(folder: Path, measure: Callable[[Path], Usage]) -> Usage:

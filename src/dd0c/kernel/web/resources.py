@@ -19,6 +19,7 @@ from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache.client import Client
 from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
 from dd0c.kernel.plans.catalogue import Plan
@@ -43,6 +44,7 @@ class Resources:
     brake: Brake  # what is said of panics
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    breakers: Breakers  # of what is called from here
     plan: Plan  # of organisations that have none of their own
     flags: Flags  # what is switched on, for whom
     publisher: Publisher  # of flags, when they were changed

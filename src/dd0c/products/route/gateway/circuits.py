@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from dd0c.base import ids, outbound
+from dd0c.base import outbound
 from dd0c.kernel.guard.breakers import Breakers, Standing
 from dd0c.kernel.guard.circuit import Effect, State
 from dd0c.products.route.gateway.member import Member
@@ -25,6 +25,7 @@ from dd0c.products.route.hotpath.snapshot import (
     Result,
     ToWorker,
 )
+from dd0c.products.route.models import breaker_of
 
 LOOK_S = 0.5
 WAITING_MAX = 10_000
@@ -89,7 +90,7 @@ class Circuits:
         ]
 
     async def _take(self, worker: Member, message: Result | ProbeWanted) -> None:
-        name = name_of(message.provider)
+        name = breaker_of(message.provider)
         if isinstance(message, Result):
             outcome = outbound.Outcome(message.outcome)
             standing = await self.breakers.hear(name, outcome, message.epoch)
@@ -105,7 +106,7 @@ class Circuits:
         seen = version, self.breakers.away, providers
         if version is not None and seen == self._seen and not self.breakers.away:
             return
-        names = [name_of(one.id) for one in providers]
+        names = [breaker_of(one.id) for one in providers]
         standings = await self.breakers.look(names)
         known = {one.id for one in providers}
         for gone in self._standing.keys() - known:
@@ -122,11 +123,6 @@ class Circuits:
             return
         if before is None or _known(before) != _known(told):
             self._tell_all(told)
-
-
-def name_of(provider: bytes) -> str:
-    """What the breaker of a provider is called."""
-    return f"provider:{ids.text(ids.Kind.PROVIDER, provider)}"
 
 
 def _told(provider: bytes, standing: Standing, *, probe: bool | None = None) -> CircuitTold:

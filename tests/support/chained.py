@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -28,8 +29,9 @@ BACK = f"INSERT INTO kernel.audit_outbox ({COLUMNS}) VALUES (%s, %s, %s, %s, %s,
 
 
 def chain(served: Served) -> None:
-    """Chain all that waits."""
-    asyncio.run(_chain(served))
+    """Chain all that waits; in a thread, as a browser's loop tolerates no other beside it."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _chain(served)).result()
 
 
 def chain_of(served: Served, org: uuid.UUID, more: int) -> None:

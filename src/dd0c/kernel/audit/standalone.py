@@ -93,9 +93,9 @@ def root_of(subtrees: list[bytes]) -> bytes:
     return found
 
 
-def _lefts(at: int, last: int) -> list[bool]:
+def lefts_of(at: int, last: int) -> list[bool]:
     """Of each hash of a path, from the leaf up, whether it stands on the left."""
-    lefts = []
+    lefts: list[bool] = []
     while last:
         lefts.append(bool(at & 1) or at == last)
         while lefts[-1] and at and not at & 1:
@@ -106,7 +106,7 @@ def _lefts(at: int, last: int) -> list[bool]:
 
 def is_in(now: Checkpoint, index: int, hashed: bytes, path: list[bytes]) -> bool:
     """Whether the path leads from this leaf to the root (2.1.3.2)."""
-    if not 0 <= index < now.size or len(path) != len(lefts := _lefts(index, now.size - 1)):
+    if not 0 <= index < now.size or len(path) != len(lefts := lefts_of(index, now.size - 1)):
         return False
     for other, left in zip(path, lefts, strict=True):
         hashed = node(other, hashed) if left else node(hashed, other)

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from dd0c.kernel.audit import entries, reading
 from dd0c.kernel.audit.reading import Filter, Signed
+from dd0c.kernel.audit.standalone import lefts_of
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
@@ -188,6 +189,7 @@ async def show(
         same=links.to(PATH, back | {"subject": found.subject.id}),
         doer=links.to(PATH, back | {"actor": found.actor.id}),
         steps=figures.plural(len(proof.path), "hash", "hashes"),
+        joined=list(zip(lefts_of(found.sequence - 1, proof.size - 1), proof.path, strict=True)),
         curl=twin.curl(request, links.to(f"/api/v1/audit/events/{found.id}", back)),
         pretty=json.dumps(json.loads(found.entry), ensure_ascii=False, indent=1),
     )

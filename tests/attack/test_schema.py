@@ -21,6 +21,7 @@ EXCLUDED = {
     "use_after_free": "what was ended keeps its name: a revoked key is still shown, and said to be",
 }
 TWO_PATHS = {
+    "/api/v1/content/policy": "`policy` in the place of an id is refused as one",
     "/api/v1/people/erase": "`erase` in the place of an id is refused as one",
     "/api/v1/route/prices/overrides/{override_id}": "`overrides` may be a provider's name",
 }

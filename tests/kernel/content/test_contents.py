@@ -183,6 +183,19 @@ async def test_an_organisation_decides_how_long_and_whether(store: Store) -> Non
         await read(store, content)
 
 
+async def test_nothing_of_an_erased_organisation_opens(store: Store) -> None:
+    """With an organisation the keys of its contents end, wherever their bytes lie, and those go a
+    day later (K-85, K-14)."""
+    content = await kept(store, noise(10))
+    async with tenancy.system(store.pool) as tx:
+        await tx.execute("SELECT kernel.erase_organisation(%s, now())", (store.acme,))
+    with pytest.raises(NotFound):
+        await read(store, content)
+    store.clock.ahead = sweeping.GRACE + timedelta(minutes=1)
+    await sweeping.sweep(store.work)
+    assert not await blobs(store)
+
+
 async def test_capture_stores_no_secret(store: Store) -> None:
     """What is captured has a mark in place of secrets, those that pieces cut in two included, and
     every other byte as it came (K-85, K-40)."""

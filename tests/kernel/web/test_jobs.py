@@ -12,6 +12,7 @@ from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
 from dd0c.kernel.jobs import queue, runs
 from dd0c.kernel.web.console import jobs
+from tests.cli import terminal
 from tests.support.control import Served
 
 JOB, ERROR = "test.fails", "ValueError: no such month"
@@ -44,6 +45,8 @@ def test_a_dead_run_is_seen_retried_and_taken_away(served: Served, dead: str) ->
         found = client.get("/api/v1/jobs", params={"state": "dead"}).json()
         assert [(run["id"], run["error"]) for run in found["items"]] == [(dead, ERROR)]
         assert found["counts"]["dead"] == 1
+        env = {"DD0C_URL": served.url, "DD0C_KEY": served.platform}
+        assert ERROR in terminal.call("job", "list", "--state", "dead", env=env).stdout
         assert client.post(f"/api/v1/jobs/{dead}/retry").json()["state"] == "queued"
         assert client.post(f"/api/v1/jobs/{dead}/retry").status_code == 409
         assert client.post(f"/api/v1/jobs/{dead}/cancel").json()["id"] == dead

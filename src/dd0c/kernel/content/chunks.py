@@ -1,9 +1,9 @@
 """How a content is cut into chunks and sealed: no I/O.
 
-Each content has a random key of its own, so the chunk's number can be the nonce. Organisation,
-content, number and whether it is the last one are associated data: a chunk does not open in the
-place of another, nor the end where more should follow, nor more behind the end. All chunks but the
-last have the same size, so a range is found by reckoning.
+Each content has a random key of its own, so the number of a chunk can be its nonce: it opens in no
+other place. Organisation, content and whether it is the last one are associated data: what is
+another's does not open, nor the end where more should follow, nor more behind the end. All chunks
+but the last have the same size, so a range is found by reckoning.
 """
 
 from __future__ import annotations
@@ -44,20 +44,17 @@ class Cipher:
 
     def seal(self, number: int, chunk: bytes, *, last: bool) -> bytes:
         """The chunk sealed, `TAG_BYTES` longer."""
-        return self._gcm.encrypt(_nonce(number), chunk, self._data(number, last))
+        return self._gcm.encrypt(_nonce(number), chunk, self._bound + bytes((last,)))
 
     def open(self, number: int, sealed: bytes, *, last: bool) -> bytes:
         """The chunk; Internal for one that was changed or stood elsewhere."""
         try:
-            return self._gcm.decrypt(_nonce(number), sealed, self._data(number, last))
+            return self._gcm.decrypt(_nonce(number), sealed, self._bound + bytes((last,)))
         except InvalidTag:
             raise Internal(
                 f"chunk {number} of a content does not open: it was changed, moved or cut off",
                 hint="restore it from a backup, or delete the content",
             ) from None
-
-    def _data(self, number: int, last: bool) -> bytes:
-        return self._bound + number.to_bytes(8, "big") + bytes((last,))
 
 
 def _nonce(number: int) -> bytes:

@@ -23,6 +23,8 @@ from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.cache.embedded import SOCKET, EmbeddedValkey, read_password
 from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.guard import rollout
+from dd0c.kernel.guard.rollout import Document
 from dd0c.kernel.vault import local
 from dd0c.kernel.web.console import live
 from tests.support import servers
@@ -77,6 +79,27 @@ def serving_live(cluster: Cluster, **changed: Any) -> Iterator[Served]:
                 yield served
         finally:
             server.stop()
+
+
+@contextmanager
+def informed(served: Served) -> Iterator[None]:
+    """A server without a cache knows for the block what would be published if nobody had set a
+    flag: what flags turn on is on, and counters are away."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while True:
+            served.app.state.resources.flags.learn(rollout.encode(Document(0, {})))
+            if ended.wait(1):
+                return
+
+    thread = threading.Thread(target=tell, name="flags")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(TIMEOUT_S)
 
 
 @contextmanager

@@ -18,9 +18,10 @@ import pytest
 
 from dd0c.app import control
 from dd0c.base.clock import SystemClock
+from dd0c.base.outbound import Outcome
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
-from dd0c.kernel.autonomy.brake import Brake
+from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
 from dd0c.kernel.content import configured as places
@@ -29,7 +30,9 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.flags import Flags
 from dd0c.kernel.parts.part import State
+from dd0c.kernel.plans.catalogue import UNLIMITED
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import dependencies
@@ -42,10 +45,10 @@ from tests.support.database import Database, cut_off
 
 WITHIN_S = 20.0
 CANNOT_BE_ASKED: dict[str, Status] = dict.fromkeys(
-    ("worker", "audit log", "gateway", "spool", "snapshot", "prices"), "unknown"
+    ("worker", "audit log", "breakers", "gateway", "spool", "snapshot", "prices"), "unknown"
 )
 ITEMS = (
-    *("database", "cache", "worker", "audit log", "disk"),
+    *("database", "cache", "worker", "audit log", "disk", "breakers"),
     *("gateway", "spool", "snapshot", "prices"),
 )
 
@@ -92,8 +95,8 @@ async def until(health: Health, wanted: dict[str, Status]) -> None:
 def test_only_what_is_broken_is_red(
     runner: asyncio.Runner, app_pool: Pool, database: Database, tmp_path: Path
 ) -> None:
-    """Cache, worker, gateway, audit log, what the database takes, and the database: each alone
-    (proofs 18)."""
+    """Cache, worker, gateway, audit log, what is left alone, what the database takes, and the
+    database: each alone (proofs 18)."""
     place = database.cluster.home
     keys = pepper.ensure(place)
     local.ensure(place)
@@ -114,8 +117,10 @@ def test_only_what_is_broken_is_red(
         contents=Contents(
             app_pool, vault, places.places(database.settings, app_pool), SystemClock()
         ),
-        brake=Brake(),
-        breakers=Breakers(None, Rules()),
+        breakers=Breakers(None, Rules(failures=1, rest_ms=0)),
+        plan=UNLIMITED,
+        flags=Flags(),
+        publisher=Publisher(app_pool, cache),
         panic_cache=cache,
         counters=Counters(cache, "test"),
     )
@@ -153,6 +158,11 @@ def test_only_what_is_broken_is_red(
             admin.execute(TELL_LATE)
             runner.run(see({"audit log": "failing"}))
             admin.execute("DELETE FROM kernel.audit_outbox")
+            runner.run(resources.breakers.hear("kms", Outcome.FAILURE, 0))
+            runner.run(see({"breakers": "degraded"}))
+            probe = runner.run(resources.breakers.ask("kms"))
+            runner.run(resources.breakers.hear("kms", Outcome.SUCCESS, probe.epoch))
+            runner.run(see({}))
             worker.terminate()
             runner.run(see({"worker": "failing"}))
             with cut_off(database):

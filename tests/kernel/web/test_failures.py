@@ -19,7 +19,7 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import permissions
 from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.pepper import Pepper
-from dd0c.kernel.autonomy.brake import Brake
+from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache import client
 from dd0c.kernel.content import configured as places
 from dd0c.kernel.content.contents import Contents
@@ -27,6 +27,8 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.plans.catalogue import UNLIMITED
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
@@ -93,8 +95,10 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
         uses=Uses(SystemClock()),
         vault=vault,
         contents=Contents(app_pool, vault, places.places(found, app_pool), SystemClock()),
-        brake=Brake(),
         breakers=Breakers(None, Rules()),
+        plan=UNLIMITED,
+        flags=Flags(),
+        publisher=Publisher(app_pool, client.open_client(found, 1)),
         panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),
     )

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 PATH = "/console/autonomy"
 BANNER = "[data-state=panic]"
-THUMB_PX = 44
+PHONE_PX, THUMB_PX = 400, 44
 
 
 def press(visit: Visit, word: str, why: str) -> None:
@@ -25,7 +25,7 @@ def press(visit: Visit, word: str, why: str) -> None:
     box = button.bounding_box()
     assert box is not None
     assert box["height"] >= THUMB_PX
-    assert box["x"] + box["width"] <= visit.page.viewport_size["width"]  # type: ignore[index]
+    assert box["x"] + box["width"] <= PHONE_PX
     visit.follow(button)
 
 
@@ -35,7 +35,7 @@ def test_the_brake_is_put_on_and_released_with_a_thumb(visitor: Visitor, served:
     with served.client(served.platform) as client:
         owner = client.post("/api/v1/orgs", json={"name": "tyrell"}).json()["owner_key"]
     viewer = served.key(owner, roles=["viewer"], scopes=["console"])
-    visit = visitor(400, script=False)
+    visit = visitor(PHONE_PX, script=False)
     visit.sign_in(owner)
     visit.go(PATH)
     assert visit.page.locator(BANNER).count() == 0
@@ -47,7 +47,7 @@ def test_the_brake_is_put_on_and_released_with_a_thumb(visitor: Visitor, served:
     assert "odd answers <script>" in visit.page.inner_text("main")
     visit.go("/console/keys")
     assert "refuse all requests" in visit.page.inner_text(BANNER)
-    other = visitor(400)
+    other = visitor(PHONE_PX)
     other.sign_in(viewer)
     other.follow(other.page.locator(BANNER).get_by_role("link"))
     assert other.page.get_by_role("button", name="Release tyrell").count() == 0

@@ -41,13 +41,13 @@ class Resources:
     uses: Uses  # of keys, to be written down now and then
     vault: Vault  # seals what is private in events
     contents: Contents  # bodies, answers, exports
-    brake: Brake  # what is said of panics
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
     breakers: Breakers  # of what is called from here
     plan: Plan  # of organisations that have none of their own
     flags: Flags  # what is switched on, for whom
     publisher: Publisher  # of flags, when they were changed
+    brake: Brake = field(default_factory=Brake)  # what was heard of panics
     passwords: Passwords = field(default_factory=Passwords)
     provider: Provider | None = None  # of identities, where one is set
 

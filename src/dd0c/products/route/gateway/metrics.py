@@ -25,6 +25,7 @@ CATALOGUE = (
         "Since the newest price change that the built-in list knows of; absent where unknown.",
     ),
     Metric("dd0c_route_database_away", "gauge", "1 while PostgreSQL is not followed."),
+    Metric("dd0c_route_panics", "gauge", "Panics that are on: of organisations, and everywhere."),
     Metric("dd0c_route_spool_backlog_bytes", "gauge", "Records that are not in the ledger yet."),
     Metric(
         "dd0c_route_spool_lag_seconds",

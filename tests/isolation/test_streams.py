@@ -11,6 +11,7 @@ from dd0c.kernel.db.pool import open_pool
 from tests.isolation.judging import World
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, ship
+from tests.support.chained import chain_of
 
 OF_NOBODY = {"parts": "which processes run: for those who run the installation"}
 
@@ -51,3 +52,4 @@ def happens(world: World) -> None:
     attempt = rated(records.opened(world.acme.org, at_us=time.time_ns() // 1_000))
     with ThreadPoolExecutor(1) as thread:  # its loop cannot run beside ours
         thread.submit(ship, world.served, [attempt]).result()
+    chain_of(world.served, world.acme.org, 1)

@@ -21,6 +21,7 @@ from dd0c.base.clock import SystemClock
 from dd0c.base.outbound import Outcome
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
@@ -92,6 +93,29 @@ async def until(health: Health, wanted: dict[str, Status]) -> None:
         pytest.fail(f"wanted {wanted}, not {found}")
 
 
+def use(database: Database, pool: Pool, keys: Pepper, cache: client.Client) -> Resources:
+    """What the control server has, with a breaker that opens at once and rests for no time."""
+    vault, clock = Vault(local.load(database.cluster.home)), SystemClock()
+    return Resources(
+        settings=database.settings,
+        pool=pool,
+        queue=pool,
+        clock=clock,
+        pepper=keys,
+        grants=permissions.KERNEL,
+        cursors=Cursors(b"x" * 32),
+        uses=Uses(clock),
+        vault=vault,
+        contents=Contents(pool, vault, places.places(database.settings, pool), clock),
+        breakers=Breakers(None, Rules(failures=1, rest_ms=0)),
+        plan=UNLIMITED,
+        flags=Flags(),
+        publisher=Publisher(pool, cache),
+        panic_cache=cache,
+        counters=Counters(cache, "test"),
+    )
+
+
 def test_only_what_is_broken_is_red(
     runner: asyncio.Runner, app_pool: Pool, database: Database, tmp_path: Path
 ) -> None:
@@ -103,27 +127,7 @@ def test_only_what_is_broken_is_red(
     valkey = EmbeddedValkey(place)
     valkey.start()
     cache = client.open_client(database.settings, 1)
-    vault = Vault(local.load(place))
-    resources = Resources(
-        settings=database.settings,
-        pool=app_pool,
-        queue=app_pool,
-        clock=SystemClock(),
-        pepper=keys,
-        grants=permissions.KERNEL,
-        cursors=Cursors(b"x" * 32),
-        uses=Uses(SystemClock()),
-        vault=vault,
-        contents=Contents(
-            app_pool, vault, places.places(database.settings, app_pool), SystemClock()
-        ),
-        breakers=Breakers(None, Rules(failures=1, rest_ms=0)),
-        plan=UNLIMITED,
-        flags=Flags(),
-        publisher=Publisher(app_pool, cache),
-        panic_cache=cache,
-        counters=Counters(cache, "test"),
-    )
+    resources = use(database, app_pool, keys, cache)
     health = Health(
         [
             dependencies.database_probe(app_pool, writes=True),

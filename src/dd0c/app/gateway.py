@@ -173,7 +173,7 @@ class Switchboard:
             case Dealings():
                 self.bank.hear(worker, message)
             case Result() | ProbeWanted():
-                self.circuits.hear(worker, message)
+                self.circuits.hear(message, worker.tell)
             case KeysUsed():
                 self._uses.note(uuid.UUID(bytes=key) for key in message.keys)
 

@@ -12,7 +12,6 @@ import pytest
 from dd0c.products.route.hotpath.circuits import ANSWER_WITHIN_S
 from dd0c.products.route.hotpath.snapshot import (
     CircuitTold,
-    FromWorker,
     Outcome,
     ProbeWanted,
     Result,
@@ -46,14 +45,14 @@ def shut(stage: Stage, epoch: int, rest_s: float = HOUR_S) -> None:
     stands(stage, epoch, shut=True, troubled=True, until=until)
 
 
-def told(stage: Stage) -> list[FromWorker]:
+def told(stage: Stage) -> list[Result | ProbeWanted]:
     """What the worker said of the provider since the last time."""
     found = [one for one in stage.said if isinstance(one, Result | ProbeWanted)]
     stage.said = [one for one in stage.said if one not in found]
     return found
 
 
-def result(epoch: int, outcome: Outcome) -> FromWorker:
+def result(epoch: int, outcome: Outcome) -> Result:
     return Result(PROVIDER_ID, epoch, outcome)
 
 

@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 from dd0c.base import outbound
 from dd0c.kernel.guard.breakers import Breakers, Standing
 from dd0c.kernel.guard.circuit import Effect, State
-from dd0c.products.route.gateway.member import Member
 from dd0c.products.route.hotpath.snapshot import (
     CircuitTold,
     ProbeWanted,
@@ -32,7 +31,9 @@ WAITING_MAX = 10_000
 """Reports that wait. More come only in an outage, when the first few are enough."""
 SHOWN_MAX = 100
 
-_Heard: TypeAlias = tuple[Member, Result | ProbeWanted]
+Tell: TypeAlias = Callable[[ToWorker], None]
+
+_Heard: TypeAlias = tuple[Result | ProbeWanted, Tell]
 
 
 class Circuits:
@@ -42,7 +43,7 @@ class Circuits:
         self,
         breakers: Breakers,
         providers: Callable[[], Sequence[Provider]],
-        tell: Callable[[ToWorker], None],
+        tell: Tell,
     ):
         self.breakers = breakers
         self._providers = providers
@@ -52,10 +53,10 @@ class Circuits:
         self._told: dict[bytes, CircuitTold] = {}
         self._seen: tuple[object, ...] = ()
 
-    def hear(self, worker: Member, message: Result | ProbeWanted) -> None:
-        """A worker reports, or asks."""
+    def hear(self, message: Result | ProbeWanted, reply: Tell) -> None:
+        """A worker reports, or asks; `reply` is told to it alone."""
         with contextlib.suppress(asyncio.QueueFull):
-            self._heard.put_nowait((worker, message))
+            self._heard.put_nowait((message, reply))
 
     def greeting(self) -> list[ToWorker]:
         """What a worker that starts is told."""
@@ -89,14 +90,14 @@ class Circuits:
             if standing.state is not State.CLOSED and provider in names
         ]
 
-    async def _take(self, worker: Member, message: Result | ProbeWanted) -> None:
+    async def _take(self, message: Result | ProbeWanted, reply: Tell) -> None:
         name = breaker_of(message.provider)
         if isinstance(message, Result):
             outcome = outbound.Outcome(message.outcome)
             standing = await self.breakers.hear(name, outcome, message.epoch)
         else:
             standing = await self.breakers.ask(name)
-            worker.tell(_told(message.provider, standing))
+            reply(_told(message.provider, standing))
         self._note(message.provider, standing)
 
     async def _look(self) -> None:

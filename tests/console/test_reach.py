@@ -31,6 +31,7 @@ PAGES = (
     *("/console/people", "/console/people/invite", "/console/teams", "/console/roles"),
     "/console/settings",
     "/console/autonomy",
+    "/console/webhooks",
     *("/console/audit", "/console/audit?event=Nothing", "/console/audit/{event}"),
     "/console/parts",
     "/console/find?q=o",

@@ -116,6 +116,10 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     names["provider_id"] = ids.text(ids.Kind.PROVIDER, provider)
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
+    with psycopg.connect(served.database.conninfo(roles.OWNER).reveal()) as owner_of_tables:
+        given = {what: id_of(names, what) for what in ("source", "endpoint", "delivery")}
+        for statement in _HOOKED:
+            owner_of_tables.execute(statement, given | {"others": OTHERS})
     session, people = _people(served, owner, names)
     names |= people
     names["content"] = asyncio.run(_keep(served, org))
@@ -301,8 +305,24 @@ _CROWD = (
     " FROM generate_series(0, %(others)s) n RETURNING id)"
     " INSERT INTO kernel.memberships (org, person, roles, created_by)"
     " SELECT %(org)s, id, '{viewer}', id FROM made",
+    "INSERT INTO kernel.hook_sources SELECT uuidv7(), %(org)s, %(name)s || '-source-' || n, 'hmac',"
+    " now() FROM generate_series(1, %(others)s) n",
+    "INSERT INTO kernel.hook_endpoints (id, org, name, kind, target, log, events, cursor,"
+    " created_at) SELECT uuidv7(), %(org)s, %(name)s || '-endpoint-' || n, 'email', 'a@b.example',"
+    " 'none', '{}', 0, now() FROM generate_series(1, %(others)s) n",
 )
 """More than one page of each."""
+
+_HOOKED = (
+    "INSERT INTO kernel.hook_events SELECT uuidv7(), org, id, 1, NULL, '', now()"
+    " FROM kernel.hook_sources, generate_series(1, %(others)s) n WHERE id = %(source)s",
+    "INSERT INTO kernel.hook_deliveries (id, org, endpoint, message, event, payload, created_at,"
+    " due_at) SELECT uuidv7(), org, id, 'evt_' || n, 'HookTested', '{}', now(), now()"
+    " FROM kernel.hook_endpoints, generate_series(1, %(others)s) n WHERE id = %(endpoint)s",
+    "INSERT INTO kernel.hook_attempts SELECT uuidv7(), org, id, now(), 5, 200, 'taken'"
+    " FROM kernel.hook_deliveries WHERE id = %(delivery)s",
+)
+"""More than one page of what was heard and told, and an attempt."""
 
 
 def _lost(opened: AttemptOpened) -> staging.Rated:

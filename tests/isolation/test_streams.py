@@ -49,6 +49,7 @@ def happens(world: World) -> None:
     world.served.key(world.acme.owner, name="news")
     with world.served.client(world.acme.owner) as client:
         client.post("/api/v1/invitations", json={"email": "news@acme.example"}).raise_for_status()
+        client.post("/api/v1/hooks/sources", json={"name": "news"}).raise_for_status()
     attempt = rated(records.opened(world.acme.org, at_us=time.time_ns() // 1_000))
     with ThreadPoolExecutor(1) as thread:  # its loop cannot run beside ours
         thread.submit(ship, world.served, [attempt]).result()

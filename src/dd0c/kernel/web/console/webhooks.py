@@ -29,7 +29,7 @@ from dd0c.kernel.web.sources import READ, WRITE, KeptShown, SourceShown
 
 PATH = "/console/webhooks"
 TOPIC = "webhooks"
-SHOWN_MAX = 100
+SHOWN_MAX = 50
 PAGE_ROWS = 50
 OVERLAPS = {
     "never": ("at once", 0),
@@ -60,7 +60,7 @@ After = Annotated[str, Query(max_length=128)]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the first page says; of each at most a hundred."""
+    """What the first page says; of each the first fifty."""
 
     endpoints: list[EndpointShown]
     sources: list[SourceShown]
@@ -126,6 +126,7 @@ async def overview(
         signs=SIGNS,
         reaches=REACHES,
         levels=LEVELS,
+        shown_max=SHOWN_MAX,
         new_source=source or Given(),
         new_endpoint=endpoint or Given(),
         headline=_headline(page),

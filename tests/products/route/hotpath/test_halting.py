@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from dd0c.products.route.hotpath.snapshot import Halted, ProvidersChanged
+from dd0c.products.route.models import EndReason
 from tests.support.upstream import CHAT, Peer, Received, Upstream, answer_chat
 from tests.support.wire import CHAT_BODY, Caller, request
 from tests.support.worker import ORG, Worker, provider, wait_for
@@ -62,6 +63,22 @@ def test_a_halt_refuses_each_dialect_also_on_known_ways(
             assert caller.chat(authorization="Bearer sk-nobody").status == 401
             assert upstream.received == []
         assert caller.chat().status == 200
+
+
+def test_what_was_refused_is_on_record(worker: Worker) -> None:
+    """K-63, R-10: each refused request is an attempt of number 0 that ended by a panic and costs
+    nothing; one that no plan could be made for is refused alike, without one."""
+    with Caller(worker.port) as caller, halted(worker, Halted(everywhere=True)):
+        caller.chat()
+        worker.forget()
+        for _ in range(3):
+            assert refusal(caller) == REFUSED
+        assert caller.chat({"no": "model"}).error["code"] == "panic_halt"
+        opened, closed = worker.opened(), worker.closed(3)
+    assert [(one.attempt, one.requested_model) for one in opened] == [(0, "gpt-5-mini")] * 3
+    assert {(one.end_reason, one.error_code, one.cost_pico, one.status) for one in closed} == {
+        (EndReason.PANIC, "panic_halt", 0, 503)
+    }
 
 
 def test_a_halt_is_of_those_whom_it_concerns(worker: Worker) -> None:

@@ -130,13 +130,23 @@ def too_large(limits: Limits) -> Refusal:
     )
 
 
+def is_halted(request: Request, routes: Routes) -> bool:
+    """Whether a panic lets nothing of its organisation through."""
+    assert request.head.entry is not None
+    return request.head.entry.org in routes.halted
+
+
 def plan(request: Request, routes: Routes) -> Plan | Refusal:
-    """Where a whole request goes and what is sent, or why it is refused."""
+    """Where a whole request goes and what is sent, or why it is refused. One that is halted has its
+    plan too, for the record of its refusal; all that could not be planned is refused alike then."""
+    made = _plan(request, routes)
+    return HALTED if isinstance(made, Refusal) and is_halted(request, routes) else made
+
+
+def _plan(request: Request, routes: Routes) -> Plan | Refusal:
     route, entry = request.head.route, request.head.entry
     assert route is not None
     assert entry is not None
-    if entry.org in routes.halted:
-        return HALTED
     if route.endpoint is Endpoint.MODELS:
         target = routes.default(entry.org, route.dialect)
         if target is None:
@@ -203,7 +213,7 @@ def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
             f"This key may not use {model!r:.120}. It may use: {', '.join(entry.models)}.",
         )
     lane = Lane(request, choice, model)
-    if len(request.head.lanes) < LANES_MAX:
+    if len(request.head.lanes) < LANES_MAX and not is_halted(request, routes):
         request.head.lanes[written] = lane
     return lane
 

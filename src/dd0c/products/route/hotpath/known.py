@@ -31,9 +31,7 @@ class KnownHeads:
         self._known: dict[bytes, Head] = {}
 
     def forget(self, pepper: bytes | None = None) -> None:
-        """They may mean something else now, also to requests that wait behind others."""
-        for head in self._known.values():
-            head.lanes.clear()
+        """They may mean something else now."""
         self._known.clear()
         if pepper is not None:
             self._pepper = pepper

@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from dd0c.products.route.hotpath import facts
-from dd0c.products.route.hotpath.admission import Plan
+from dd0c.products.route.hotpath.admission import HALTED, Plan
 from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.circuits import BREAKER_OPEN
 from dd0c.products.route.hotpath.dialects import Refusal
@@ -21,6 +21,8 @@ from dd0c.products.route.models import (
     EndReason,
     UsageSource,
 )
+
+_DENIALS = {BREAKER_OPEN: EndReason.BREAKER, HALTED.code: EndReason.PANIC}
 
 
 class Meter:
@@ -105,8 +107,8 @@ class Meter:
         )
 
     def denied(self, refusal: Refusal, bytes_in: int) -> AttemptClosed:
-        """The record of a request that a limit or a breaker refused: it costs nothing."""
-        end = EndReason.BREAKER if refusal.code == BREAKER_OPEN else EndReason.LIMIT
+        """The record of a request that a limit, a breaker or a panic refused: it costs nothing."""
+        end = _DENIALS.get(refusal.code, EndReason.LIMIT)
         return AttemptClosed(
             self.request_id,
             self.attempt,

@@ -15,6 +15,9 @@ READS = {
 }
 """What is told although it changes nothing: who takes files away."""
 
+PLATFORM = {"POST /console/people/{person_id}/standing"}
+"""What only who runs the installation may, although its page is shown to others too."""
+
 SILENT: dict[str, str] = {}
 """Calls that change something and tell nothing, and why."""
 

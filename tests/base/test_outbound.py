@@ -111,7 +111,7 @@ async def test_rebinding(tmp_path: Path) -> None:
     """K-71: a name that may be called when it is judged, and stands for loopback a moment later,
     leads nowhere: it is resolved once, and what was judged is what is called."""
     with web.serve() as trap:
-        asked = Request("GET", f"http://rebound.example:{trap.port}/")
+        asked = Request("GET", f"http://localhost:{trap.port}/")  # as this machine resolves it
         turning = Changing(["127.0.0.2"], ["127.0.0.1"])
         sending = outbound(tmp_path, turning, outbound_allow="127.0.0.2")
         with pytest.raises(Unavailable):  # nobody is there

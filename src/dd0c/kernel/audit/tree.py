@@ -8,8 +8,9 @@ at most 255 entries, or of at most 255 tiles.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from psycopg.rows import tuple_row
 
@@ -21,6 +22,7 @@ from dd0c.kernel.db.pool import Transaction
 
 WIDTH_BITS = 8
 WIDTH = 1 << WIDTH_BITS
+_Read: TypeAlias = dict[tuple[int, int], list[bytes]]  # tiles by level and position
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,18 @@ async def prove(tx: Transaction, log: str, sequence: int) -> Proof:
 
 async def find_path(tx: Transaction, log: str, sequence: int, size: int) -> tuple[bytes, ...]:
     """The hashes beside an entry's way to the root of the log when it had this size."""
-    return await _hashes(tx, log, merkle.inclusion(sequence - 1, size))
+    return (await find_paths(tx, log, [sequence], size))[sequence]
+
+
+async def find_paths(
+    tx: Transaction, log: str, sequences: Iterable[int], size: int
+) -> dict[int, tuple[bytes, ...]]:
+    """Those of many entries, by sequence: what their ways have in common is read once."""
+    read: _Read = {}
+    return {
+        sequence: await _hashes(tx, log, merkle.inclusion(sequence - 1, size), read)
+        for sequence in sequences
+    }
 
 
 async def prove_consistency(
@@ -73,21 +86,27 @@ async def keep_full(tx: Transaction, org: uuid.UUID | None, before: int, size: i
             )
 
 
-async def _hashes(tx: Transaction, log: str, spans: Sequence[Span]) -> tuple[bytes, ...]:
+async def _hashes(
+    tx: Transaction, log: str, spans: Sequence[Span], read: _Read | None = None
+) -> tuple[bytes, ...]:
     """The root over each of these spans."""
+    known: _Read = {} if read is None else read
     found = [
-        merkle.fold([await _hash(tx, log, node) for node in merkle.nodes(span)]) for span in spans
+        merkle.fold([await _hash(tx, log, node, known) for node in merkle.nodes(span)])
+        for span in spans
     ]
     return tuple(found)
 
 
-async def _hash(tx: Transaction, log: str, node: Node) -> bytes:
+async def _hash(tx: Transaction, log: str, node: Node, read: _Read) -> bytes:
     height, index = node
     level, above = divmod(height, WIDTH_BITS)
     first = index << above
-    tile = await _tile(tx, log, level, first >> WIDTH_BITS)
+    place = (level, first >> WIDTH_BITS)
+    if place not in read:
+        read[place] = await _tile(tx, log, *place)
     at = first & (WIDTH - 1)
-    return merkle.root_of(tile[at : at + (1 << above)])
+    return merkle.root_of(read[place][at : at + (1 << above)])
 
 
 async def _tile(tx: Transaction, log: str, level: int, position: int) -> list[bytes]:

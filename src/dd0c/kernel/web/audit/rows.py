@@ -58,10 +58,8 @@ async def _load(tx: Transaction, selected: Selection, after: int, *, proven: boo
     log, size = selected.log, selected.size
     found = await reading.list_after(tx, log.name, after, PAGE_ROWS, selected.wanted)
     kept = [entry for entry in found if entry.sequence <= size]
-    paths = {
-        entry.sequence: await tree.find_path(tx, log.name, entry.sequence, size)
-        for entry in (kept if proven else ())
-    }
+    sequences = [entry.sequence for entry in kept] if proven else []
+    paths = await tree.find_paths(tx, log.name, sequences, size)
     if not selected.disclose:
         return Page(kept, {}, {}, paths)
     texts = {

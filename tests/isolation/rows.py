@@ -141,7 +141,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"scope": "team", "subject": "{team_name}", "tokens_per_minute": 9},
         {"scope": "model", "subject": "{model}", "tokens_per_minute": 9},
     ),
-    "PUT /api/v1/content/policy": ({"kind": "export", "mode": "capture", "days": 9},),
+    "PUT /api/v1/content/policy": ({"kind": "hook.body", "mode": "capture", "days": 9},),
     "PUT /api/v1/route/disconnect-policy": ({"policy": "abort"},),
     "PUT /api/v1/route/retention": ({"days": 400},),
     "PUT /api/v1/route/store-policy": ({"store_away": "closed", "spool_full": "open"},),
@@ -183,7 +183,7 @@ BODIES: dict[str, tuple[Body, ...]] = {
     "POST /console/jobs/{job_id}/retry": ({},),
     "POST /console/jobs/{job_id}/cancel": ({},),
     "POST /console/settings/content": (
-        {"kind": "export", "mode": "capture", "days": "9"},
+        {"kind": "hook.body", "mode": "capture", "days": "9"},
         {"kind": "hook.body", "mode": "never", "days": "9"},
     ),
     "POST /api/v1/hooks/sources": ({"name": "{source_name}"},),

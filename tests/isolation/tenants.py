@@ -248,7 +248,7 @@ async def _keep(served: Served, org: uuid.UUID) -> str:
             assert blob is not None
             async with tenancy.tenant(pool, org) as tx:
                 content = await contents.keep(tx, blob)
-                await policies.save(tx, org, kinds.EXPORT, kinds.Mode.WHOLE, days=8, now=now)
+                await policies.save(tx, org, kinds.HOOK_BODY, kinds.Mode.WHOLE, days=31, now=now)
     finally:
         await pool.close()
     return ids.text(ids.Kind.CONTENT, content)

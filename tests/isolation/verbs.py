@@ -88,7 +88,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "route prices show": ("{provider}/{model}",),
     "route prices set": ("openai/{model} input=0.20",),
     "route prices remove": ("{override}",),
-    "content policy": ("", "export --days 9"),
+    "content policy": ("", "hook.body --days 9"),
     "hook source list": ("", "--csv"),
     "hook endpoint list": ("", "--csv"),
     "hook source add": ("{source_name}",),

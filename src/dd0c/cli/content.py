@@ -1,4 +1,4 @@
-"""`dd0c content`: what is kept of bodies, answers and exports, how long, and a content itself."""
+"""`dd0c content`: what is kept of what others sent, how long, and a content itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODES = ("whole", "capture", "never")
 
 @click.group()
 def content() -> None:
-    """List and get what is kept of bodies, answers and exports; say what is kept, and how long."""
+    """List and get what is kept of what others sent; say what is kept, and how long."""
 
 
 @content.command()
@@ -34,7 +34,7 @@ def policy(kind: str | None, mode: str | None, days: int | None, how: How) -> No
     Examples:
       dd0c content policy
       dd0c content policy hook.body --mode capture --days 14
-      dd0c content policy hook.answer --mode never
+      dd0c content policy hook.body --mode never
     """
     found = [
         each

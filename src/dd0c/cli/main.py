@@ -35,7 +35,7 @@ VERBS = {
     "hook": ("hook", "Webhooks: who sends here, who is told, and what."),
     "audit": ("audit", "What happened here, and the proof that the log is whole."),
     "parts": ("parts", "The running processes; forget one that is gone."),
-    "content": ("content", "What is kept of bodies and exports, and how long."),
+    "content": ("content", "What is kept of what others sent, and how long."),
     "job": ("job", "Background jobs: what failed; try it again."),
     "panic": ("panic", "The brake: put it on, release it, see whether it is on."),
     "flag": ("flag", "What is on for whom: by percentage, by organisation."),

@@ -15,7 +15,7 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.content import configured
 from dd0c.kernel.content.chunks import CHUNK_BYTES
 from dd0c.kernel.content.contents import Contents
-from dd0c.kernel.content.kinds import EXPORT
+from dd0c.kernel.content.kinds import HOOK_BODY
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Transaction, open_pool
 from dd0c.kernel.vault import local
@@ -44,7 +44,7 @@ async def main(keys: str, home: str, place: str, org: str, ended: str) -> None:
     vault = Vault(local.load(Home(Path(keys), "")))
     contents = Contents(pool, vault, configured.places(found, pool), SystemClock())
     whose = uuid.UUID(org)
-    blob = await contents.put(whose, EXPORT, DATA)
+    blob = await contents.put(whose, HOOK_BODY, DATA)
     assert blob is not None
     async with tenancy.tenant(pool, whose) as tx:
         content = await contents.keep(tx, blob)

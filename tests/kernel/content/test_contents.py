@@ -15,15 +15,15 @@ import pytest
 from dd0c.base import ids, secrets
 from dd0c.base.errors import Internal, NotFound, TooLarge
 from dd0c.base.secrets import Secret
-from dd0c.kernel.content import configured, policies, sweeping
+from dd0c.kernel.content import policies, sweeping
 from dd0c.kernel.content.chunks import CHUNK_BYTES
-from dd0c.kernel.content.contents import KEPT_WITHIN, Blob, Content, Contents
-from dd0c.kernel.content.kinds import EXPORT, HOOK_ANSWER, HOOK_BODY, Kind, Mode
+from dd0c.kernel.content.contents import KEPT_WITHIN, Blob, Content
+from dd0c.kernel.content.kinds import HOOK_BODY, Kind, Mode
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.vault import local
-from dd0c.kernel.vault.envelope import Vault
 from tests.kernel.content.conftest import Store
 
+EXPORT = Kind("test.export", "Large.", Mode.WHOLE, 7)
+ANSWER = Kind("test.answer", "With secrets.", Mode.CAPTURE, 30)
 MANY = 9 * CHUNK_BYTES + 12_345
 """More than one part of an upload to S3."""
 
@@ -204,7 +204,7 @@ async def test_capture_stores_no_secret(store: Store) -> None:
         "latin1"
     )
     for size in (1, 7, len(data)):
-        blob = await store.contents.put(store.acme, HOOK_ANSWER, pieces_of(data, size))
+        blob = await store.contents.put(store.acme, ANSWER, pieces_of(data, size))
         assert blob is not None
         async with tenancy.tenant(store.pool, store.acme) as tx:
             await store.contents.keep(tx, blob)
@@ -213,8 +213,8 @@ async def test_capture_stores_no_secret(store: Store) -> None:
         assert found.count(b"[secret:") == 2
         assert found.startswith(b'\xff{"token": "[secret:')
         assert b'"kept": "\xfc"}\nAuthorization' in found
-    await set_policy(store, HOOK_ANSWER, Mode.WHOLE)
-    assert canary.encode() in await read(store, await kept(store, data, HOOK_ANSWER))
+    await set_policy(store, ANSWER, Mode.WHOLE)
+    assert canary.encode() in await read(store, await kept(store, data, ANSWER))
 
 
 async def test_what_is_too_much_or_fails_leaves_nothing(store: Store) -> None:
@@ -289,18 +289,3 @@ async def test_a_put_holds_little_in_memory(store: Store) -> None:
     finally:
         tracemalloc.stop()
     assert most < 24 * CHUNK_BYTES
-
-
-async def test_the_job_worker_keeps_content_for_one_organisation(store: Store) -> None:
-    """As its role the worker puts, keeps and reads, and what one organisation has is nobody's to
-    another there too (K-85, K-10)."""
-    pool = store.work.pool
-    vault = Vault(local.load(store.database.cluster.home))
-    worker = Contents(pool, vault, configured.places(store.settings, pool), store.clock)
-    blob = await worker.put(store.acme, EXPORT, b"made in the night")
-    assert blob is not None
-    async with tenancy.tenant(pool, store.acme) as tx:
-        await worker.keep(tx, blob)
-    assert await read(store, blob.id) == b"made in the night"
-    with pytest.raises(NotFound):
-        await worker.open(store.globex, blob.id)

@@ -81,11 +81,27 @@ def test_what_is_vouched_for_is_kept_with_its_level(
     assert message["size"] == len(BODY)
     with psycopg.connect(served.database.conninfo(roles.OWNER).reveal()) as owner:
         (row,) = owner.execute(
-            "SELECT body, (SELECT facts FROM kernel.audit_outbox WHERE actor = %s)"
-            " FROM kernel.hook_events ORDER BY id DESC LIMIT 1",
-            (source.id,),
+            "SELECT facts FROM kernel.audit_outbox WHERE actor = %s", (source.id,)
         )
-    assert (bytes(row[0]), json.loads(row[1])) == (BODY, {"level": level, "size": len(BODY)})
+    assert json.loads(row[0]) == {"level": level, "size": len(BODY)}
+    assert acme.get(f"/api/v1/content/{message['content']}").content == BODY
+
+
+def test_a_body_that_is_never_kept_is_not_kept(acme: httpx.Client, sender: httpx.Client) -> None:
+    """Where the organisation keeps no bodies a message is taken and told as ever, without one; and
+    what comes again leaves no second body behind (K-70, K-85)."""
+    source, policy = add(acme, Kind.GITHUB), {"kind": "hook.body", "days": 9}
+    assert [source.send(sender).status_code for _ in range(2)] == [200, 200]
+    mine = [kept(acme, source)[0]["content"]]
+    listed = [content["id"] for content in acme.get("/api/v1/content").json()["items"]]
+    assert listed[:1] == mine
+    acme.put("/api/v1/content/policy", json=policy | {"mode": "never"}).raise_for_status()
+    try:
+        assert kept(acme, source)[0]["content"] is None
+        assert add(acme, Kind.STANDARD).send(sender).status_code == 200
+        assert acme.get("/api/v1/content").json()["items"] == []
+    finally:
+        acme.put("/api/v1/content/policy", json=policy | {"mode": "whole"}).raise_for_status()
 
 
 def test_an_address_alone_is_level_0(acme: httpx.Client, sender: httpx.Client) -> None:

@@ -102,8 +102,7 @@ class Opened:
 
 
 class Contents:
-    """The content store of one process. The pool speaks as `dd0c_app` or `dd0c_jobs`; the first of
-    the places is written to."""
+    """The content store of one process; the first of the places is written to."""
 
     def __init__(self, pool: Pool, vault: Vault, places: Sequence[Place], clock: Clock):
         self._pool = pool
@@ -161,6 +160,10 @@ class Contents:
         )
         crash_point("content.kept")
         return blob.id
+
+    async def discard(self, blob: Blob) -> None:
+        """Take away a blob that is not wanted after all: a sweep would, a day later."""
+        await self._place(blob.place).delete(blob.org, blob.id)
 
     async def open(self, org: uuid.UUID, content: uuid.UUID) -> Opened:
         """The content to be read; NotFound where it is another's, was deleted, or is over."""

@@ -27,10 +27,8 @@ class Kind:
 
 
 HOOK_BODY = Kind("hook.body", "What sources of webhooks sent, as it came.", Mode.WHOLE, 30)
-HOOK_ANSWER = Kind("hook.answer", "What receivers of webhooks answered.", Mode.CAPTURE, 30)
-EXPORT = Kind("export", "Exports that take longer than somebody waits.", Mode.WHOLE, 7)
 
-KINDS = (HOOK_BODY, HOOK_ANSWER, EXPORT)
+KINDS = (HOOK_BODY,)
 
 
 def get(name: str) -> Kind:

@@ -52,15 +52,22 @@ async def find(tx: Transaction, kind: Kind) -> tuple[Mode, int]:
 async def save(
     tx: Transaction, org: uuid.UUID, kind: Kind, mode: Mode, *, days: int, now: datetime
 ) -> None:
-    """From now on, and for what is stored already: it ends after `days`; with `never`, now."""
+    """From now on, and for what is stored already: it ends after `days`; with `never` its keys are
+    destroyed now, and what lies in other places than the database is swept within a day."""
     await tx.execute(
         "INSERT INTO kernel.content_policies (org, kind, mode, days) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (org, kind) DO UPDATE SET mode = excluded.mode, days = excluded.days",
         (org, kind.name, mode, days),
     )
-    await tx.execute(
-        "UPDATE kernel.contents SET expires_at = CASE WHEN %(mode)s = 'never' THEN %(now)s"
-        " ELSE created_at + make_interval(days => %(days)s) END"
-        " WHERE kind = %(kind)s AND expires_at > %(now)s",
-        {"mode": mode, "days": days, "kind": kind.name, "now": now},
-    )
+    if mode is Mode.NEVER:
+        await tx.execute(
+            "WITH gone AS (DELETE FROM kernel.contents WHERE kind = %s RETURNING id)"
+            " DELETE FROM kernel.content_chunks USING gone WHERE blob = gone.id",
+            (kind.name,),
+        )
+    else:
+        await tx.execute(
+            "UPDATE kernel.contents SET expires_at = created_at + make_interval(days => %s)"
+            " WHERE kind = %s AND expires_at > %s",
+            (days, kind.name, now),
+        )

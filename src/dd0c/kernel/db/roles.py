@@ -233,27 +233,11 @@ _HOOK_GRANTS = (
     grant(JOBS, "kernel.audit_entries", SELECT),
 )
 
-_CONTENT = ("kernel.contents", "kernel.content_chunks", "kernel.content_policies")
-
 _CONTENT_GRANTS = (
-    *(grant(role, table, SELECT, INSERT, DELETE) for table in _CONTENT[:2] for role in (APP, JOBS)),
+    grant(APP, "kernel.contents", SELECT, INSERT, DELETE),
     grant(APP, "kernel.contents", UPDATE, columns="expires_at"),
+    grant(APP, "kernel.content_chunks", SELECT, INSERT, DELETE),
     grant(APP, "kernel.content_policies", SELECT, INSERT, UPDATE),
-    grant(JOBS, "kernel.content_policies", SELECT),
-    grant(JOBS, "kernel.data_keys", INSERT),
-    grant(JOBS, "kernel.data_keys", UPDATE, columns="retired_at"),  # to hold what it seals under
-)
-
-_CONTENT_POLICIES = tuple(
-    Policy(
-        table=table,
-        name="keeps",
-        role=JOBS,
-        command=command,
-        using=_TENANT,
-        reason="keeps what it was answered and what it made, for one organisation at a time",
-    )
-    for table, command in zip(_CONTENT, ("ALL", "ALL", SELECT), strict=True)
 )
 
 _HOOK_POLICIES = (
@@ -395,7 +379,6 @@ KERNEL = Access(
         ),
         *_AUDIT_POLICIES,
         *_HOOK_POLICIES,
-        *_CONTENT_POLICIES,
     ),
     definers=(
         Definer(

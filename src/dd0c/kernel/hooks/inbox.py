@@ -18,6 +18,7 @@ from psycopg.rows import class_row, tuple_row
 from dd0c.base import ids
 from dd0c.kernel.audit import outbox
 from dd0c.kernel.audit.outbox import Event
+from dd0c.kernel.content.contents import Blob, Contents
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.hooks import events, schemes, sealed
@@ -39,8 +40,18 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a request brought. `blob` is its body; None: the organisation keeps none."""
+
+    content_type: str
+    size: int
+    at: datetime
+    blob: Blob | None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """What arrived, without its body."""
+    """What arrived. `content` is its body; None: it is kept no more, or never was."""
 
     id: uuid.UUID
     level: int
@@ -48,6 +59,7 @@ class Kept:
     content_type: str
     size: int
     received_at: datetime
+    content: uuid.UUID | None
 
 
 async def judge(
@@ -68,27 +80,32 @@ async def judge(
 
 
 async def keep(
-    tx: Transaction, vouched: Vouched, body: bytes, content_type: str, now: datetime
+    tx: Transaction, contents: Contents, vouched: Vouched, arrived: Arrived
 ) -> uuid.UUID:
     """Keep what arrived, once, and tell the log; the id that it was given the first time."""
-    received, accepted = ids.new(), vouched.accepted
+    received, accepted, blob = ids.new(), vouched.accepted, arrived.blob
     async with tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
             "INSERT INTO kernel.hook_events"
-            " (id, org, source, level, nonce, content_type, body, received_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, nonce) DO NOTHING",
+            " (id, org, source, level, nonce, content_type, size, content, received_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (source, nonce) DO NOTHING",
             (
                 *(received, vouched.org, vouched.source, accepted.level, accepted.nonce),
-                *(content_type[:CONTENT_TYPE_CHARACTERS_MAX], body, now),
+                *(arrived.content_type[:CONTENT_TYPE_CHARACTERS_MAX], arrived.size),
+                *(blob and blob.id, arrived.at),
             ),
         )
         if not cursor.rowcount:
+            if blob is not None:
+                await contents.discard(blob)
             await cursor.execute(
                 "SELECT id FROM kernel.hook_events WHERE source = %s AND nonce = %s",
                 (vouched.source, accepted.nonce),
             )
             (known,) = await cursor.fetchall()
             return uuid.UUID(str(known[0]))
+    if blob is not None:
+        await contents.keep(tx, blob)
     await outbox.record(
         tx,
         vouched.org,
@@ -96,7 +113,7 @@ async def keep(
             events.RECEIVED.name,
             actor=ids.text(ids.Kind.SOURCE, vouched.source),
             subject=ids.text(ids.Kind.RECEIVED, received),
-            facts={"level": accepted.level, "size": len(body)},
+            facts={"level": accepted.level, "size": arrived.size},
         ),
     )
     return received
@@ -108,7 +125,7 @@ async def list_kept(
     """What arrived from the source, newest first."""
     async with tx.cursor(row_factory=class_row(Kept)) as cursor:
         await cursor.execute(
-            "SELECT id, level, nonce, content_type, length(body) AS size, received_at"
+            "SELECT id, level, nonce, content_type, size, received_at, content"
             " FROM kernel.hook_events WHERE source = %(source)s"
             " AND (%(after)s::uuid IS NULL OR id < %(after)s) ORDER BY id DESC LIMIT %(limit)s",
             {"source": source, "after": after, "limit": limit},

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from dd0c.base import ids
+from dd0c.kernel.content import kinds
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.hooks import inbox, sources
 from dd0c.kernel.web import resources
@@ -27,6 +28,10 @@ async def receive(request: Request, source: str) -> Response:
     if challenge is not None:
         return PlainTextResponse(challenge)
     kind = request.headers.get("content-type", "")
+    blob = await use.contents.put(
+        vouched.org, kinds.HOOK_BODY, body, media_type=kind[: inbox.CONTENT_TYPE_CHARACTERS_MAX]
+    )
+    arrived = inbox.Arrived(kind, len(body), now, blob)
     async with tenancy.tenant(use.pool, vouched.org) as tx:
-        received = await inbox.keep(tx, vouched, body, kind, now)
+        received = await inbox.keep(tx, use.contents, vouched, arrived)
     return JSONResponse({"id": ids.text(ids.Kind.RECEIVED, received)})

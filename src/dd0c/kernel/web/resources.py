@@ -40,7 +40,7 @@ class Resources:
     cursors: Cursors
     uses: Uses  # of keys, to be written down now and then
     vault: Vault  # seals what is private in events
-    contents: Contents  # bodies, answers, exports
+    contents: Contents  # what others sent
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
     breakers: Breakers  # of what is called from here

@@ -93,6 +93,9 @@ class KeptShown(BaseModel):
     content_type: str
     size: int = Field(description="Bytes of its body.")
     received_at: datetime
+    content: str | None = Field(
+        description="Its body, for `GET /content/{content_id}`; null: it is not kept, or no more."
+    )
 
 
 @router.post("/sources", status_code=201, operation_id="create_source", summary="Add a source")
@@ -226,6 +229,7 @@ def show_kept(kept: Kept) -> KeptShown:
         content_type=kept.content_type,
         size=kept.size,
         received_at=kept.received_at,
+        content=kept.content and ids.text(ids.Kind.CONTENT, kept.content),
     )
 
 

@@ -57,20 +57,9 @@ CREATE POLICY tenant ON kernel.content_chunks TO dd0c_app
 CREATE POLICY tenant ON kernel.content_policies TO dd0c_app
     USING (org = nullif(current_setting('dd0c.org', true), '')::uuid);
 
--- The job worker keeps what it was answered and what it made, for one organisation at a time.
-CREATE POLICY keeps ON kernel.contents TO dd0c_jobs
-    USING (org = nullif(current_setting('dd0c.org', true), '')::uuid);
-CREATE POLICY keeps ON kernel.content_chunks TO dd0c_jobs
-    USING (org = nullif(current_setting('dd0c.org', true), '')::uuid);
-CREATE POLICY keeps ON kernel.content_policies FOR SELECT TO dd0c_jobs
-    USING (org = nullif(current_setting('dd0c.org', true), '')::uuid);
-
-GRANT SELECT, INSERT, DELETE ON kernel.contents, kernel.content_chunks TO dd0c_app, dd0c_jobs;
+GRANT SELECT, INSERT, DELETE ON kernel.contents, kernel.content_chunks TO dd0c_app;
 GRANT UPDATE (expires_at) ON kernel.contents TO dd0c_app;
 GRANT SELECT, INSERT, UPDATE ON kernel.content_policies TO dd0c_app;
-GRANT SELECT ON kernel.content_policies TO dd0c_jobs;
-GRANT INSERT ON kernel.data_keys TO dd0c_jobs;
-GRANT UPDATE (retired_at) ON kernel.data_keys TO dd0c_jobs;  -- to hold the one it seals under
 
 -- Takes up to `rows_max` contents away whose time is over, and says which: those that lie elsewhere
 -- are then deleted there.

@@ -1,4 +1,4 @@
-"""What is kept of bodies, answers and exports: the section of the page Settings, and its form."""
+"""What is kept of what others sent: the section of the page Settings, and its form."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ NOT_OF_A_LOG = {
     "outbox.record",
     "reading.find_key",
     "tree.find_path",
+    "tree.find_paths",
     "tree.keep_full",
     "tree.prove_consistency",
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from dd0c.base.outbound import Outbound
 from dd0c.kernel.hooks import retrying
@@ -68,7 +69,10 @@ def test_an_event_is_told_as_the_standard_says(
     message, at_s = got.headers["webhook-id"], got.headers["webhook-timestamp"]
     right = signature(endpoint["secret"], message, at_s, got.body)
     assert got.headers["webhook-signature"] == right
-    body = decoded(got.body)
+    official = Webhook(endpoint["secret"])
+    body = official.verify(got.body, got.headers)
+    with pytest.raises(WebhookVerificationError):
+        official.verify(got.body + b" ", got.headers)
     assert set(body) == {"type", "timestamp", "data"}
     assert (body["type"], body["data"]["subject"]) == ("TeamCreated", team)
     assert body["data"]["id"] == message

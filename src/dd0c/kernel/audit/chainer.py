@@ -80,7 +80,8 @@ MOVE: LiteralString = """
 NOTE: LiteralString = """
     UPDATE kernel.audit_heads SET noted_size = size, noted_at = now() WHERE log IN (
         SELECT log FROM kernel.audit_heads
-        WHERE org IS NOT NULL AND size > noted_size AND noted_at <= now() - %s LIMIT %s
+        WHERE org IS NOT NULL AND size > noted_size AND noted_at <= now() - %s
+        LIMIT %s FOR UPDATE SKIP LOCKED  -- another may be at it
     ) RETURNING log, size, root
 """
 

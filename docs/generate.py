@@ -256,6 +256,8 @@ def events() -> str:
 
 def _told() -> Iterator[tuple[str, str, str]]:
     writers = telling.writers()
+    if idle := {event.name for event in CATALOGUE} - writers.keys():
+        raise SystemExit(f"nobody tells {', '.join(sorted(idle))}")
     for event in sorted(CATALOGUE, key=lambda one: one.name):
         places = ", ".join(f"`{place.removeprefix('dd0c/')}`" for place in writers[event.name])
         yield f"`{event.name}`", event.sentence, places

@@ -26,6 +26,7 @@ from tests.isolation.asking import Asker, Question, known
 from tests.isolation.judging import World
 from tests.isolation.making import Maker
 from tests.isolation.tenants import Names
+from tests.support.chained import chain
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
 from tests.support.told import Told, read
@@ -222,7 +223,8 @@ def served(cluster: Cluster) -> Iterator[Served]:
 
 def test_who_comes_and_goes(served: Served) -> None:
     """Signing in by key, a wrong password, taking up an invitation, another password, signing out,
-    here and everywhere: each is told, and none with an address or a name (K-50)."""
+    here and everywhere: each is told, none with an address or a name, and stands in the log of its
+    organisation once that was chained (K-50)."""
     conninfo = served.database.conninfo(roles.OWNER).reveal()
     headers = {"origin": served.url}
     password, email = "the staple of a battery horse", "come@acme.example"
@@ -261,3 +263,9 @@ def test_who_comes_and_goes(served: Served) -> None:
         wrong = {"email": email, "key": password}
         browser.post("/console/sign-in", data=wrong, headers=headers)
         assert heard() == ["SignInRefused"]
+        chain(served)
+        found = owner.get("/api/v1/audit/events").json()["items"]
+    assert [each["event"] for each in reversed(found)][-6:] == [
+        *("SignedOut", "InvitationMade", "InvitationAccepted", "SignedIn", "PasswordSet"),
+        "SignedIn",
+    ]

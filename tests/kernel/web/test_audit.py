@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,11 +21,13 @@ import httpx
 import psycopg
 import pytest
 
+from dd0c.base import ids
 from dd0c.kernel.audit import standalone
 from dd0c.kernel.audit.standalone import Checkpoint
 from dd0c.kernel.db import roles
+from dd0c.kernel.web.audit import pdf
 from tests.cli import terminal
-from tests.support.chained import chain
+from tests.support.chained import chain, chain_of
 from tests.support.control import Served
 
 NAMES = ("=1+2", "Zoë 中文", "third")
@@ -155,6 +160,7 @@ def test_a_spreadsheet_takes_nothing_for_a_formula(acme: httpx.Client) -> None:
     bare = exported(acme, "format=csv&size=5")
     assert exported(acme, "format=csv&size=5") == bare
     assert b"Zo" not in bare
+    assert {len(row) for row in csv.reader(io.StringIO(bare.decode()))} == {8}
     rows = list(csv.DictReader(io.StringIO(exported(acme, "disclose=true&size=5").decode())))
     assert [row["sequence"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert [row["subject_name"] for row in rows[1:4]] == ["'=1+2", *NAMES[1:]]
@@ -189,14 +195,31 @@ def test_a_bundle_passes_its_own_verifier(query: str, acme: httpx.Client, tmp_pa
 
 
 def test_a_pdf_says_the_hash_of_the_csv(acme: httpx.Client) -> None:
-    """The PDF opens, and carries the SHA-256 of the CSV of the same selection; letters that its
+    """The PDF carries the totals and the SHA-256 of the CSV of the same selection; letters that its
     fonts lack are escapes (K-52)."""
-    from dd0c.kernel.web.audit import pdf
-
-    drawn = exported(acme, "format=pdf&event=KeyCreated&size=5&disclose=true")
-    assert (drawn[:5], drawn.rstrip()[-5:]) == (b"%PDF-", b"%%EOF")
+    query = "event=KeyCreated&size=5&disclose=true"
+    drawn = exported(acme, f"format=pdf&{query}")
+    assert drawn.startswith(b"%PDF-")
+    streams = re.findall(rb"stream\r?\n(.*?)~>", drawn, re.DOTALL)
+    said = b"".join(zlib.decompress(base64.a85decode(each)) for each in streams)
+    assert hashlib.sha256(exported(acme, f"format=csv&{query}")).hexdigest().encode() in said
+    assert (b"(4 of 5)" in said, said.count(b"(KeyCreated)")) == (True, 5)
     assert pdf.plain(NAMES[1]) == "Zoë \\u4e2d\\u6587"
     assert pdf.plain("a\u202eb\x00") == "a\\u202eb\\x00"
+
+
+def test_what_is_too_long_for_paper_goes_into_a_spreadsheet(told: Served) -> None:
+    """Beyond 10,000 events a PDF is refused with a word on what to take; the CSV has them all, in
+    order (K-52)."""
+    with told.client(told.globex) as client:
+        org = ids.parse(ids.Kind.ORGANISATION, client.get("/api/v1/me").json()["org_id"])
+        chain_of(told, org, pdf.ROWS_MAX)
+        refused = client.get("/api/v1/audit/export?format=pdf")
+        assert (refused.status_code, "take CSV" in refused.json()["hint"]) == (400, True)
+        rows = csv.DictReader(io.StringIO(exported(client, "format=csv").decode()))
+        count = get(client, "checkpoint").json()["size"]
+        assert [int(row["sequence"]) for row in rows] == list(range(1, count + 1))
+    assert count > pdf.ROWS_MAX
 
 
 def test_who_takes_events_away_is_told(told: Served, acme: httpx.Client) -> None:

@@ -15,7 +15,7 @@ from dd0c.kernel.audit import checkpoint, entries, outbox, reading
 from dd0c.kernel.audit.entries import Entry
 from dd0c.kernel.audit.reading import Disclosed, Signed
 from dd0c.kernel.auth.principals import Principal
-from dd0c.kernel.db import fitness, tenancy
+from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.vault.envelope import Sealed
 from dd0c.kernel.web import resources
@@ -79,6 +79,6 @@ async def get_head(tx: Transaction, log: Log) -> Head:
     signed = await reading.find_head(tx, log.name)
     if signed is None:
         raise NotFound("nothing is in this log yet", hint="what happens is in it within a second")
-    public = (await fitness.find_fingerprints(tx) or {})[checkpoint.FINGERPRINT]
-    origin = signed.note.partition("\n")[0]
-    return Head(signed, origin, checkpoint.verifier_key(origin, bytes.fromhex(public)))
+    installation, public = await reading.find_key(tx)
+    origin = checkpoint.origin(installation, log.name)
+    return Head(signed, origin, checkpoint.verifier_key(origin, public))

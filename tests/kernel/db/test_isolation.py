@@ -242,12 +242,13 @@ async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs:
         await move()
 
 
-@pytest.mark.parametrize("role", [roles.GATEWAY, roles.SHIPPER, roles.JOBS])
+@pytest.mark.parametrize("role", [roles.GATEWAY, roles.SHIPPER, roles.JOBS, roles.CHAINER])
 @pytest.mark.parametrize("table", TABLES)
 async def test_other_roles_read_what_they_were_given(
     app_pool: Pool, two_orgs: TwoOrgs, database: Database, role: str, table: str
 ) -> None:
-    """K-10: the gateway reads the keys of all, no team and nobody; shipper and jobs read none."""
+    """K-10: the gateway reads the keys of all, no team and nobody; shipper, jobs and chainer
+    read none."""
     await fill(app_pool, two_orgs)
     conninfo = database.conninfo(role).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:

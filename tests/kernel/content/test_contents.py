@@ -15,8 +15,8 @@ import pytest
 from dd0c.base import ids, secrets
 from dd0c.base.errors import Internal, NotFound, TooLarge
 from dd0c.base.secrets import Secret
-from dd0c.kernel.content import policies, sweeping
-from dd0c.kernel.content.chunks import CHUNK_BYTES
+from dd0c.kernel.content import chunks, policies, sweeping
+from dd0c.kernel.content.chunks import CHUNK_BYTES, Cipher
 from dd0c.kernel.content.contents import KEPT_WITHIN, Blob, Content
 from dd0c.kernel.content.kinds import HOOK_BODY, Kind, Mode
 from dd0c.kernel.db import tenancy
@@ -60,11 +60,11 @@ async def sealed_of(store: Store, blob: uuid.UUID) -> list[bytes]:
     return found
 
 
-async def put_back(store: Store, blob: uuid.UUID, chunks: list[bytes]) -> None:
+async def put_back(store: Store, blob: uuid.UUID, sealed: list[bytes]) -> None:
     """Other chunks in the place of those that lie there."""
     await store.place.delete(store.acme, blob)
     async with store.place.writing(store.acme, blob) as write:
-        for chunk in chunks:
+        for chunk in sealed:
             await write(chunk)
 
 
@@ -103,7 +103,7 @@ async def test_what_was_changed_does_not_open(store: Store) -> None:
     assert blob is not None
     a, b, c = await sealed_of(store, content)
     flipped = bytes((b[0] ^ 1,)) + b[1:]
-    for wrong in ([a, c, b], [a, b], [a, b, b], [a, flipped, c], [a, other[1], c], []):
+    for wrong in ([b, a, c], [a, c, b], [a, a, c], [a, b], [a, flipped, c], [a, other[1], c], []):
         await put_back(store, content, wrong)
         with pytest.raises((Internal, NotFound)):
             await read(store, content)
@@ -121,6 +121,16 @@ async def test_what_was_changed_does_not_open(store: Store) -> None:
         admin.execute(f"UPDATE kernel.contents SET size = {CHUNK_BYTES} WHERE id = '{content}'")
     with pytest.raises(Internal, match="does not open"):
         await read(store, content)
+
+
+def test_a_chunk_is_bound_to_its_content_and_organisation() -> None:
+    """Even under one key a chunk opens for its own content and organisation only (K-85)."""
+    key, org, content = chunks.new_key(), ids.new(), ids.new()
+    sealed = Cipher(key, org, content).seal(0, b"whole", last=True)
+    for other in (Cipher(key, ids.new(), content), Cipher(key, org, ids.new())):
+        with pytest.raises(Internal, match="does not open"):
+            other.open(0, sealed, last=True)
+    assert Cipher(key, org, content).open(0, sealed, last=True) == b"whole"
 
 
 async def test_a_pointer_to_anothers_content_points_to_nothing(store: Store) -> None:
@@ -168,7 +178,7 @@ async def test_an_organisation_decides_how_long_and_whether(store: Store) -> Non
     await set_policy(store, EXPORT, Mode.WHOLE, 400)
     store.clock.ahead = timedelta(days=399)
     assert await read(store, content) == b"kept"
-    await set_policy(store, EXPORT, Mode.NEVER)
+    await set_policy(store, EXPORT, Mode.NEVER, 400)
     with pytest.raises(NotFound):
         await read(store, content)
 

@@ -10,7 +10,7 @@ CREATE FUNCTION route.tell(of uuid, what text, attempts bigint) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
     INSERT INTO kernel.audit_outbox (id, org, name, actor, subject, facts)
-    VALUES (uuidv7(), of, what, 'system', 'attempts', format('{"attempts":%s}', attempts))
+    VALUES (gen_random_uuid(), of, what, 'system', 'attempts', format('{"attempts":%s}', attempts))
 $$;
 REVOKE ALL ON FUNCTION route.tell(uuid, text, bigint) FROM public;
 

@@ -120,7 +120,7 @@ def endpoint() -> None:
 )
 @output.formats("json")
 def add_endpoint(
-    name: str, target: str, kind: str, events: tuple[str, ...], installation: bool, how: How
+    name: str, target: str, *, kind: str, events: tuple[str, ...], installation: bool, how: How
 ) -> None:
     """Tell TARGET (a URL or an address of e-mail) what happens from now on.
 

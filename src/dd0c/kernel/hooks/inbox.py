@@ -63,7 +63,7 @@ class Kept:
 
 
 async def judge(
-    pool: Pool, vault: Vault, given: str, headers: Headers, body: bytes, now: datetime
+    pool: Pool, vault: Vault, given: str, headers: Headers, body: bytes, *, now: datetime
 ) -> Vouched | None:
     """Whose request it is that was sent to the source `given`; None: nobody vouches for it."""
     source = ids.find(ids.Kind.SOURCE, given) or ids.new()

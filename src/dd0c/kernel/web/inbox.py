@@ -21,7 +21,7 @@ async def receive(request: Request, source: str) -> Response:
     """Keep what a source vouches for; whatever else it is, there is nothing here."""
     use = resources.of(request)
     body, now = await request.body(), use.clock.now()
-    vouched = await inbox.judge(use.pool, use.vault, source, request.headers.raw, body, now)
+    vouched = await inbox.judge(use.pool, use.vault, source, request.headers.raw, body, now=now)
     if vouched is None:
         raise HTTPException(404)
     challenge = inbox.find_challenge(vouched.kind, body)

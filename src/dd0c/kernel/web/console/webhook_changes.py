@@ -58,6 +58,7 @@ async def rotate_source(
     request: Request,
     source_id: str,
     who: Writer,
+    *,
     overlap: Text = "1d",
     secret: Text = "",
     csrf: Token = "",
@@ -96,6 +97,7 @@ async def remove_source(
 async def add_endpoint(
     request: Request,
     who: Writer,
+    *,
     name: Text = "",
     kind: Text = "",
     target: Long = "",

@@ -76,6 +76,7 @@ def test_an_event_is_told_as_the_standard_says(
     assert set(body) == {"type", "timestamp", "data"}
     assert (body["type"], body["data"]["subject"]) == ("TeamCreated", team)
     assert body["data"]["id"] == message
+    assert set(body["data"]) == {"id", "log", "sequence", "actor", "subject", "facts"}
     assert b"a private name" not in got.body
     (delivery,) = told(acme, endpoint)
     assert (delivery["state"], delivery["status"], delivery["tries"]) == ("delivered", 204, 1)

@@ -50,8 +50,10 @@ async def emptied(valkey: Server) -> AsyncIterator[Client]:
     """A client of a server that has lost everything."""
     client = clients.open_client(valkey.settings, 2, within_s=20)
     await client.flushall()
-    yield client
-    await client.aclose()
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 async def set_percent(pool: Pool, percent: int) -> None:

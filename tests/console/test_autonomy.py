@@ -51,7 +51,7 @@ def test_the_brake_is_put_on_and_released_with_a_thumb(visitor: Visitor, served:
     other.sign_in(viewer)
     other.follow(other.page.locator(BANNER).get_by_role("link"))
     assert other.page.get_by_role("button", name="Release tyrell").count() == 0
-    assert "autonomy:write" in other.page.inner_text("main")
+    assert "autonomy:panic" in other.page.inner_text("main")
     visit.go(PATH)
     visit.page.get_by_label("Why it may end").fill("it was the weather")
     visit.follow(visit.page.get_by_role("button", name="Release tyrell"))

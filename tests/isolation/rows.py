@@ -124,6 +124,8 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"disabled": True},
     ),
     "POST /api/v1/people/erase": ({"person": "{person}"}, {"person": "{email}"}),
+    "POST /api/v1/admin/panic": ({"mode": "passthrough", "reason": "x"},),
+    "DELETE /api/v1/admin/panic": ({"reason": "x"},),
     "PUT /api/v1/admin/autonomy": ({"mode": "strict"},),
     "POST /console/autonomy/mode": ({"mode": "strict"},),
     "PATCH /api/v1/org": ({"time_zone": "Asia/Tokyo"},),

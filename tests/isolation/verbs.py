@@ -71,7 +71,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "org show": ("",),
     "plan show": ("",),
     "org set": ("--time-zone Asia/Tokyo",),
-    "panic status": ("",),
+    "panic status": ("--json",),
     "route erase-user": ("somebody",),
     "route budgets list": ("",),
     "route budgets set": (

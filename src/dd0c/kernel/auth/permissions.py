@@ -35,8 +35,12 @@ Grants = Mapping[Role, frozenset[str]]
 EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
 _ADMINISTERS = frozenset(
-    {"keys:read", "keys:write", "people:read", "people:write", "org:write", "autonomy:write"}
-) | {"hooks:read", "hooks:write", "audit:read", "content:read", "content:write"}
+    (
+        *("keys:read", "keys:write", "people:read", "people:write", "org:write", "audit:read"),
+        *("hooks:read", "hooks:write", "content:read", "content:write"),
+        *("autonomy:write", "autonomy:panic"),
+    )
+)
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset(
@@ -49,6 +53,7 @@ KERNEL: Grants = {
             "platform:flags",
             "platform:plans",
             "platform:panic",
+            "autonomy:panic",
             "platform:audit",
         }
     ),

@@ -14,17 +14,18 @@ from dd0c.kernel.autonomy.panics import Row
 from dd0c.kernel.autonomy.states import Channel, Event, Mode, Panic
 from dd0c.kernel.web import panics
 from dd0c.kernel.web.fields import Body, Text
-from dd0c.kernel.web.panics import PLATFORM, WRITE, Standing
+from dd0c.kernel.web.panics import PANIC, PLATFORM, WRITE, Standing
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(prefix="/api/v1/admin", tags=["autonomy"])
 
 Somebody = Annotated[Principal, Depends(Requires())]
+Braker = Annotated[Principal, Depends(Requires(PANIC))]
 
 _EVERYWHERE = Field(
     False,
     strict=True,
-    description=f"Of all organisations; needs `{PLATFORM}`, else `{WRITE}` is needed.",
+    description=f"Of all organisations; needs the permission `{PLATFORM}` too.",
 )
 
 
@@ -96,7 +97,7 @@ async def show_panic(request: Request, who: Somebody) -> PanicShown:
 
 
 @router.post("/panic", operation_id="begin_panic", summary="Put the brake on")
-async def begin_panic(wanted: PanicWanted, request: Request, who: Somebody) -> PanicShown:
+async def begin_panic(wanted: PanicWanted, request: Request, who: Braker) -> PanicShown:
     """At every gateway within a second, also at those that hear of it only through PostgreSQL or
     only through Valkey. Asked again it changes nothing, but tells both again. Streams that run are
     left to end. A halt is not loosened by this: that is a 409 with the code `panic`."""
@@ -105,7 +106,7 @@ async def begin_panic(wanted: PanicWanted, request: Request, who: Somebody) -> P
 
 
 @router.delete("/panic", operation_id="end_panic", summary="Release the brake")
-async def end_panic(wanted: PanicEnd, request: Request, who: Somebody) -> PanicShown:
+async def end_panic(wanted: PanicEnd, request: Request, who: Braker) -> PanicShown:
     """It is over when no channel says anything else: `channels` tells. A local file is released by
     `dd0c panic off --local` on its machine. What was approved before the panic stays dead."""
     reason, everywhere = wanted.reason, wanted.everywhere

@@ -24,7 +24,7 @@ from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.web import audited, resources
 
-WRITE, PLATFORM = "autonomy:write", "platform:panic"
+WRITE, PANIC, PLATFORM = "autonomy:write", "autonomy:panic", "platform:panic"
 TELL_WITHIN_S = 0.5
 SEAL_WITHIN_S = 0.3
 DATABASE_WITHIN_S = 5.0
@@ -53,8 +53,10 @@ class Standing:
 async def press(
     request: Request, who: Principal, event: Event, reason: str, *, everywhere: bool
 ) -> Standing:
-    """Begin or end a panic; Forbidden, or Panicking for what would loosen a halt."""
-    who.require(PLATFORM if everywhere else WRITE)
+    """Begin or end a panic, for somebody who holds PANIC; Forbidden where it is everywhere and they
+    do not hold PLATFORM too, Panicking for what would loosen a halt."""
+    if everywhere:
+        who.require(PLATFORM)
     use, scope = resources.of(request), None if everywhere else who.org
     async with _transaction(use.pool, scope) as tx:
         row, effect = await panics.apply(

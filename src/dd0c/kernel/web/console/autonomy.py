@@ -30,7 +30,7 @@ from dd0c.kernel.web.audit.logs import Log
 from dd0c.kernel.web.autonomy import PanicShown
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.fields import Text
-from dd0c.kernel.web.panics import PLATFORM, WRITE
+from dd0c.kernel.web.panics import PANIC, PLATFORM, WRITE
 from dd0c.kernel.web.requires import Requires
 
 PATH = "/console/autonomy"
@@ -52,6 +52,7 @@ _REASON: TypeAdapter[str] = TypeAdapter(Text)
 
 router = APIRouter(include_in_schema=False)
 Somebody = Annotated[Principal, Depends(Requires())]
+Braker = Annotated[Principal, Depends(Requires(PANIC))]
 Writer = Annotated[Principal, Depends(Requires(WRITE))]
 Given = Annotated[str, Form(max_length=300)]
 
@@ -87,7 +88,7 @@ async def show(request: Request, who: Somebody) -> Response:
 @router.post(f"{PATH}/panic")
 async def begin(
     request: Request,
-    who: Somebody,
+    who: Braker,
     *,
     mode: Given = "",
     reason: Given = "",
@@ -110,7 +111,7 @@ async def begin(
 @router.post(f"{PATH}/release")
 async def release(
     request: Request,
-    who: Somebody,
+    who: Braker,
     reason: Given = "",
     everywhere: Given = "",
     csrf: Given = "",
@@ -166,8 +167,9 @@ async def _page(
         means=MEANS,
         channels=CHANNELS,
         may_write=WRITE in who.permissions,
+        may_panic=PANIC in who.permissions,
         may_everywhere=PLATFORM in who.permissions,
-        permissions=(WRITE, PLATFORM),
+        permission=PANIC,
         path=PATH,
     )
 
@@ -211,7 +213,7 @@ def _ends(shown: PanicShown, who: Principal) -> list[tuple[str, str]]:
     if PLATFORM in who.permissions and everywhere and everywhere.mode:
         ends.append(("1", "Release everywhere"))
     said = {one.channel.value for one in shown.channels if one.mode} - {"file"}
-    if WRITE in who.permissions and ((own and own.mode) or (said and not ends)):
+    if PANIC in who.permissions and ((own and own.mode) or (said and not ends)):
         ends.append(("", f"Release {who.org_name}"))
     return ends
 

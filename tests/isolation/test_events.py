@@ -55,7 +55,6 @@ class Ear:
 
     def __init__(self, owner: psycopg.Connection[Any]):
         self._owner = owner
-        self._owner.execute(_REFUSING)
         self._heard = 0
         self.hear()
 
@@ -111,6 +110,7 @@ def test_what_changes_something_tells_it(spare: World, platform: Asker) -> None:
     """Each call of every route that changes something, by who may: while the log refuses, no row of
     theirs is another one afterwards; else it tells who did it, to whose log, once, and nothing that
     was typed (K-50, proofs 16). A route that tells nothing says so."""
+    spare.books.execute(_REFUSING)
     ear, wrong = Ear(spare.books.connection), list[str]()
     heard: defaultdict[str, set[str]] = defaultdict(set)
     asked = calls(spare, platform)
@@ -214,7 +214,7 @@ def test_every_job_is_accounted_for() -> None:
     assert set(events.TELLING.values()) <= {each.name for each in CATALOGUE}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(cluster: Cluster) -> Iterator[Served]:
     """A control server whose organisations are empty."""
     with serving(cluster) as served:
@@ -263,9 +263,40 @@ def test_who_comes_and_goes(served: Served) -> None:
         wrong = {"email": email, "key": password}
         browser.post("/console/sign-in", data=wrong, headers=headers)
         assert heard() == ["SignInRefused"]
+        for _ in range(6):
+            browser.post("/console/sign-in", data=wrong, headers=headers)
+        assert heard() == ["SignInRefused"] * 4, "attempts beyond five are not counted"
         chain(served)
         found = owner.get("/api/v1/audit/events").json()["items"]
     assert [each["event"] for each in reversed(found)][-6:] == [
         *("SignedOut", "InvitationMade", "InvitationAccepted", "SignedIn", "PasswordSet"),
         "SignedIn",
     ]
+
+
+def test_a_setting_is_told_each_time_and_an_end_once(served: Served) -> None:
+    """Who sets what holds already decided it again; who ends what has ended decides nothing, and
+    neither does who imports the same file again (K-50)."""
+    price = {
+        "provider": "openai",
+        "model": "m",
+        "tiers": [{"input": "1"}],
+        "from": "2026-01-01T00:00:00Z",
+    }
+    with (
+        psycopg.connect(
+            served.database.conninfo(roles.OWNER).reveal(), autocommit=True
+        ) as database,
+        served.client(served.globex) as owner,
+    ):
+        key = owner.post("/api/v1/keys", json={"name": "k"}).json()["id"]
+        invited = owner.post("/api/v1/invitations", json={"email": "a@b.example"}).json()["id"]
+        ear = Ear(database)
+        for _ in range(2):
+            owner.put("/api/v1/route/retention", json={"days": 9}).raise_for_status()
+            owner.delete(f"/api/v1/keys/{key}").raise_for_status()
+            owner.delete(f"/api/v1/invitations/{invited}").raise_for_status()
+            imported = owner.post("/api/v1/route/prices/import", json={"prices": [price]})
+            imported.raise_for_status()
+        once = ["RetentionSet", "KeyRevoked", "InvitationRevoked", "PricesOverridden"]
+        assert [each.name for each in ear.hear()] == [*once, "RetentionSet"]

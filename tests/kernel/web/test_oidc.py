@@ -79,7 +79,7 @@ def authorise(
 
 def test_an_invited_person_comes_in(served: Served, issuer: str) -> None:
     """With PKCE, state and nonce; the answer goes on from here, since a Strict cookie does not come
-    along from another site; the next time no invitation is needed (K-21). The audit log is told (K-50)."""
+    along from another site; the next time no invitation is needed, and the log is told (K-21)."""
     link = invite(served, served.acme, "grace@example.com", roles=["operator"])
     with browsing(served) as client:
         assert "Join with 127.0.0.1" in client.get(link).text

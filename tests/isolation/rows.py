@@ -17,6 +17,7 @@ Body = dict[str, Any]
 
 PLACES: dict[str, tuple[str, ...]] = {
     "key_id": ("{key}",),
+    "flag": ("hooks.deliver",),
     "content_id": ("{content}",),
     "org_id": ("{org}",),
     "org_name": ("{org_name}", "{org}"),
@@ -65,7 +66,6 @@ PLACES: dict[str, tuple[str, ...]] = {
 """What a parameter of that name is asked with, one at a time; of that path where it says so."""
 
 HARMLESS: dict[str, tuple[str, ...]] = {
-    "flag": ("hooks.deliver",),
     "limit": ("1",),
     "kind": ("hook.body",),
     "page": ("2",),

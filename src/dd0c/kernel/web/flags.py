@@ -6,7 +6,7 @@ import contextlib
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 
@@ -25,6 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["installation"])
 
 PERMISSION = "platform:flags"
 Platform = Annotated[Principal, Depends(Requires(PERMISSION))]
+FlagName = Annotated[str, Path(description="Its name in flags.toml.")]
 
 
 _OF_ROW = ("changed_at", "tripped_at", "tripped_why")
@@ -93,7 +94,9 @@ async def list_flags(request: Request, who: Platform) -> FlagsShown:
 
 
 @router.put("/flags/{flag}", operation_id="set_flag", summary="Set a flag")
-async def set_flag(flag: str, wanted: FlagWanted, request: Request, who: Platform) -> FlagShown:
+async def set_flag(
+    flag: FlagName, wanted: FlagWanted, request: Request, who: Platform
+) -> FlagShown:
     """Everywhere within seconds. A flag that turned itself off is on again with a percentage."""
     await change(request, flag, wanted)
     return await _show_one(request, flag)
@@ -101,7 +104,7 @@ async def set_flag(flag: str, wanted: FlagWanted, request: Request, who: Platfor
 
 @router.delete("/flags/{flag}", operation_id="clear_flag", summary="Take back what was said")
 async def clear_flag(
-    flag: str,
+    flag: FlagName,
     request: Request,
     who: Platform,
     org: Annotated[

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
@@ -61,7 +61,7 @@ async def show_plan(request: Request, who: Annotated[Principal, Depends(Requires
 
 @router.put("/orgs/{org_name}/plan", operation_id="set_plan", summary="Change a plan")
 async def set_plan(
-    org_name: str,
+    org_name: Annotated[str, Path(description="Name or id of the organisation.")],
     wanted: PlanWanted,
     request: Request,
     who: Annotated[Principal, Depends(Requires(PERMISSION))],

@@ -48,7 +48,7 @@ async def set_flag(
 
 @router.post(f"{PATH}/{{flag}}/org")
 async def set_apart(
-    request: Request, flag: str, who: Platform, csrf: Text = "", org: Text = "", on: Text = ""
+    request: Request, flag: str, who: Platform, *, csrf: Text = "", org: Text = "", on: Text = ""
 ) -> Response:
     """On, off, or as for the others, for one organisation."""
     forgery.check_token(request, csrf)

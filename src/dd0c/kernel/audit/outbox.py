@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dd0c.base import ids
-from dd0c.base.errors import Internal
+from dd0c.base.errors import Internal, Timeout, Unavailable
 from dd0c.base.secrets import Secret
 from dd0c.kernel.audit import canonical
 from dd0c.kernel.audit.canonical import Value
 from dd0c.kernel.db.pool import Transaction
 
 SALT_BYTES = 16
+LOST = "private_lost"
 SYSTEM = "system"
 """The actor of what no person and no key did."""
 
@@ -64,22 +65,16 @@ async def record(
 ) -> uuid.UUID:
     """Tell the log of `org` (None: the installation's) what happened; its id.
 
-    `seal` is needed where something is private.
+    `seal` is needed where something is private. While it cannot seal, because a KMS is away, what
+    happened is told all the same: with the fact `private_lost` in place of the text.
     """
-    event_id = ids.new()
-    commitment = None
+    event_id, facts, commitment = ids.new(), event.facts, None
     if event.private is not None:
         if seal is None:
             raise Internal("what is private in an event needs to be sealed")
-        salt = os.urandom(SALT_BYTES)
-        commitment = commit(event.private, salt)
-        text = canonical.encode({"private": event.private, "salt": salt.hex()}).decode()
-        sealed = await seal(tx, org, event_id, Secret(text))
-        await tx.execute(
-            "INSERT INTO kernel.audit_contents (id, org, person, secret, data_key)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            (event_id, org, event.person, sealed.ciphertext, sealed.data_key),
-        )
+        commitment = await _keep(tx, org, event_id, event.private, event.person, seal=seal)
+        if commitment is None:
+            facts = {**facts, LOST: True}
     await tx.execute(
         "INSERT INTO kernel.audit_outbox (id, org, name, actor, subject, facts, commitment)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -89,11 +84,35 @@ async def record(
             event.name,
             event.actor,
             event.subject,
-            canonical.encode(event.facts).decode(),
+            canonical.encode(facts).decode(),
             commitment,
         ),
     )
     return event_id
+
+
+async def _keep(
+    tx: Transaction,
+    org: uuid.UUID | None,
+    event_id: uuid.UUID,
+    private: Mapping[str, Value],
+    person: uuid.UUID | None,
+    *,
+    seal: Seal,
+) -> bytes | None:
+    """Keep what is private, sealed; its commitment, or None where nobody can seal now."""
+    salt = os.urandom(SALT_BYTES)
+    text = canonical.encode({"private": private, "salt": salt.hex()}).decode()
+    try:
+        sealed = await seal(tx, org, event_id, Secret(text))
+    except (Unavailable, Timeout):
+        return None
+    await tx.execute(
+        "INSERT INTO kernel.audit_contents (id, org, person, secret, data_key)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (event_id, org, person, sealed.ciphertext, sealed.data_key),
+    )
+    return commit(private, salt)
 
 
 def commit(private: Mapping[str, Value], salt: bytes) -> bytes:

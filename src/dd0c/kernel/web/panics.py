@@ -14,7 +14,7 @@ from functools import partial
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.base.errors import Timeout, Unavailable
+from dd0c.base.errors import Unavailable
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.autonomy import cache, events, panics
 from dd0c.kernel.autonomy.brake import Scope
@@ -112,5 +112,5 @@ async def _record(tx: Transaction, request: Request, scope: Scope, row: Row) -> 
     try:
         async with asyncio.timeout(SEAL_WITHIN_S), tx.transaction():
             await tell(private={"reason": row.reason})
-    except (Unavailable, Timeout, TimeoutError):
-        await tell()
+    except TimeoutError:
+        await tell(private_lost=True)

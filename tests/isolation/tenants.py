@@ -314,7 +314,7 @@ _CROWD = (
 """More than one page of each."""
 
 _HOOKED = (
-    "INSERT INTO kernel.hook_events SELECT uuidv7(), org, id, 1, NULL, '', now()"
+    "INSERT INTO kernel.hook_events SELECT uuidv7(), org, id, 1, NULL, '', 0, NULL, now()"
     " FROM kernel.hook_sources, generate_series(1, %(others)s) n WHERE id = %(source)s",
     "INSERT INTO kernel.hook_deliveries (id, org, endpoint, message, event, payload, created_at,"
     " due_at) SELECT uuidv7(), org, id, 'evt_' || n, 'HookTested', '{}', now(), now()"

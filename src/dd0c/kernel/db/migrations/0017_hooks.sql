@@ -18,7 +18,9 @@ CREATE TABLE kernel.hook_sources (
 );
 CREATE UNIQUE INDEX hook_sources_name ON kernel.hook_sources (org, lower(name));
 
--- What arrived and was vouched for, once: a nonce that is here already is a message that is.
+-- What arrived and was vouched for, once: a nonce that is here already is a message that is. Its body
+-- is content: sealed, and kept as long as its organisation says, or not at all (K-85). That pointer is
+-- checked at the end of the transaction: whether a message is new is known by its row.
 CREATE TABLE kernel.hook_events (
     id uuid PRIMARY KEY,
     org uuid NOT NULL,
@@ -26,13 +28,15 @@ CREATE TABLE kernel.hook_events (
     level smallint NOT NULL CHECK (level BETWEEN 0 AND 3),
     nonce text CHECK (length(nonce) <= 256),
     content_type text NOT NULL CHECK (length(content_type) <= 256),
-    body bytea NOT NULL,
+    size integer NOT NULL,
+    content uuid REFERENCES kernel.contents (id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED,
     received_at timestamptz NOT NULL,
     UNIQUE (source, nonce),
     FOREIGN KEY (org, source) REFERENCES kernel.hook_sources (org, id) ON DELETE CASCADE
 );
 CREATE INDEX hook_events_received ON kernel.hook_events (received_at);
 CREATE INDEX hook_events_source ON kernel.hook_events (org, source, id);
+CREATE INDEX hook_events_content ON kernel.hook_events (content);
 
 -- `cursor` is the sequence in the log up to which deliveries were made. `target` is an address; that
 -- of a Slack endpoint is its secret, and only its host stands here.

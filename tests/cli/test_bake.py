@@ -189,12 +189,27 @@ def test_the_command_fails_on_a_bad_change(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command that `make check` runs: 0 and a count, or 1 with what is wrong, or 2 where there
-    is nothing to judge by (K-62)."""
+    is no file to judge (K-62)."""
     command = ["flag", "bake", "--file", str(repository.file)]
     assert main.main(command) == 2
     repository.commit(0, flag())
     assert main.main(command) == 0
-    assert "1 flags, 1 destructive, 1 versions: 0 findings" in capsys.readouterr().out
+    assert "1 flags, 1 destructive, 0 of them on: 0 findings" in capsys.readouterr().out
     repository.commit(1, ON)
     assert main.main(command) == 1
-    assert "error: run.deletes: is destructive" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "1 flags, 1 destructive, 1 of them on: 1 findings" in told.out
+    assert "error: run.deletes: is destructive" in told.err
+
+
+def test_history_is_needed_where_a_destructive_flag_is_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sources that came without git can be checked while nothing has to have baked, and only then
+    (K-62)."""
+    (tmp_path / "flags.toml").write_text(flag() + flag("other", initial=100, destructive=False))
+    command = ["flag", "bake", "--file", str(tmp_path / "flags.toml")]
+    assert main.main(command) == 0
+    (tmp_path / "flags.toml").write_text(ON)
+    assert main.main(command) == 2
+    assert "cannot be read" in capsys.readouterr().err

@@ -5,8 +5,8 @@ each state of it to this branch: the first parents of HEAD, as a merge brings wh
 commit is taken to be no older than any before it, so that a date that was set back gains nothing,
 and one of the future is refused. What is not committed yet counts as of now.
 
-`judge` is pure; the rest asks git. Without the whole history there is no answer, and no answer is
-an error.
+`judge` is pure; the rest asks git. While no destructive flag is on, nothing has to have baked, and
+no history is needed. Else there is no answer without all of it, and no answer is an error.
 """
 
 from __future__ import annotations
@@ -78,6 +78,21 @@ def _hours(span: timedelta) -> str:
     return f"{span.total_seconds() / 3600:.3g} h"
 
 
+def check(path: Path, now: datetime) -> tuple[Flagfile, list[str]]:
+    """The flags of a file, and what is wrong; SetupError where a history is needed and missing."""
+    flags = _read(path)
+    if not any(flag.destructive and flag.initial for flag in flags.values()):
+        return flags, []
+    return flags, judge(read_history(path, now), now)
+
+
+def _read(path: Path) -> Flagfile:
+    try:
+        return flagfile.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}") from error
+
+
 def read_history(path: Path, now: datetime) -> list[Version]:
     """Every version of the file, with what is not committed; SetupError without its history."""
     folder = path.parent
@@ -94,10 +109,7 @@ def read_history(path: Path, now: datetime) -> list[Version]:
         for commit, at in _dated(folder)
         if commit in changed
     ]
-    try:
-        current = flagfile.parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}") from error
+    current = _read(path)
     if current != versions[-1].flags:
         versions.append(Version(max(now, versions[-1].at), current))
     return versions

@@ -111,18 +111,17 @@ def bake(path: Path | None, how: How) -> int:
       dd0c flag bake --file src/dd0c/flags.toml
     """
     own = Path(str(resources.files("dd0c").joinpath(flagfile.NAME)))
-    now = datetime.now(UTC)
-    versions = baking.read_history((path or own).absolute(), now)
-    found = baking.judge(versions, now)
-    flags = versions[-1].flags
+    flags, found = baking.check((path or own).absolute(), datetime.now(UTC))
+    destructive = [flag for flag in flags.values() if flag.destructive]
+    on = sum(flag.initial > 0 for flag in destructive)
     if how == "json":
-        output.write_json({"flags": len(flags), "versions": len(versions), "findings": found})
+        counts = {"flags": len(flags), "destructive": len(destructive), "on": on}
+        output.write_json({**counts, "findings": found})
     else:
         for finding in found:
             output.tell("error:", "red", finding)
-        destructive = sum(each.destructive for each in flags.values())
         click.echo(
-            f"{len(flags)} flags, {destructive} destructive, {len(versions)} versions:"
+            f"{len(flags)} flags, {len(destructive)} destructive, {on} of them on:"
             f" {len(found)} findings"
         )
     return 1 if found else 0

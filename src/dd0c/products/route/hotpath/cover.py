@@ -22,7 +22,17 @@ class Cover:
     """Text of `came` bytes has passed, besides that of unread events; `paid` output tokens are,
     `wanted` with the next event."""
 
-    __slots__ = ("_bytes", "_endpoint", "_most", "_seam", "_unread", "came", "paid", "wanted")
+    __slots__ = (
+        "_border",
+        "_bytes",
+        "_endpoint",
+        "_most",
+        "_seam",
+        "_unread",
+        "came",
+        "paid",
+        "wanted",
+    )
 
     def __init__(self, endpoint: str):
         self._endpoint = endpoint
@@ -30,6 +40,7 @@ class Cover:
         self._bytes = 0  # of them
         self._most = 0  # that may be text
         self._seam = b""
+        self._border = 0  # of two events, in the seam
         self.paid = 0
         self.came = 0
         self.wanted = 0
@@ -56,10 +67,13 @@ class Cover:
 
     def _passes_unread(self, run: bytes) -> bool:
         """Whether a run is paid for whatever it says; then it is kept."""
-        most = self._most + len(run)
+        most = self._most + (self._most_of(run) if self._seam else len(run))
         if self.came + most > self.paid:
+            if self._seam:
+                return False
             run = b"".join((*self._unread, run))
-            most = self._most_of(run)
+            self._seam = self._find_seam(run)
+            most = self._most_of(run) if self._seam else len(run)
             if self.came + most > self.paid:
                 return False
             self._unread, self._bytes = [], 0
@@ -77,14 +91,17 @@ class Cover:
             self._unread, self._bytes, self._most = [], 0, 0
 
     def _most_of(self, run: bytes) -> int:
-        """How much of a run may be text: all but its seams, and of what follows the last of them
-        what it says. A line ends in each seam, which no text within JSON does."""
-        seam = self._seam = self._seam or self._find_seam(run)
-        last = run.rfind(seam) if seam else -1
-        if last < 0:
-            return len(run)
-        rest = last + seam.rindex(b"\n\n") + 2
-        return last - (run.count(seam) - 1) * len(seam) + self._size(run[rest:])
+        """How much of a run may be text: what lies between its seams, and what the events say that
+        do not look like the others. A line ends in each seam, which no text within JSON does."""
+        seam, border = self._seam, self._border
+        last = run.rfind(seam)
+        if last >= 0:
+            rest = last + border
+            between = last - (run.count(seam) - 1) * len(seam)
+            return between + self._most_of(run[rest:])
+        if run.endswith(seam[:border]) and run.startswith(seam[border:]):
+            return len(run) - len(seam)
+        return self._size(run)
 
     def _find_seam(self, run: bytes) -> bytes:
         """From the end of one text to the beginning of the next; empty where that is not clear."""
@@ -95,7 +112,8 @@ class Cover:
             opening, text, closing = event.partition(b'"%b"' % self._text(event))
             if not text[2:] or text in closing:
                 before = b""
-            elif b"\n\n" in before:
+            elif before.endswith(b"\n\n"):
+                self._border = len(before)
                 return before + opening
             else:
                 before = closing

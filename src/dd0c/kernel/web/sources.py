@@ -229,7 +229,7 @@ def show_kept(kept: Kept) -> KeptShown:
         content_type=kept.content_type,
         size=kept.size,
         received_at=kept.received_at,
-        content=kept.content and ids.text(ids.Kind.CONTENT, kept.content),
+        content=None if kept.content is None else ids.text(ids.Kind.CONTENT, kept.content),
     )
 
 

@@ -20,11 +20,12 @@ from dd0c.kernel.jobs.job import Job
 from dd0c.kernel.jobs.runs import State
 from dd0c.kernel.web import jobs, problems, resources
 from dd0c.kernel.web.console import figures, forgery, frame, links, live
-from dd0c.kernel.web.jobs import PERMISSION, JobShown
+from dd0c.kernel.web.jobs import JobShown
 from dd0c.kernel.web.requires import Requires
 
 PATH = "/console/jobs"
 TOPIC = "jobs"
+PERMISSION = jobs.PERMISSION
 PAGE_ROWS = 50
 TONES = {State.QUEUED: "info", State.RUNNING: "wait", State.FAILED: "warn", State.DEAD: "bad"}
 

@@ -152,8 +152,6 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     queue = await open_pool(address.conninfo(settings, roles.JOBS), roles.JOBS, QUEUE_POOL_SIZE)
     stack.push_async_callback(queue.close)
     await entrance.refuse_unfit(pool, settings, place)
-    me = parts.this("control", clock)
-    await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
     uses = Uses(clock)
     await stack.enter_async_context(uses.writing(pool))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
@@ -204,7 +202,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         jobs=worker.JOBS,
         limit_key=next((m.limit_key for m in MANIFESTS if m.limit_key), None),
     )
-    return web.create(resources, added)
+    app = web.create(resources, added)  # long enough that a beat beside it would be late
+    me = parts.this("control", clock)
+    await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
+    return app
 
 
 def list_probes(use: Resources, cache: client.Client) -> list[Probe]:

@@ -96,7 +96,7 @@ async def set_policy(wanted: PolicyWanted, request: Request, who: Writer) -> Pol
 async def list_contents(
     request: Request,
     who: Reader,
-    kind: Annotated[str | None, Query(max_length=64)] = None,
+    kind: Annotated[str | None, Query(max_length=64, description="Only of this kind.")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[ContentShown]:

@@ -13,7 +13,10 @@ from tests.products.route import records
 from tests.products.route.api.ledger import rated, ship
 from tests.support.chained import chain_of
 
-OF_NOBODY = {"parts": "which processes run: for those who run the installation"}
+OF_NOBODY = {
+    "parts": "which processes run: for those who run the installation",
+    "jobs": "what runs in the background: for those who run the installation",
+}
 
 
 async def test_news_of_one_are_no_news_of_the_other(world: World) -> None:

@@ -40,7 +40,7 @@ VERBS: dict[str, tuple[str, ...]] = {
         "--tag {tag} --csv",
     ),
     "requests show": ("{request}",),
-    "audit list": ("", "--subject {key}", "--actor {actor} --csv"),
+    "audit list": ("--limit 500", "--subject {key}", "--actor {actor} --csv"),
     "audit show": ("{event}",),
     "audit checkpoint": ("",),
     "audit verify": ("",),

@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dd0c.base.errors import Error
 from dd0c.base.secrets import Secret
+from dd0c.kernel.db.pool import IDLE_S
 from dd0c.kernel.jobs import runs
 from dd0c.kernel.jobs.job import Job, Work
 from dd0c.kernel.jobs.metrics import Stats
@@ -43,6 +44,7 @@ def open_queue(conninfo: Secret, size: int = CONNECTIONS_MAX) -> App:
         kwargs={"options": f"{given} {SCHEMA_OPTION}".strip()},
         min_size=1,
         max_size=size,
+        max_idle=IDLE_S,
     )
     return App(connector=connector)
 

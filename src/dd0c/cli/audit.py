@@ -196,8 +196,9 @@ def verify(
 @click.option("--disclose", is_flag=True, help="With names, and with texts that can be forgotten.")
 @click.option("--size", metavar="N", help="As the log was at that size; not for bundles.")
 @_filters
+@output.formats("json")
 def export(
-    form: str, *, to: Path | None, disclose: bool, size: str | None, **asked: str | None
+    form: str, *, to: Path | None, disclose: bool, size: str | None, how: How, **asked: str | None
 ) -> None:
     """Take events away: for a spreadsheet, for paper, or for an auditor.
 
@@ -209,15 +210,13 @@ def export(
       dd0c audit export --format pdf --event KeyCreated -o keys.pdf
       dd0c audit export --format bundle -o audit.zip
       dd0c audit export --format verifier -o verify.py
+      dd0c audit export --format bundle -o audit.zip --json | jq -r .sha256
     """
     if to is None and form in ("pdf", "bundle") and sys.stdout.isatty():
         raise InvalidInput(f"a {form} is no text: say where to with -o FILE")
     query = _moments(asked) | {"format": form, "size": size}
     pieces = client.stream("/audit/export", query | {"disclose": "true" if disclose else None})
-    first = next(pieces, b"")  # a refusal leaves no empty file
-    with click.open_file("-" if to is None else str(to), "wb") as file:
-        for piece in itertools.chain((first,), pieces):
-            file.write(piece)
+    output.write_file(how, to, pieces, format=form)
 
 
 def _moments(asked: dict[str, str | None]) -> dict[str, str | None]:

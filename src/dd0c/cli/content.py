@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from urllib.parse import quote
 
@@ -94,15 +93,8 @@ def get(content_id: str, to: Path | None, how: How) -> None:
       dd0c content get cnt_01jcq8z5m3t7v9w2x4y6z8a0b1 > body.json
       dd0c content get cnt_01jcq8z5m3t7v9w2x4y6z8a0b1 -o body.json --json
     """
-    if how == "json" and to is None:
-        raise InvalidInput("--json says what was written: say where to with -o FILE")
     pieces = client.stream(f"/content/{quote(content_id, safe='')}", {})
-    first, size = next(pieces, b""), 0  # a refusal leaves no empty file
-    with click.open_file("-" if to is None else str(to), "wb") as file:
-        for piece in itertools.chain((first,), pieces):
-            size += file.write(piece)
-    if how == "json":
-        output.write_json({"id": content_id, "path": str(to), "bytes": size})
+    output.write_file(how, to, pieces, id=content_id)
 
 
 @content.command()

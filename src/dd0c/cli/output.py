@@ -17,13 +17,16 @@ they are written out.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
@@ -118,6 +121,20 @@ def write_json_line(value: Any) -> None:
     """The value as one line, at once: for what is followed."""
     click.echo(json.dumps(value, ensure_ascii=False))
     sys.stdout.flush()
+
+
+def write_file(how: How, to: Path | None, pieces: Iterator[bytes], **about: str) -> None:
+    """Bytes into a file, or to stdout where none is named. As JSON: what stands where now."""
+    if how == "json" and to is None:
+        raise InvalidInput("--json says what was written: say where to with -o FILE")
+    first = next(pieces, b"")  # a refusal leaves no empty file
+    size, digest = 0, hashlib.sha256()
+    with click.open_file("-" if to is None else str(to), "wb") as file:
+        for piece in itertools.chain((first,), pieces):
+            size += file.write(piece)
+            digest.update(piece)
+    if how == "json":
+        write_json(about | {"path": str(to), "bytes": size, "sha256": digest.hexdigest()})
 
 
 def write_list(how: How, items: Sequence[Any], columns: Sequence[Column]) -> None:

@@ -104,6 +104,7 @@ def test_an_organisation_says_what_is_kept(served: Served, stored: Stored, tmp_p
 
     path = tmp_path / "body"
     written = {"id": stored.id, "path": str(path), "bytes": len(DATA)}
+    written |= {"sha256": hashlib.sha256(DATA).hexdigest()}
     assert run("get", stored.id, "-o", str(path)) == written
     assert path.read_bytes() == DATA
     holds = {"kind": "hook.body", "about": HOOK_BODY.sentence, "mode": "whole", "days": 90}

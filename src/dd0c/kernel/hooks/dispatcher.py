@@ -34,7 +34,7 @@ from dd0c.kernel.hooks.retrying import Verdict
 from dd0c.kernel.hooks.sending import Sender
 from dd0c.kernel.vault.envelope import Vault
 
-POOL_SIZE = 3
+POOL_SIZE = 2
 POLL_S = 1.0
 RETRY_EVERY_S = 2.0
 IN_FLIGHT_MAX = 32

@@ -27,7 +27,7 @@ from dd0c.kernel.jobs.job import Job, Work
 from dd0c.kernel.jobs.metrics import Stats
 
 SCHEMA_OPTION = "-c search_path=jobs"
-CONNECTIONS_MAX = 4
+CONNECTIONS_MAX = 3
 HEARTBEAT_EVERY_S = 3.0
 STALLED_AFTER_S = 15.0
 DEAD_KEPT_HOURS = 7 * 24

@@ -29,17 +29,33 @@ TWO_PATHS = {
 
 WITHIN_S = 100
 FIXED_SEED = 6
+TODAY = datetime.now(UTC).toordinal()
+BRAKE = "/api/v1/admin/panic"
+"""While it is on, nothing is changed, so nothing else would be tried: it is asked alone."""
+
+OTHERS = ["--exclude-path", BRAKE]
 CHANGING = [f"--include-method={method}" for method in ("POST", "PUT", "PATCH", "DELETE")]
 """Every bound of every value takes its time: those of filters are tried at random only."""
 
 
+@pytest.fixture
+def released(served: Served, acme: Tenant) -> Iterator[None]:
+    """Whatever was tried, no panic is on before and after it."""
+    with served.client(acme.owner) as client:
+        assert client.get(BRAKE).json()["mode"] is None
+        yield
+        client.request("DELETE", BRAKE, json={"reason": "tried"}).raise_for_status()
+
+
+@pytest.mark.usefixtures("released")
 @pytest.mark.parametrize(
     ("seed", "tested_min", "options"),
     [
-        (FIXED_SEED, 30, ["--phases", "examples,coverage", *CHANGING]),
-        (datetime.now(UTC).toordinal(), 60, ["--phases", "fuzzing,stateful", "-n", "2"]),
+        (FIXED_SEED, 30, ["--phases", "examples,coverage", *OTHERS, *CHANGING]),
+        (TODAY, 60, ["--phases", "fuzzing,stateful", "-n", "2", *OTHERS]),
+        (TODAY, 3, ["--phases", "examples,coverage,fuzzing", "-n", "2", "--include-path", BRAKE]),
     ],
-    ids=["every bound", "another every day"],
+    ids=["every bound", "another every day", "the brake"],
 )
 def test_the_server_is_as_its_document_says(
     served: Served,

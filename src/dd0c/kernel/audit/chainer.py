@@ -154,6 +154,8 @@ async def chain(pool: Pool, signer: Signer, batch: int = BATCH) -> int:
         if not await _begin(tx):
             return 0
         waiting = await _take(tx, batch)
+        if not waiting:  # another was quicker, between our look and our lock
+            return 0
         crash_point("audit.taken")
         of: dict[uuid.UUID | None, list[Waiting]] = {}
         for event in waiting:

@@ -204,7 +204,7 @@ _AUDIT_POLICIES = (
         name="installation",
         role=APP,
         command="ALL",
-        using="(org IS NULL)",
+        using=_NO_TENANT,
         reason="seals what is private in an event of the installation; they are wrapped",
     ),
 )

@@ -117,7 +117,8 @@ CREATE POLICY installation ON kernel.audit_heads FOR SELECT TO dd0c_app
 CREATE POLICY installation ON kernel.audit_contents FOR SELECT TO dd0c_app
     USING (org IS NULL AND nullif(current_setting('dd0c.org', true), '') IS NULL);
 CREATE POLICY seals ON kernel.audit_contents FOR INSERT TO dd0c_app WITH CHECK (org IS NULL);
-CREATE POLICY installation ON kernel.data_keys TO dd0c_app USING (org IS NULL);
+CREATE POLICY installation ON kernel.data_keys TO dd0c_app
+    USING (org IS NULL AND nullif(current_setting('dd0c.org', true), '') IS NULL);
 
 CREATE POLICY chainer ON kernel.audit_entries TO dd0c_chainer USING (true);
 CREATE POLICY chainer ON kernel.audit_tiles TO dd0c_chainer USING (true);

@@ -23,8 +23,9 @@ help:
 up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
+# Three at a time: with two, two processors had nothing to do for nearly half of the time.
 test: $(VENV)/dev.stamp
-	@exec $(BIN)/pytest -n 2 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
+	@exec $(BIN)/pytest -n 3 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check

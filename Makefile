@@ -8,7 +8,7 @@ PYTHON ?= python3
 # The tests that `make check` runs, and `make test` therefore does not.
 CHECKED := tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 
-.PHONY: help up test check check-long bench fmt docs lock
+.PHONY: help up test check check-code check-tests check-long bench fmt docs lock
 
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
@@ -23,14 +23,19 @@ help:
 up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
-# Three at a time: with two, two processors had nothing to do for nearly half of the time.
+# Three at a time: most of them wait for something.
 test: $(VENV)/dev.stamp
 	@exec $(BIN)/pytest -n 3 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
 
 check: $(VENV)/dev.stamp
+	@$(MAKE) --no-print-directory -j2 check-code check-tests
+
+check-code: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+check-tests: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/dd0c flag bake

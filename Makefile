@@ -8,12 +8,12 @@ PYTHON ?= python3
 # The tests that `make check` runs, and `make test` therefore does not.
 CHECKED := tests/house tests/e2e/test_docs.py tests/sim/test_howto.py
 
-.PHONY: help up test check check-long bench fmt docs lock
+.PHONY: help up test check check-code check-tests check-long bench fmt docs lock
 
 help:
 	@echo 'make up      start dd0c (docs/start.md); Ctrl-C stops it'
 	@echo 'make test    run the tests; make test ARGS="tests/base -x" runs some'
-	@echo 'make check   style, types, imports, house rules, the commands of all documents'
+	@echo 'make check   style, types, imports, flags, house rules, the commands of all documents'
 	@echo 'make check-long  a minute of fuzzing what reads from the network (ARGS="--seconds 600 --seed 7")'
 	@echo 'make bench   dd0c beside other gateways and proxies; an hour (ARGS=--quick: minutes; ARGS=--help: parts)'
 	@echo 'make docs    write docs/reference from the code'
@@ -23,15 +23,22 @@ help:
 up: $(VENV)/runtime.stamp
 	@exec $(BIN)/dd0c up
 
+# Three at a time: most of them wait for something.
 test: $(VENV)/dev.stamp
-	@exec $(BIN)/pytest -n 2 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
+	@exec $(BIN)/pytest -n 3 --dist worksteal $(or $(ARGS),$(CHECKED:%=--ignore=%))
 
 check: $(VENV)/dev.stamp
+	@$(MAKE) --no-print-directory -j2 check-code check-tests
+
+check-code: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+check-tests: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/dd0c flag bake
 	$(BIN)/pytest -q $(CHECKED)
 
 # Each time with another seed, which is printed; inputs that fail are kept in artifacts/fuzz.

@@ -17,12 +17,15 @@ os.environ["COLUMNS"] = "100"  # help is wrapped by the width of the terminal
 
 import click
 import msgspec
+import telling
 from fastapi import FastAPI
 
 from dd0c.app.control import MANIFESTS
+from dd0c.app.events import CATALOGUE
 from dd0c.base.settings import Settings
 from dd0c.cli import exits
 from dd0c.cli.main import dd0c
+from dd0c.kernel.audit import metrics as audit_metrics
 from dd0c.kernel.jobs import metrics as job_metrics
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import metrics as control_metrics
@@ -137,7 +140,7 @@ CATALOGUES = {
     ),
     "Job worker": (
         "At `/metrics` of its admin port (`DD0C_WORKER_ADMIN_PORT`): loopback only.",
-        job_metrics.CATALOGUE,
+        (*job_metrics.CATALOGUE, *audit_metrics.CATALOGUE),
     ),
     "Simulator": ("At `/metrics` of its port.", sim_metrics.CATALOGUE),
 }
@@ -174,6 +177,7 @@ ENDS = {
     EndReason.UPSTREAM_CUT: "the provider broke off amid its answer",
     EndReason.TIMEOUT: "the provider took longer than the settings allow",
     EndReason.LIMIT: "a limit stopped it; nothing sets one yet",
+    EndReason.BREAKER: "its provider fails: nothing was sent to it",
     EndReason.PANIC: "an operator stopped it; nothing does so yet",
     EndReason.LOST: "nobody knows: the worker died, or a stop cut it",
     EndReason.PENDING: "not yet; never in the ledger",
@@ -204,7 +208,14 @@ def events() -> str:
     lines = [
         "# Events",
         "",
-        "dd0c sends no webhooks and has no event bus yet. What it tells as it happens:",
+        "What dd0c tells as it happens: the audit log, whoever looks at a page, callers, and logs.",
+        "",
+        "## Audit log",
+        "",
+        "Every change is told in the transaction that makes it, by `system` where nobody did it.",
+        "What is set is told each time, an end once. Webhooks are made of the same events.",
+        "",
+        *_table(("event", "means", "told by"), _told()),
         "",
         "## Live pages",
         "",
@@ -241,6 +252,15 @@ def events() -> str:
         *_table(("end reason", "means"), ((f"`{one}`", ENDS[one]) for one in EndReason)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _told() -> Iterator[tuple[str, str, str]]:
+    writers = telling.writers()
+    if idle := {event.name for event in CATALOGUE} - writers.keys():
+        raise SystemExit(f"nobody tells {', '.join(sorted(idle))}")
+    for event in sorted(CATALOGUE, key=lambda one: one.name):
+        places = ", ".join(f"`{place.removeprefix('dd0c/')}`" for place in writers[event.name])
+        yield f"`{event.name}`", event.sentence, places
 
 
 def _record(name: str, kind: type[msgspec.Struct]) -> list[str]:

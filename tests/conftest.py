@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
 import uvloop
 
@@ -38,8 +39,11 @@ class TwoOrgs:
 
 
 def pytest_configure() -> None:
-    """Run in the background, a shell has it ignore Ctrl-C, and so would all that tests start."""
+    """Run in the background, a shell has it ignore Ctrl-C, and so would all that tests start.
+    How long an example takes depends on what else the machine does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.register_profile("dd0c", deadline=None)
+    hypothesis.settings.load_profile("dd0c")
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:

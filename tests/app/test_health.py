@@ -18,14 +18,24 @@ import pytest
 
 from dd0c.app import control
 from dd0c.base.clock import SystemClock
+from dd0c.base.outbound import Outcome
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
+from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache.embedded import EmbeddedValkey
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
+from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.flags import Flags
 from dd0c.kernel.parts.part import State
+from dd0c.kernel.plans.catalogue import UNLIMITED
 from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.probes import Health, Status
@@ -36,9 +46,17 @@ from tests.support.database import Database, cut_off
 
 WITHIN_S = 20.0
 CANNOT_BE_ASKED: dict[str, Status] = dict.fromkeys(
-    ("worker", "gateway", "spool", "snapshot", "prices"), "unknown"
+    ("worker", "audit log", "breakers", "gateway", "spool", "snapshot", "prices"), "unknown"
 )
-ITEMS = ("database", "cache", "worker", "disk", "gateway", "spool", "snapshot", "prices")
+ITEMS = (
+    *("database", "cache", "worker", "audit log", "disk", "breakers"),
+    *("gateway", "spool", "snapshot", "prices"),
+)
+
+TELL_LATE = """
+    INSERT INTO kernel.audit_outbox (id, at, name, actor, subject, facts)
+    VALUES (gen_random_uuid(), now() - interval '1 hour', 'Told', 'system', 'it', '{}')
+"""
 
 
 @contextmanager
@@ -75,26 +93,41 @@ async def until(health: Health, wanted: dict[str, Status]) -> None:
         pytest.fail(f"wanted {wanted}, not {found}")
 
 
+def use(database: Database, pool: Pool, keys: Pepper, cache: client.Client) -> Resources:
+    """What the control server has, with a breaker that opens at once and rests for no time."""
+    vault, clock = Vault(local.load(database.cluster.home)), SystemClock()
+    return Resources(
+        settings=database.settings,
+        pool=pool,
+        queue=pool,
+        clock=clock,
+        pepper=keys,
+        grants=permissions.KERNEL,
+        cursors=Cursors(b"x" * 32),
+        uses=Uses(clock),
+        vault=vault,
+        contents=Contents(pool, vault, places.places(database.settings, pool), clock),
+        breakers=Breakers(None, Rules(failures=1, rest_ms=0)),
+        plan=UNLIMITED,
+        flags=Flags(),
+        publisher=Publisher(pool, cache),
+        panic_cache=cache,
+        counters=Counters(cache, "test"),
+    )
+
+
 def test_only_what_is_broken_is_red(
     runner: asyncio.Runner, app_pool: Pool, database: Database, tmp_path: Path
 ) -> None:
-    """Cache, worker, gateway, what the database takes, and the database: each alone (proofs 18)."""
+    """Cache, worker, gateway, audit log, what is left alone, what the database takes, and the
+    database: each alone (proofs 18)."""
     place = database.cluster.home
     keys = pepper.ensure(place)
     local.ensure(place)
     valkey = EmbeddedValkey(place)
     valkey.start()
     cache = client.open_client(database.settings, 1)
-    resources = Resources(
-        settings=database.settings,
-        pool=app_pool,
-        clock=SystemClock(),
-        pepper=keys,
-        grants=permissions.KERNEL,
-        cursors=Cursors(b"x" * 32),
-        uses=Uses(SystemClock()),
-        counters=Counters(cache, "test"),
-    )
+    resources = use(database, app_pool, keys, cache)
     health = Health(
         [
             dependencies.database_probe(app_pool, writes=True),
@@ -126,6 +159,14 @@ def test_only_what_is_broken_is_red(
             admin.execute("REVOKE INSERT ON kernel.parts FROM dd0c_app")
             runner.run(see({"database": "failing"}))
             admin.execute("GRANT INSERT ON kernel.parts TO dd0c_app")
+            admin.execute(TELL_LATE)
+            runner.run(see({"audit log": "failing"}))
+            admin.execute("DELETE FROM kernel.audit_outbox")
+            runner.run(resources.breakers.hear("kms", Outcome.FAILURE, 0))
+            runner.run(see({"breakers": "degraded"}))
+            probe = runner.run(resources.breakers.ask("kms"))
+            runner.run(resources.breakers.hear("kms", Outcome.SUCCESS, probe.epoch))
+            runner.run(see({}))
             worker.terminate()
             runner.run(see({"worker": "failing"}))
             with cut_off(database):

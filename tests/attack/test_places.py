@@ -65,7 +65,7 @@ def _places(question: Question, names: Names) -> Iterator[Question]:
     body = filled(question.body, names)
     for name in NAME.findall(question.path):
         others = names | {name[1:-1]: hostile}
-        query = filled(question.query, names)
+        query = filled(question.query, names | {"cursor": PLAIN})
         yield replace(question, path=question.path.format_map(others), query=query, body=body)
     path = question.path.format_map(names)
     for name in question.query:

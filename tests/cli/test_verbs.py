@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,58 +21,18 @@ from dd0c.cli import main as cli
 from dd0c.products.route.models import AttemptOpened, Usage
 from tests.cli import terminal
 from tests.cli.test_main import SCRIPTS, SERVING, VERBS
+from tests.cli.words import dead_job, made_hooks, words
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, register, request_id, ship, tenant_of
+from tests.support.chained import chain
 from tests.support.control import Served, serving
 from tests.support.database import Cluster
-from tests.support.people import address, member
+from tests.support.people import member
 from tests.support.plain import NO_TLS
 from tests.support.product import until
 
 COST = {"cost_pico": 12_500_000_000, "usage": Usage(input=10, output=5)}
 MODELS = {"gpt-5-mini": 4, "a-model-with-a-rather-long-name-of-its-own": 1}
-PRICES = Path(__file__).parent / "prices.toml"
-OVERRIDE = {"provider": "openai", "model": "to-remove", "from": "2026-11-01T00:00:00Z"}
-ARGUMENTS = {
-    "key create": ["made by a test"],
-    "key change": ["KEY", "--anywhere"],
-    "key move": ["KEY", "walking"],
-    "key rotate": ["KEY", "--overlap", "1h"],
-    "key show": ["KEY"],
-    "key revoke": ["KEY"],
-    "org create": ["walked"],
-    "org erase": ["walked", "--yes"],
-    "org set": ["--time-zone", "Asia/Tokyo"],
-    "person show": ["PERSON"],
-    "person set": ["PERSON", "--role", "operator", "--no-team"],
-    "person erase": [address("Leaver"), "--yes"],
-    "person sign-out": ["PERSON"],
-    "person remove": ["PERSON"],
-    "invite create": ["walked@example.com"],
-    "invite revoke": ["INVITATION"],
-    "team create": ["walked"],
-    "team rename": ["walked", "renamed"],
-    "team remove": ["renamed"],
-    "requests show": ["REQUEST"],
-    "route budgets set": ["--usd", "12.50", "--soft"],
-    "route budgets remove": ["BUDGET"],
-    "route limits set": ["--concurrency", "5"],
-    "route limits remove": ["LIMIT"],
-    "route disconnect-policy set": ["drain_up_to_usd", "--usd", "0.05"],
-    "route store-policy set": ["--store-away", "closed"],
-    "profile add": ["p", "--url", "http://127.0.0.1:1"],
-    "route prices show": ["openai/gpt-5-mini"],
-    "route prices set": ["openai/walked", "input=0.20", "output=1.60"],
-    "route prices import": [str(PRICES)],
-    "route prices remove": ["OVERRIDE"],
-    "route models show": ["openai/gpt-5-mini"],
-    "route erase-user": ["somebody"],
-    "route rerate": ["--since", "2026-11-01", "--dry-run"],
-    "route tokens count": ["--model", "gpt-5-mini"],
-    "route reconcile": ["--pending"],
-    "profile use": ["p"],
-    "profile remove": ["p"],
-}
 ELSEWHERE = SERVING | SCRIPTS
 ELSEWHERE |= {"migrate", "reload", "requests tail", "parts forget", "spool ship"}
 ELSEWHERE |= {"backup", "restore", "vault status", "vault rotate", "vault rewrap"}
@@ -95,9 +54,12 @@ def served(cluster: Cluster) -> Iterator[Served]:
                 budget = {"window": "total", "usd": "1.00", "hard": False}
                 client.post("/api/v1/route/budgets", json=rule | budget)
                 client.post("/api/v1/route/limits", json=rule | {"concurrency": 7})
+        made_hooks(served)
+        dead_job(served)
         for model, times in MODELS.items():
             cost = COST | {"cost_pico": times * 3_125_000_000}
             ship(served, [rated(opened(served, model), **cost)])
+        chain(served)
         yield served
 
 
@@ -108,22 +70,6 @@ def opened(served: Served, model: str, **changes: Any) -> AttemptOpened:
 
 def asking(served: Served, **env: str) -> dict[str, str]:
     return {"DD0C_URL": served.url, "DD0C_KEY": served.platform, **env}
-
-
-def words(served: Served, verb: str) -> list[str]:
-    """The verb with what it needs."""
-    with served.client(served.platform) as client:
-        key = client.post("/api/v1/keys", json={"name": "shown"}).json()["id"]
-        request = client.get("/api/v1/route/requests").json()["items"][0]["request_id"]
-        prices = {"prices": [OVERRIDE | {"tiers": [{"input": "1"}]}]}
-        override = client.post("/api/v1/route/prices/import", json=prices).json()["items"][0]["id"]
-        budget = client.get("/api/v1/route/budgets").json()["items"][0]["id"]
-        limit = client.get("/api/v1/route/limits").json()["items"][0]["id"]
-        invitation = client.get("/api/v1/invitations").json()["items"][0]["id"]
-    rules = {"BUDGET": budget, "LIMIT": limit, "INVITATION": invitation}
-    rules |= {"PERSON": address("Walker")}
-    stand_ins = rules | {"KEY": key, "REQUEST": request, "OVERRIDE": override}
-    return [*verb.split(), *(stand_ins.get(word, word) for word in ARGUMENTS.get(verb, []))]
 
 
 def printed(served: Served, verb: str, form: str, **env: str) -> str:
@@ -137,7 +83,7 @@ def printed(served: Served, verb: str, form: str, **env: str) -> str:
     return str(done.stdout)
 
 
-LATE = ("remove", "rename", "use")
+LATE = ("panic off", "panic on", "remove", "rename", "use")
 DATA = sorted(VERBS.keys() - ELSEWHERE, key=lambda verb: ([late in verb for late in LATE], verb))
 
 
@@ -175,6 +121,7 @@ ON_TERMINALS = [
     "team list",
     "key list",
     "requests list",
+    "audit list",
     "org list",
     "route providers",
     "usage",

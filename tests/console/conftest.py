@@ -16,7 +16,7 @@ from dd0c.kernel.web.requires import COOKIE
 from tests.console.books import Books, kept
 from tests.console.ledger import Day, fill
 from tests.support import missing
-from tests.support.control import Served, serving
+from tests.support.control import Served, informed, serving
 from tests.support.database import Cluster
 
 FLAGS = [
@@ -71,7 +71,7 @@ class Visitor(Protocol):
 @pytest.fixture(scope="package")
 def served(cluster: Cluster) -> Iterator[Served]:
     """A control server with the organisations default, acme and globex."""
-    with serving(cluster) as served:
+    with serving(cluster) as served, informed(served):
         yield served
 
 

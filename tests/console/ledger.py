@@ -23,6 +23,7 @@ from dd0c.products.route.models import AttemptOpened, PriceRow, Usage
 from dd0c.products.route.prices import PriceTable
 from dd0c.products.route.store import ledger, staging
 from tests.products.route import records
+from tests.support.chained import chain
 from tests.support.control import Served
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
@@ -92,6 +93,9 @@ def fill(served: Served, key: str) -> Day:
         client.post("/api/v1/route/budgets", json=wanted | {"window": "day", "hard": True})
         limit = {"scope": "organisation", "requests_per_minute": 600}
         client.post("/api/v1/route/limits", json=limit)
+        chain(served)
+        told = client.get("/api/v1/audit/events").json()["items"]
+        day.named["event"] = told[0]["id"]
     return day
 
 

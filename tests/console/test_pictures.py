@@ -1,4 +1,4 @@
-"""Pictures of every page, wide and narrow, light and dark: to be looked at after a change."""
+"""Pictures of every page, wide and light, narrow and dark: to be looked at after a change."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ def test_every_page_fits_its_window(
 ) -> None:
     """No page scrolls sideways or breaks its policy, at 1400 and 400 px, light and dark."""
     visit = visitor(width)
+    schemes = SCHEMES if width < 1000 else SCHEMES[::-1]
 
     def picture(name: str) -> None:
-        for scheme in SCHEMES:
+        for scheme in schemes:
             visit.page.emulate_media(color_scheme=scheme)
             overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            visit.page.screenshot(path=artifacts / f"{name}-{width}-{scheme}.png", full_page=True)
             assert overflow <= 0, (name, scheme)
+        path = artifacts / f"{name}-{width}-{schemes[-1]}.png"
+        visit.page.screenshot(path=path, full_page=True)
 
     visit.go("/console/sign-in")
     picture("sign-in")

@@ -224,6 +224,7 @@ def redaction_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(300)  # it provokes every layer, half a minute where nothing else runs
 def test_secrets_are_nowhere(
     database: Database,
     owner: Tenant,

@@ -43,6 +43,7 @@ def test_every_metric_of_the_reference_is_there(product: Product) -> None:
     budget = {"scope": "organisation", "window": "total", "usd": "0.000000001", "hard": True}
     assert product.api("POST", "/route/budgets", key=key, json=budget).status_code == 201
     until(lambda: product.chat(key=key).status_code == 429, "the budget refuses")
+    assert product.get_json("/route/providers", key=key)["items"]  # and how their breakers stand
     parts = {part["kind"]: part["facts"] for part in product.get_json("/parts")["items"]}
     urls = {
         "Gateway": parts["gateway"]["admin_url"],
@@ -80,6 +81,6 @@ def test_a_running_product_is_well(product: Product) -> None:
     bad = [item for item in report["items"] if item["status"] != "ok"]
     assert [item for item in bad if item["name"] != "prices"] == []
     assert {item["name"] for item in report["items"]} == {
-        *("database", "cache", "worker", "disk"),
+        *("database", "cache", "worker", "audit log", "disk", "breakers"),
         *("gateway", "spool", "snapshot", "prices"),
     }

@@ -229,6 +229,7 @@ VOLATILE = (
     (re.compile(r"\b([a-z]{3,4})_[0-9a-hjkmnp-tv-z]{26}\b"), r"\1_…"),
     (re.compile(r"\bprc_[0-9a-f]{24}"), "prc_…"),
     (re.compile(r"dd0c_([a-z]{2,3})_[\w-]{4,43}"), r"dd0c_\1_…"),
+    (re.compile(r"whsec_[\w+/]+=*|\b[0-9a-f]{64}\b"), "whsec_…"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"), "…"),
     (re.compile(r'name="csrf" value="[0-9a-f]+"'), ""),
     (re.compile(r'nonce[-="]+[\w+/=-]+'), ""),

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
+import httpx
 import psycopg
 from psycopg import sql
 
 from dd0c.base import ids
+from dd0c.base.clock import SystemClock
+from dd0c.base.secrets import Secret
+from dd0c.kernel.content import database as content_database
+from dd0c.kernel.content import kinds, policies
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.requires import COOKIE
 from dd0c.products.route.models import AttemptOpened, Learned
 from dd0c.products.route.store import providers, staging, token_factors
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
+from tests.support.chained import chain_of
 from tests.support.control import Served
 
 REQUESTS = 50  # and those that were lost: more than one page of the console
 OTHERS, RULES = 51, 15
+EVENTS = 256  # as many as a tile of the audit log's tree has
 COMMON = "gpt-5-mini"
 """A model, and a tag, that every organisation uses."""
 
@@ -38,6 +49,7 @@ NOBODY: Names = {
     "org_name": "initech",
     "key": ids.text(ids.Kind.KEY, ids.new()),
     "key_name": "nobodys-key",
+    "content": ids.text(ids.Kind.CONTENT, ids.new()),
     "team": ids.text(ids.Kind.TEAM, ids.new()),
     "team_name": "nobodys-team",
     "model": "nobodys-model",
@@ -63,6 +75,17 @@ NOBODY: Names = {
     "email": "nobody@initech.example",
     "invitation": ids.text(ids.Kind.INVITATION, ids.new()),
     "invited": "invited@initech.example",
+    "source": ids.text(ids.Kind.SOURCE, ids.new()),
+    "source_name": "nobodys-source",
+    "other_source": ids.text(ids.Kind.SOURCE, ids.new()),
+    "other_source_name": "nobodys-other-source",
+    "endpoint": ids.text(ids.Kind.ENDPOINT, ids.new()),
+    "endpoint_name": "nobodys-endpoint",
+    "other_endpoint": ids.text(ids.Kind.ENDPOINT, ids.new()),
+    "other_endpoint_name": "nobodys-other-endpoint",
+    "delivery": ids.text(ids.Kind.DELIVERY, ids.new()),
+    "event": ids.text(ids.Kind.EVENT, ids.new()),
+    "actor": ids.text(ids.Kind.KEY, ids.new()),
 }
 
 
@@ -93,8 +116,13 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     names["provider_id"] = ids.text(ids.Kind.PROVIDER, provider)
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
+    with psycopg.connect(served.database.conninfo(roles.OWNER).reveal()) as owner_of_tables:
+        given = {what: id_of(names, what) for what in ("source", "endpoint", "delivery")}
+        for statement in _HOOKED:
+            owner_of_tables.execute(statement, given | {"others": OTHERS})
     session, people = _people(served, owner, names)
     names |= people
+    names["content"] = asyncio.run(_keep(served, org))
     asyncio.run(_use_keys(served, org))
     key, team = ids.parse(ids.Kind.KEY, names["key"]), ids.parse(ids.Kind.TEAM, names["team"])
     at_us = _us(datetime.now(UTC)) - 90_000_000
@@ -121,10 +149,18 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
         store = {"store_away": away, "spool_full": "open"}
         client.put("/api/v1/route/store-policy", json=store).raise_for_status()
         client.put("/api/v1/route/retention", json={"days": 3650 + unit}).raise_for_status()
+        reason = {"reason": f"{name} panicked"}
+        client.post("/api/v1/admin/panic", json=reason | {"mode": "halt"}).raise_for_status()
+        client.request("DELETE", "/api/v1/admin/panic", json=reason).raise_for_status()
+        client.put("/api/v1/admin/autonomy", json={"mode": "audit"}).raise_for_status()
         forgotten = {"end_user": f"{name}s-user"}
         client.post("/api/v1/route/end-users/erase", json=forgotten).raise_for_status()
         export = client.post("/api/v1/route/reconciliations", json=charged("never-seen"))
         names["reconciliation"] = export.json()["id"]
+    chain_of(served, org, EVENTS)
+    with served.client(owner) as client:
+        told = client.get("/api/v1/audit/events", params={"subject": names["key"]}).json()
+        names |= {"event": told["items"][0]["id"], "actor": told["items"][0]["actor"]["id"]}
     names |= {name: _sign_in(served, owner) for name in ("session", "other_session")}
     return Tenant(name, org, owner, session, names)
 
@@ -169,6 +205,7 @@ def _made(served: Served, owner: str, given: Names) -> Names:
         for number in range(RULES):
             subject = {"scope": "tag", "subject": f"{name}s-{number}"}
             make("route/budgets", window="day", usd="1", hard=False, **subject)
+        names |= hooks(client, name)
         make("route/prices/overrides", **price | {"provider": names["provider"]})
         names["override"] = make("route/prices/overrides", **price)
     return names
@@ -200,6 +237,47 @@ def _people(served: Served, owner: str, given: Names) -> tuple[str, Names]:
     return session, found | {"email": f"grace@{name}.example"}
 
 
+async def _keep(served: Served, org: uuid.UUID) -> str:
+    """The last of some contents, with the policy of another kind."""
+    pool = await open_pool(served.database.conninfo(roles.APP), roles.APP, 1)
+    vault, now = Vault(local.load(served.database.cluster.home)), datetime.now(UTC)
+    contents = Contents(pool, vault, [content_database.Database(pool)], SystemClock())
+    try:
+        for _ in range(3):
+            blob = await contents.put(org, kinds.HOOK_BODY, b"a body of somebody's")
+            assert blob is not None
+            async with tenancy.tenant(pool, org) as tx:
+                content = await contents.keep(tx, blob)
+                await policies.save(tx, org, kinds.HOOK_BODY, kinds.Mode.WHOLE, days=31, now=now)
+    finally:
+        await pool.close()
+    return ids.text(ids.Kind.CONTENT, content)
+
+
+def hooks(client: httpx.Client, whose: str) -> Names:
+    """Two sources, one of them with a message, two endpoints, one of them with a delivery."""
+    made = {f"{which}_name": f"{whose}s-{which}" for which in ("source", "other_source")}
+    made |= {f"{which}_name": f"{whose}s-{which}" for which in ("endpoint", "other_endpoint")}
+    for which in ("source", "other_source"):
+        wanted = {"name": made[f"{which}_name"], "kind": "bearer"}
+        answer = client.post("/api/v1/hooks/sources", json=wanted).json()
+        made[which] = answer["id"]
+        bearer = {"authorization": f"Bearer {answer['secret']}"}
+        client.post(f"/hooks/{answer['id']}", content=whose, headers=bearer).raise_for_status()
+    for which in ("endpoint", "other_endpoint"):
+        wanted = {"name": made[f"{which}_name"], "target": f"https://1.1.1.1/{whose}"}
+        made[which] = client.post("/api/v1/hooks/endpoints", json=wanted).json()["id"]
+    path = f"/api/v1/hooks/endpoints/{made['endpoint']}"
+    client.post(f"{path}/test").raise_for_status()
+    other = f"/api/v1/hooks/endpoints/{made['other_endpoint']}"
+    client.post(f"{other}/pause").raise_for_status()
+    made["delivery"] = client.get(f"{path}/deliveries").json()["items"][0]["id"]
+    return made
+
+
+HOOKS = ("delivery", *(n for n in NOBODY if "source" in n or "endpoint" in n))
+
+
 async def _use_keys(served: Served, org: uuid.UUID) -> None:
     """Every key was used: what is noted once a minute surprises no comparison."""
     pool = await open_pool(served.database.conninfo(roles.APP), roles.APP, 1)
@@ -227,8 +305,24 @@ _CROWD = (
     " FROM generate_series(0, %(others)s) n RETURNING id)"
     " INSERT INTO kernel.memberships (org, person, roles, created_by)"
     " SELECT %(org)s, id, '{viewer}', id FROM made",
+    "INSERT INTO kernel.hook_sources SELECT uuidv7(), %(org)s, %(name)s || '-source-' || n, 'hmac',"
+    " now() FROM generate_series(1, %(others)s) n",
+    "INSERT INTO kernel.hook_endpoints (id, org, name, kind, target, log, events, cursor,"
+    " created_at) SELECT uuidv7(), %(org)s, %(name)s || '-endpoint-' || n, 'email', 'a@b.example',"
+    " 'none', '{}', 0, now() FROM generate_series(1, %(others)s) n",
 )
 """More than one page of each."""
+
+_HOOKED = (
+    "INSERT INTO kernel.hook_events SELECT uuidv7(), org, id, 1, NULL, '', 0, NULL, now()"
+    " FROM kernel.hook_sources, generate_series(1, %(others)s) n WHERE id = %(source)s",
+    "INSERT INTO kernel.hook_deliveries (id, org, endpoint, message, event, payload, created_at,"
+    " due_at) SELECT uuidv7(), org, id, 'evt_' || n, 'HookTested', '{}', now(), now()"
+    " FROM kernel.hook_endpoints, generate_series(1, %(others)s) n WHERE id = %(endpoint)s",
+    "INSERT INTO kernel.hook_attempts SELECT uuidv7(), org, id, now(), 5, 200, 'taken'"
+    " FROM kernel.hook_deliveries WHERE id = %(delivery)s",
+)
+"""More than one page of what was heard and told, and an attempt."""
 
 
 def _lost(opened: AttemptOpened) -> staging.Rated:
@@ -237,26 +331,31 @@ def _lost(opened: AttemptOpened) -> staging.Rated:
 
 async def _insert(served: Served, org: uuid.UUID, names: Names, provider: uuid.UUID) -> None:
     """What no call of the API makes: a provider with its secret, and what was learned."""
-    data_key = ids.new()
+    vault = Vault(local.load(served.database.cluster.home))
     owner = await open_pool(served.database.conninfo(roles.OWNER), roles.OWNER, 1)
     try:
         async with tenancy.system(owner) as tx:
-            await tx.execute(
-                "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'none')",
-                (data_key, org),
-            )
+            secret = await vault.seal(tx, org, provider, Secret("sk-of-nobody"))
             await tx.execute(
                 "INSERT INTO kernel.key_uses SELECT id, org, now() FROM kernel.api_keys"
                 " WHERE org = %s",
                 (org,),
             )
             name, url = names["provider"], "http://127.0.0.1:1/v1"
-            sealed = (provider, org, name, "openai", url, name, False, b"sealed", data_key)
-            await providers.save(tx, providers.Sealed(*sealed))
+            sealed = (provider, org, name, "openai", url, name, False)
+            await providers.save(tx, providers.Sealed(*sealed, secret.ciphertext, secret.data_key))
             for statement in _CROWD:
                 await tx.execute(
                     statement, {"org": org, "name": names["org_name"], "others": OTHERS}
                 )
+            await tx.execute(
+                "INSERT INTO kernel.flag_overrides VALUES (%s, 'console.live', true)", (org,)
+            )
+            await tx.execute(
+                "INSERT INTO kernel.quota_uses"
+                " VALUES (%s, 'executions', date_trunc('month', now()), length(%s))",
+                (org, names["org_name"]),
+            )
             learned = Learned(samples=97, counted=1_000, actual=1_100)
             await token_factors.add(tx, {(name, names["model"]): learned})
     finally:
@@ -267,10 +366,10 @@ class Books:
     """All rows of an organisation, whoever may see them: as the owner of the tables reads them."""
 
     def __init__(self, connection: psycopg.Connection[Any]):
-        self._connection = connection
+        self.connection = connection
         self.tables = tuple(
             (f"{schema}.{table}", sql.Identifier(schema, table), sql.Identifier(column))
-            for schema, table, column in self._connection.execute(_TENANT_TABLES).fetchall()
+            for schema, table, column in self.connection.execute(_TENANT_TABLES).fetchall()
         )
         self.tables = tuple(each for each in self.tables if each[0] not in NOTED)
         one = sql.SQL(
@@ -279,9 +378,15 @@ class Books:
         every = [one.format(table, column) for _, table, column in self.tables]
         self._all = sql.SQL(" UNION ALL ").join([*every, sql.SQL(_PEOPLE)])
 
+    def execute(
+        self, query: LiteralString, values: Mapping[str, object] | None = None
+    ) -> psycopg.Cursor[Any]:
+        """A statement as the owner of the tables."""
+        return self.connection.execute(query, values)
+
     def read(self, org: uuid.UUID) -> dict[str, str | None]:
         """A fingerprint of the organisation's rows in each table; None: there are none."""
-        found = self._connection.execute(self._all, {"org": org}).fetchall()
+        found = self.connection.execute(self._all, {"org": org}).fetchall()
         names = (*(name for name, _, _ in self.tables), "kernel.people")
         return {name: row[0] for name, row in zip(names, found, strict=True)}
 

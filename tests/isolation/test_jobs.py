@@ -11,7 +11,11 @@ from tests.isolation.asking import Answer
 from tests.isolation.judging import World
 
 REWRITES: dict[str, frozenset[str]] = {
+    "content.delete_expired": frozenset(),
+    "content.sweep": frozenset(),
     "kernel.empty_erased": frozenset(),
+    "kernel.watch_flags": frozenset(),
+    "kernel.delete_old_hooks": frozenset(),
     "kernel.delete_expired": frozenset(),
     "route.delete_expired": frozenset(),
     "route.erase_end_users": frozenset(),

@@ -11,8 +11,12 @@ from dd0c.kernel.db.pool import open_pool
 from tests.isolation.judging import World
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, ship
+from tests.support.chained import chain_of
 
-OF_NOBODY = {"parts": "which processes run: for those who run the installation"}
+OF_NOBODY = {
+    "parts": "which processes run: for those who run the installation",
+    "jobs": "what runs in the background: for those who run the installation",
+}
 
 
 async def test_news_of_one_are_no_news_of_the_other(world: World) -> None:
@@ -48,6 +52,8 @@ def happens(world: World) -> None:
     world.served.key(world.acme.owner, name="news")
     with world.served.client(world.acme.owner) as client:
         client.post("/api/v1/invitations", json={"email": "news@acme.example"}).raise_for_status()
+        client.post("/api/v1/hooks/sources", json={"name": "news"}).raise_for_status()
     attempt = rated(records.opened(world.acme.org, at_us=time.time_ns() // 1_000))
     with ThreadPoolExecutor(1) as thread:  # its loop cannot run beside ours
         thread.submit(ship, world.served, [attempt]).result()
+    chain_of(world.served, world.acme.org, 1)

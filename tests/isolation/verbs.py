@@ -40,6 +40,11 @@ VERBS: dict[str, tuple[str, ...]] = {
         "--tag {tag} --csv",
     ),
     "requests show": ("{request}",),
+    "audit list": ("--limit 500", "--subject {key}", "--actor {actor} --csv"),
+    "audit show": ("{event}",),
+    "audit checkpoint": ("",),
+    "audit verify": ("",),
+    "audit export": ("--format csv", "--format csv --disclose --subject {key}"),
     "route providers": ("",),
     "route rerate": ("--since 2020-01-01 --dry-run --key {key}",),
     "route reconcile": ("--pending",),
@@ -64,7 +69,9 @@ VERBS: dict[str, tuple[str, ...]] = {
     "team rename": ("{team_name} {tag}",),
     "team remove": ("{tag}",),
     "org show": ("",),
+    "plan show": ("",),
     "org set": ("--time-zone Asia/Tokyo",),
+    "panic status": ("--json",),
     "route erase-user": ("somebody",),
     "route budgets list": ("",),
     "route budgets set": (
@@ -81,6 +88,23 @@ VERBS: dict[str, tuple[str, ...]] = {
     "route prices show": ("{provider}/{model}",),
     "route prices set": ("openai/{model} input=0.20",),
     "route prices remove": ("{override}",),
+    "content policy": ("", "hook.body --days 9"),
+    "hook source list": ("", "--csv"),
+    "hook endpoint list": ("", "--csv"),
+    "hook source add": ("{source_name}",),
+    "hook source rotate": ("{source} --overlap 0m", "{source_name} --overlap 0m"),
+    "hook source remove": ("{other_source}",),
+    "hook endpoint add": ("{endpoint_name} https://1.1.1.1/",),
+    "hook endpoint test": ("{endpoint}",),
+    "hook endpoint pause": ("{endpoint_name}",),
+    "hook endpoint resume": ("{endpoint}",),
+    "hook endpoint rotate": ("{endpoint} --overlap 0m",),
+    "hook endpoint remove": ("{other_endpoint}",),
+    "hook delivery list": ("{endpoint_name}",),
+    "hook delivery replay": ("{delivery}",),
+    "content list": ("", "--kind hook.body"),
+    "content get": ("{content}",),
+    "content delete": ("{content}",),
     "route store-policy show": ("",),
     "route store-policy set": ("--store-away open",),
 }
@@ -97,12 +121,22 @@ ALIKE: dict[str, str] = {
     "org list": "for those who run the installation: test_questions.py",
     "org erase": "for those who run the installation: test_questions.py",
     "person erase": "for those who run the installation: test_questions.py",
+    "job list": "for those who run the installation: test_questions.py",
+    "job retry": "for those who run the installation: test_questions.py",
+    "job cancel": "for those who run the installation: test_questions.py",
+    "flag list": "for those who run the installation: test_questions.py",
+    "flag set": "for those who run the installation: test_questions.py",
+    "flag clear": "for those who run the installation: test_questions.py",
+    "flag bake": "the history of this program",
+    "plan set": "for those who run the installation: test_questions.py",
     "parts forget": "for those who run the installation: test_questions.py",
     "parts list": "for those who run the installation: test_questions.py",
     "profile add": "a file of this machine",
     "profile list": "a file of this machine",
     "profile remove": "a file of this machine",
     "profile use": "a file of this machine",
+    "panic on": "refuses what is asked after it; its endpoint: tests/kernel/web/test_autonomy.py",
+    "panic off": "with the one before: tests/kernel/web/test_autonomy.py",
     "doctor": "this machine, and what `status` and `whoami` ask",
     "completion": "a script",
     "version": "this program",
@@ -122,7 +156,7 @@ ALIKE: dict[str, str] = {
 }
 """Verbs that ask for nothing of an organisation, and why."""
 
-LATE = ("revoke", "rotate", "remove", "rename", "set")
+LATE = ("delete", "revoke", "rotate", "remove", "rename", "set")
 
 
 def said(verb: str) -> list[Said]:

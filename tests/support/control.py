@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +20,14 @@ from dd0c.app import control
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import organisations, pepper
+from dd0c.kernel.cache.embedded import SOCKET, EmbeddedValkey, read_password
 from dd0c.kernel.db import roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.guard import rollout
+from dd0c.kernel.guard.rollout import Document
 from dd0c.kernel.vault import local
+from dd0c.kernel.web.console import live
+from tests.support import servers
 from tests.support.database import Cluster, Database
 from tests.support.plain import NO_TLS
 
@@ -57,10 +63,50 @@ class Served:
 
 
 @contextmanager
+def serving_live(cluster: Cluster, **changed: Any) -> Iterator[Served]:
+    """Like `serving`, with a cache: what flags turn on is on."""
+    with servers.temporary_folder() as folder:
+        place, _ = servers.open_home(folder)
+        server = EmbeddedValkey(place)
+        server.start()
+        try:
+            url = f"unix://{place.sockets / SOCKET}?password={read_password(place).reveal()}"
+            with serving(cluster, valkey_url=Secret(url), **changed) as served:
+                deadline = time.monotonic() + TIMEOUT_S
+                while not served.app.state.live.flags.is_on(live.FLAG):
+                    assert time.monotonic() < deadline, "the flags were never read"
+                    time.sleep(0.02)
+                yield served
+        finally:
+            server.stop()
+
+
+@contextmanager
+def informed(served: Served) -> Iterator[None]:
+    """A server without a cache knows for the block what would be published if nobody had set a
+    flag: what flags turn on is on, and counters are away."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while True:
+            served.app.state.resources.flags.learn(rollout.encode(Document(0, {})))
+            if ended.wait(1):
+                return
+
+    thread = threading.Thread(target=tell, name="flags")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(TIMEOUT_S)
+
+
+@contextmanager
 def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
     """A control server on a database of its own, for the block; with other settings as told."""
     with cluster.clone() as database:
-        found = replace(database.settings, valkey_url=NO_CACHE, **changed)
+        found = replace(database.settings, **({"valkey_url": NO_CACHE} | changed))
         platform = asyncio.run(_first_key(cluster, database))
         with socket.create_server(("127.0.0.1", 0)) as listener, _running(found, listener) as app:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -71,6 +117,16 @@ def serving(cluster: Cluster, **changed: Any) -> Iterator[Served]:
                     for name in ("acme", "globex")
                 }
             yield replace(served, **keys)
+
+
+@contextmanager
+def serving_again(served: Served) -> Iterator[Served]:
+    """Another control server of the same installation, for the block: one that was started anew."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _running(served.settings, listener) as app,
+    ):
+        yield replace(served, url=f"http://127.0.0.1:{listener.getsockname()[1]}", app=app)
 
 
 async def _first_key(cluster: Cluster, database: Database) -> str:

@@ -236,6 +236,8 @@ def _environment(home: Path) -> dict[str, str]:
         "DD0C_GATEWAY_PORT": str(free_port()),
         "DD0C_CONSOLE_PORT": str(free_port()),
         "DD0C_WORKERS": "2",
+        "DD0C_BREAKER_FAILURES": "20",  # tests make providers fail, and few mean their breakers
+        "DD0C_BREAKER_REST_S": "3",
     }
 
 

@@ -18,20 +18,26 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 import dd0c
-from dd0c.app import archive, entrance
+from dd0c.app import archive, auditing, entrance, host_events
 from dd0c.app.archive import DUMP, KEYS, SPOOL, Manifest, Writer
+from dd0c.app.host_events import BACKUP_MADE
 from dd0c.base import home
 from dd0c.base.clock import Clock, SystemClock
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
+from dd0c.kernel.audit.catalogue import EventType
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.db import address, dump, fitness, migrate, roles
 from dd0c.kernel.db.migrate import Say
 from dd0c.kernel.vault import local, passphrase
 
-KEY_FILES = (f"secrets/{pepper.FILE}", f"secrets/{local.FILE}", "owner.key", "dd0c.toml")
+KEY_FILES = (
+    *(f"secrets/{name}" for name in (pepper.FILE, local.FILE, auditing.FILE)),
+    "owner.key",
+    "dd0c.toml",
+)
 """Key material of a home, and its settings, which may hold passwords."""
 
 
@@ -66,7 +72,7 @@ def main(
         say("copying the spool …")
         spooled = _copy_spool(writer, place)
         counts = asyncio.run(_dump(settings, place, writer, phrase, made_at=made_at, say=say))
-    asyncio.run(record(settings, made_at))
+    asyncio.run(record(settings, made_at, BACKUP_MADE))
     return Written(
         path=path,
         size_bytes=path.stat().st_size,
@@ -81,13 +87,15 @@ def main(
 def record_other(settings: Settings) -> None:
     """Somebody made a backup by other means just now: `dd0c doctor` is to know."""
     home.find(settings.home)
-    asyncio.run(record(settings, SystemClock().now()))
+    asyncio.run(record(settings, SystemClock().now(), BACKUP_MADE))
 
 
-async def record(settings: Settings, made_at: datetime) -> None:
-    """The database knows that it was backed up at that time."""
-    async with dump.connected(address.conninfo(settings, roles.OWNER)) as owner:
+async def record(settings: Settings, made_at: datetime, what: EventType) -> None:
+    """The database knows that it was backed up at that time, and the audit log what was done."""
+    conninfo = address.conninfo(settings, roles.OWNER)
+    async with dump.connected(conninfo) as owner, owner.transaction():
         await owner.execute("UPDATE kernel.installation SET backed_up_at = %s", (made_at,))
+        await host_events.tell(owner, what, made_at=made_at.isoformat())
 
 
 def _copy_spool(writer: Writer, place: Home) -> int:

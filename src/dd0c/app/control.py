@@ -20,23 +20,33 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from dd0c.app import entrance
+from dd0c.app import entrance, worker
 from dd0c.base import home, notify, process
 from dd0c.base.clock import SystemClock
-from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.errors import InvalidInput, SetupError, Unavailable
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper, permissions
 from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.oidc import Provider
+from dd0c.kernel.autonomy import flag_publishing, watching
+from dd0c.kernel.autonomy.brake import Brake
 from dd0c.kernel.cache import client
 from dd0c.kernel.cache import fitness as cache_fitness
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db import address, reach, roles
 from dd0c.kernel.db.pool import open_pool
+from dd0c.kernel.guard import breakers, flags
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
+from dd0c.kernel.plans import catalogue
+from dd0c.kernel.plans.catalogue import Plan
+from dd0c.kernel.vault import configured
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web import dependencies
 from dd0c.kernel.web.paging import Cursors
@@ -46,6 +56,7 @@ from dd0c.products.route.manifest import MANIFEST as ROUTE
 
 MANIFESTS: tuple[Manifest, ...] = (ROUTE,)
 POOL_SIZE = 8
+QUEUE_POOL_SIZE = 2
 CACHE_CONNECTIONS = 2
 CONNECTIONS_MAX = 1000
 HEAD_BYTES_MAX = 1_048_576  # beyond it the parser closes; up to it we answer 431 in our own words
@@ -138,9 +149,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         lambda: open_pool(address.conninfo(settings, roles.APP), roles.APP, POOL_SIZE), log.warning
     )
     stack.push_async_callback(pool.close)
+    queue = await open_pool(address.conninfo(settings, roles.JOBS), roles.JOBS, QUEUE_POOL_SIZE)
+    stack.push_async_callback(queue.close)
     await entrance.refuse_unfit(pool, settings, place)
-    me = parts.this("control", clock)
-    await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
     uses = Uses(clock)
     await stack.enter_async_context(uses.writing(pool))
     cache = client.open_client(settings, CACHE_CONNECTIONS)
@@ -151,10 +162,22 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         log.warning("%s: %s", error.message, error.hint)
     guard = client.open_client(settings, CACHE_CONNECTIONS, within_s=CALL_WITHIN_S)
     stack.push_async_callback(guard.aclose)
+    flagged = await stack.enter_async_context(flags.following(settings))
+    publisher = await stack.enter_async_context(flag_publishing.publishing(pool, cache))
     peppered = pepper.load(place)
+    brake = Brake()
+    panic_cache = client.open_client(settings, watching.CACHE_CONNECTIONS, watching.POLL_EVERY_S)
+    stack.push_async_callback(panic_cache.aclose)
+    conninfo = address.conninfo(settings, roles.APP)
+    await stack.enter_async_context(watching.watching(brake, conninfo, panic_cache, place.path))
+    broken = Breakers(guard, breakers.rules_of(settings), clock)
+    vault = Vault(configured.load(settings, place, broken.named))
     resources = Resources(
         settings=settings,
         pool=pool,
+        queue=queue,
+        brake=brake,
+        panic_cache=panic_cache,
         clock=clock,
         pepper=peppered,
         grants=permissions.merge(
@@ -162,17 +185,27 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         ),
         cursors=Cursors(peppered.derive(b"dd0c cursors")),
         uses=uses,
+        vault=vault,
+        contents=Contents(pool, vault, places.places(settings, pool), clock),
         counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
-        provider=_provider(settings),
+        plan=_plan(settings),
+        flags=flagged,
+        publisher=publisher,
+        provider=Provider(settings, broken.named("oidc")) if settings.oidc_issuer else None,
+        breakers=broken,
     )
     added = web.Added(
         api=[manifest.api for manifest in MANIFESTS],
         pages=[manifest.pages for manifest in MANIFESTS],
         sections=[manifest.section for manifest in MANIFESTS],
         probes=list_probes(resources, cache),
+        jobs=worker.JOBS,
         limit_key=next((m.limit_key for m in MANIFESTS if m.limit_key), None),
     )
-    return web.create(resources, added)
+    app = web.create(resources, added)  # long enough that a beat beside it would be late
+    me = parts.this("control", clock)
+    await stack.enter_async_context(heartbeat.reporting(pool, me, partial(_facts, settings)))
+    return app
 
 
 def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
@@ -180,21 +213,18 @@ def list_probes(use: Resources, cache: client.Client) -> list[Probe]:
     return [
         dependencies.cache_probe(cache),
         dependencies.worker_probe(address.conninfo(use.settings, roles.JOBS), use.clock),
+        dependencies.audit_probe(address.conninfo(use.settings, roles.CHAINER)),
         dependencies.disk_probe(use.settings.home),
+        dependencies.breakers_probe(use.pool, use.breakers),
         *(probe for manifest in MANIFESTS for probe in manifest.probes(use)),
     ]
 
 
-def _provider(settings: Settings) -> Provider | None:
-    """Who else may say who somebody is."""
-    if not settings.oidc_issuer:
-        return None
-    return Provider(
-        settings.oidc_issuer,
-        settings.oidc_client_id,
-        settings.oidc_client_secret,
-        settings.ca_bundle,
-    )
+def _plan(settings: Settings) -> Plan:
+    try:
+        return catalogue.get(settings.plan)
+    except InvalidInput as error:
+        raise SetupError(f"DD0C_PLAN: {error.message}", hint=error.hint) from None
 
 
 def _facts(settings: Settings) -> dict[str, str]:

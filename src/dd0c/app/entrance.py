@@ -11,17 +11,21 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from dd0c.app import auditing
 from dd0c.base import home
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
+from dd0c.kernel.audit import checkpoint
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.db import fitness
 from dd0c.kernel.db.fitness import Fingerprints
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.db.schema import Source
+from dd0c.kernel.hooks import sealed
 from dd0c.kernel.vault import configured, local, rotation
+from dd0c.kernel.vault.holding import Holding
 from dd0c.products import route
 from dd0c.products.route.store import providers
 from dd0c.products.route.store.access import ACCESS
@@ -31,7 +35,12 @@ COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
 PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
 
-HOLDINGS = (providers.HOLDING,)
+HOLDINGS = (
+    providers.HOLDING,
+    Holding("kernel", "audit_contents"),
+    Holding("kernel", "contents"),
+    sealed.HOLDING,
+)
 """Every table with sealed secrets."""
 
 
@@ -63,9 +72,11 @@ def list_missing(settings: Settings, place: Home) -> list[str]:
 
 def fingerprints(settings: Settings, place: Home) -> Fingerprints:
     """What tells the secrets of this home from those of another."""
+    signer = auditing.find(settings, place)
     return {
         "the key pepper": (pepper.load(place).derive(b"dd0c fingerprint").hex(),),
         rotation.NAME: tuple(key.name for key in configured.load(settings, place)),
+        **({checkpoint.FINGERPRINT: (signer.public.hex(),)} if signer else {}),
     }
 
 

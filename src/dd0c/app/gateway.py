@@ -7,7 +7,7 @@ needs and nothing else: a key that somebody exported must not be found in theirs
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import json
 import logging
 import os
@@ -32,12 +32,17 @@ from dd0c.base import admin, home, notify, process, redact
 from dd0c.base.clock import SystemClock
 from dd0c.base.errors import Error, SetupError, Unavailable
 from dd0c.base.home import Home
+from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
 from dd0c.kernel.auth import pepper
 from dd0c.kernel.auth.last_used import Uses
-from dd0c.kernel.cache.client import open_client
+from dd0c.kernel.autonomy import watching
+from dd0c.kernel.autonomy.brake import Brake
+from dd0c.kernel.cache.client import Client, open_client
 from dd0c.kernel.db import address, roles
 from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.guard import breakers
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import CALL_WITHIN_S
 from dd0c.kernel.parts import heartbeat
@@ -48,6 +53,7 @@ from dd0c.kernel.vault.envelope import Vault
 from dd0c.products.route.gateway import handover, identity, listeners
 from dd0c.products.route.gateway.bank import Bank
 from dd0c.products.route.gateway.charged import Charged, Neighbours
+from dd0c.products.route.gateway.circuits import Circuits
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
@@ -66,6 +72,8 @@ from dd0c.products.route.hotpath.snapshot import (
     FromWorker,
     KeysUsed,
     PriceWanted,
+    ProbeWanted,
+    Result,
     RulesChanged,
     Snapshot,
     ToWorker,
@@ -141,10 +149,11 @@ class Doors(NamedTuple):
 
 class Switchboard:
     """Passes on what workers say to those parts of the parent that it is for, and what those say to
-    the workers. `fleet` and `bank` are set before anybody speaks."""
+    the workers. `fleet`, `bank` and `circuits` are set before anybody speaks."""
 
     fleet: Fleet
     bank: Bank
+    circuits: Circuits
 
     def __init__(
         self, prices: PriceTable, configuration: Configuration, counting: Counting, uses: Uses
@@ -163,12 +172,15 @@ class Switchboard:
                 self._counting.ask(message, worker.tell)
             case Dealings():
                 self.bank.hear(worker, message)
+            case Result() | ProbeWanted():
+                self.circuits.hear(message, worker.tell)
             case KeysUsed():
                 self._uses.note(uuid.UUID(bytes=key) for key in message.keys)
 
     def greet(self) -> list[ToWorker]:
         """What a worker that starts is told."""
-        return [*self._configuration.greeting(), *self.bank.greeting()]
+        told = self._configuration.greeting(), self.bank.greeting(), self.circuits.greeting()
+        return list(itertools.chain.from_iterable(told))
 
     def tell(self, message: ToWorker) -> None:
         """The configuration has changed."""
@@ -189,15 +201,7 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
     configuration, counting = Configuration(pepper.load(place).secret), Counting()
     key, uses = configured.load(settings, place), Uses(clock)
     board = Switchboard(prices, configuration, counting, uses)
-    board.fleet = fleet = Fleet(
-        doors.callers,
-        _spawner(settings, me),
-        board.greet,
-        board.hear,
-        count=settings.worker_count,
-        before=doors.before,
-        drain_s=settings.drain_s,
-    )
+    board.fleet = fleet = _raise_fleet(settings, me, doors, board)
     conninfo, part = address.conninfo(settings, roles.GATEWAY), _part(doors.before)
     feed = Feed(conninfo, Vault(key), prices, configuration, board.tell)
     shelf = Shelf(place, key, clock)
@@ -205,11 +209,14 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         shelf, configuration, feed, board.tell, max_stale_s=settings.max_stale_s, clock=clock
     )
     neighbours = Neighbours(part)
+    configuration.brake.changed = lambda: fleet.tell(configuration.panic_changed())
     async with AsyncExitStack() as stack:
+        await _watch_for_panics(configuration.brake, conninfo, settings, place, stack)
         written, news = Written(place, me, doors), asyncio.Event()
         board.bank = bank = _open_bank(
             settings, me, doors, fleet=fleet, alone=neighbours.alone, stack=stack
         )
+        board.circuits = circuits = _open_circuits(settings, configuration, fleet, stack)
 
         def facts() -> dict[str, Any]:
             return {**written.facts, **gateway.report().facts}
@@ -237,6 +244,7 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
             ledger=ledger,
             counting=counting,
             bank=bank,
+            circuits=circuits,
         )
         succession = Succession(
             settle=gateway.settle,
@@ -254,6 +262,18 @@ async def _serve(settings: Settings, place: Home, me: Identity, doors: Doors) ->
         stack.callback(written.remove)
         written.write()
         await gateway.run(doors.admin)
+
+
+def _raise_fleet(settings: Settings, me: Identity, doors: Doors, board: Switchboard) -> Fleet:
+    return Fleet(
+        doors.callers,
+        _spawner(settings, me),
+        board.greet,
+        board.hear,
+        count=settings.worker_count,
+        before=doors.before,
+        drain_s=settings.drain_s,
+    )
 
 
 def _listen_to_signals(gateway: Gateway, succession: Succession) -> None:
@@ -279,6 +299,26 @@ def _part(before: Handover | None) -> Part:
     return replace(part, id=uuid.UUID(bytes=before.part), started_at=started_at)
 
 
+def _open_cache(
+    settings: Settings, size: int, within_s: float, stack: AsyncExitStack
+) -> Client | None:
+    """A client; None where no cache is set up, which is as if it was away."""
+    try:
+        client = open_client(settings, size, within_s)
+    except SetupError:
+        return None
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+def _open_circuits(
+    settings: Settings, configuration: Configuration, fleet: Fleet, stack: AsyncExitStack
+) -> Circuits:
+    client = _open_cache(settings, CACHE_CONNECTIONS, breakers.CALL_WITHIN_S, stack)
+    shared = Breakers(client, breakers.rules_of(settings))
+    return Circuits(shared, lambda: configuration.providers, fleet.tell)
+
+
 def _open_bank(
     settings: Settings,
     me: Identity,
@@ -289,11 +329,8 @@ def _open_bank(
     stack: AsyncExitStack,
 ) -> Bank:
     """The bank, which speaks to the counters under a name of this program's own."""
-    counters = None
-    with contextlib.suppress(SetupError):  # no cache: limits are as if it was away
-        client = open_client(settings, CACHE_CONNECTIONS, CALL_WITHIN_S)
-        stack.push_async_callback(client.aclose)
-        counters = Counters(client, f"{me.id}.{os.urandom(4).hex()}")
+    client = _open_cache(settings, CACHE_CONNECTIONS, CALL_WITHIN_S, stack)
+    counters = None if client is None else Counters(client, f"{me.id}.{os.urandom(4).hex()}")
     charged = Charged(address.conninfo(settings, roles.GATEWAY))
     stack.push_async_callback(charged.close)
     return Bank(
@@ -305,6 +342,13 @@ def _open_bank(
         tell=fleet.tell,
         before=doors.before.leases if doors.before else (),
     )
+
+
+async def _watch_for_panics(
+    brake: Brake, conninfo: Secret, settings: Settings, place: Home, stack: AsyncExitStack
+) -> None:
+    client = _open_cache(settings, watching.CACHE_CONNECTIONS, watching.POLL_EVERY_S, stack)
+    await stack.enter_async_context(watching.watching(brake, conninfo, client, place.path))
 
 
 def _leave(doors: Doors, me: Identity, part: Part, fleet: Fleet, bank: Bank) -> Handover:

@@ -19,12 +19,13 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from json import dumps
 
-from dd0c.app import entrance
+from dd0c.app import auditing, entrance
 from dd0c.base import home, settings
 from dd0c.base import log as logs
 from dd0c.base.errors import Error, SetupError
 from dd0c.base.home import Home
 from dd0c.base.settings import Settings
+from dd0c.kernel.audit import checkpoint
 from dd0c.kernel.auth import organisations, pepper
 from dd0c.kernel.db import address, fitness, migrate, reach, roles, tenancy
 from dd0c.kernel.db.migrate import Say
@@ -106,6 +107,8 @@ async def _claim(tx: Transaction, settings: Settings, place: Home) -> None:
         )
     pepper.ensure(place)
     configured.ensure(settings, place)
+    if checkpoint.FINGERPRINT not in (known or {}):  # else it is elsewhere, where the log is signed
+        auditing.ensure(settings, place)
     await fitness.claim(tx, place.installation, entrance.fingerprints(settings, place))
 
 

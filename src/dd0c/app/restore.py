@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from dd0c.app import archive, backup, claims, entrance
 from dd0c.app.archive import DUMP, KEYS, Manifest, Reader
+from dd0c.app.host_events import RESTORED
 from dd0c.base import home
 from dd0c.base.errors import Internal, SetupError, Unavailable
 from dd0c.base.home import Home
@@ -99,7 +100,9 @@ def _refuse_other_keys(manifest: Manifest, settings: Settings, place: Home) -> N
             hint=f"{inside}copy them there (mode 0600) from where you keep them",
         )
     here = entrance.fingerprints(settings, place)
-    other = sorted(n for n, known in manifest.fingerprints.items() if known not in here.get(n, ()))
+    other = sorted(
+        n for n, known in manifest.fingerprints.items() if n in here and known not in here[n]
+    )
     if other:
         raise SetupError(
             f"{' and '.join(other)} of this home are not those that the backup was made with",
@@ -138,7 +141,7 @@ async def _load(reader: Reader, settings: Settings, place: Home, say: Say) -> Re
         await dump.restamp(owner, schemas)
     done = await migrate.migrate(settings, entrance.PRODUCTS, say=lambda step: say(f"{step} …"))
     made_at = datetime.fromisoformat(reader.manifest.made_at)
-    await backup.record(settings, made_at)
+    await backup.record(settings, made_at, RESTORED)
     say("opening secrets …")
     return Restored(
         home=place.path,

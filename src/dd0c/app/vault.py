@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dd0c.app import entrance
+from dd0c.app import entrance, host_events
 from dd0c.base import home, locks
 from dd0c.base.home import Home
 from dd0c.base.process import crash_point
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, fitness, roles, tenancy
-from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.kernel.parts import register
 from dd0c.kernel.parts.part import State
 from dd0c.kernel.vault import configured, rotation, survey
@@ -70,7 +71,7 @@ def rotate(settings: Settings, say: Say) -> Rotated:
 
     async def work(here: _Opened) -> Rotated:
         moved = Moved()
-        await rotation.retire(here.pool, Vault(here.keys), moved)
+        await rotation.retire(here.pool, Vault(here.keys), moved, _tell_renewed)
         await _reseal(here, moved, say)
         return Rotated(moved)
 
@@ -90,7 +91,7 @@ def rotate_kek(settings: Settings, say: Say) -> Rotated:
         crash_point("vault.added")
         if configured.wraps_by_file(settings) and (hosts := await _other_hosts(here.pool)):
             return Rotated(Moved(), hosts)
-        await rotation.choose(here.pool, here.keys.current().name, newer=True)
+        await rotation.choose(here.pool, here.keys.current().name, _tell_chosen, newer=True)
         moved = Moved()
         await rotation.rewrap(here.pool, here.keys, moved, say)
         return Rotated(moved)
@@ -107,13 +108,21 @@ def rewrap(settings: Settings, say: Say) -> Rotated:
         async with tenancy.system(here.pool) as tx:
             chosen = await fitness.find_fingerprints(tx) or {}
         if chosen.get(rotation.NAME) != newest:
-            await rotation.choose(here.pool, newest, newer=False)
+            await rotation.choose(here.pool, newest, _tell_chosen, newer=False)
         await rotation.rewrap(here.pool, here.keys, moved, say)
         await _reseal(here, moved, say)
         return Rotated(moved)
 
     with _alone(settings):
         return _run(settings, work)
+
+
+async def _tell_renewed(tx: Transaction, org: uuid.UUID | None) -> None:
+    await host_events.tell(tx, host_events.DATA_KEY_RENEWED, org=org)
+
+
+async def _tell_chosen(tx: Transaction, name: str) -> None:
+    await host_events.tell(tx, host_events.KEK_CHOSEN, key=name)
 
 
 async def _reseal(here: _Opened, moved: Moved, say: Say) -> None:

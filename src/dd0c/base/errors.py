@@ -4,6 +4,7 @@
     ├── SetupError        exit 2   a setting, port, home or schema that we cannot start with
     ├── InvalidInput      400      the caller's request is wrong; the message names the field
     ├── Unauthenticated   401      no key, or one that is not valid
+    ├── PlanExceeded      402      the organisation's plan does not include another
     ├── Forbidden         403      the key is valid, its role or scope is not enough
     ├── NotFound          404      absent, or another organisation's: the caller cannot tell which
     ├── Conflict          409      the state does not allow it (duplicate name, already revoked)
@@ -57,6 +58,14 @@ class Unauthenticated(Error):
     code = "unauthenticated"
     status = 401
     exit_status = 3
+
+
+class PlanExceeded(Error):
+    """The organisation's plan does not include more of that."""
+
+    code = "plan_exceeded"
+    status = 402
+    exit_status = 6
 
 
 class Forbidden(Error):

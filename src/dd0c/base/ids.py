@@ -51,6 +51,13 @@ class Kind(StrEnum):
     LIMIT = "lim"
     OVERRIDE = "ovr"
     RECONCILIATION = "rcn"
+    EVENT = "evt"
+    JOB = "job"
+    CONTENT = "cnt"
+    SOURCE = "src"
+    RECEIVED = "rcv"
+    ENDPOINT = "whe"
+    DELIVERY = "dlv"
 
 
 def new(now_ms: int | None = None) -> uuid.UUID:

@@ -178,7 +178,62 @@ class Settings:
         "DD0C_VAULT_TOKEN_FILE",
         "File with the token for `vault-transit:…`, as a Vault agent writes it; read at each call.",
     )
+    audit_key: str = _setting(
+        "",
+        "DD0C_AUDIT_KEY",
+        "File with the key that signs the audit log; empty: secrets/audit.key of the home. A job"
+        " worker without it leaves the log to another.",
+    )
+    content: str = _setting(
+        "database",
+        "DD0C_CONTENT",
+        "Where content lies: `database`, `files` (below the home: one machine), or"
+        " `s3://BUCKET/PREFIX`, of this installation alone: what it does not know there it deletes."
+        " After commas: buckets that are only read from any more.",
+    )
     ca_bundle: str = _setting("", "DD0C_CA_BUNDLE", "PEM file of extra certificate authorities.")
+    proxy: Secret = _setting(
+        Secret(""),
+        "HTTPS_PROXY",
+        "Proxy that webhooks, the KMS and the provider of identities are called through, such as"
+        " `http://user:password@proxy:3128`. Gateways call providers without it.",
+    )
+    no_proxy: str = _setting(
+        "",
+        "NO_PROXY",
+        "What is called past the proxy: names, which stand for what is below them too, addresses"
+        " and networks, with commas between. This machine always is.",
+    )
+    outbound_allow: str = _setting(
+        "",
+        "DD0C_OUTBOUND_ALLOW",
+        "Networks of yours that webhooks may go to, with commas between. None by default: who may"
+        " set up a webhook must not reach what only this machine can.",
+    )
+    smtp_url: Secret = _setting(
+        Secret(""),
+        "DD0C_SMTP_URL",
+        "Mail server that notifications go through: `smtps://user:password@host`, or `smtp://…`"
+        " with STARTTLS where it is offered, which it must be for a password. Empty: no mail.",
+    )
+    mail_from: str = _setting(
+        "", "DD0C_MAIL_FROM", "Who mail of dd0c comes from, such as `dd0c@example.com`."
+    )
+    breaker_failures: int = _setting(
+        5,
+        "DD0C_BREAKER_FAILURES",
+        "Failures of a provider, the KMS and the like, without a success between them, after which"
+        " calls to it are refused at once.",
+    )
+    breaker_rest_s: float = _setting(
+        10.0, "DD0C_BREAKER_REST_S", "Seconds until one call then tries whether it is back."
+    )
+    plan: str = _setting(
+        "unlimited",
+        "DD0C_PLAN",
+        "Plan of the organisations that have none of their own (`dd0c plan set`): `free`, `team` or"
+        " `unlimited`. Whoever runs dd0c for themselves needs no bounds.",
+    )
     oidc_issuer: str = _setting(
         "",
         "DD0C_OIDC_ISSUER",
@@ -340,6 +395,7 @@ def _convert(source: str, raw: Any, kind: type) -> Any:
         raise SetupError(f"{source} must be {_NAMES.get(kind, kind.__name__)}{shown}") from None
 
 
+_PROXY = re.compile(r"https?://(?:[^@/\s]*@)?(?:[^@:/\s\[\]]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/?")
 _PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'([^']*)'|([^\s'&]+))")
 
 
@@ -371,11 +427,18 @@ def _check(s: Settings) -> None:
         raise SetupError(
             f"ca_bundle {s.ca_bundle} cannot be read", hint="DD0C_CA_BUNDLE names a PEM file"
         )
-    try:
-        addresses.parse_list(s.trusted_proxies)
-    except ValueError as error:
-        raise SetupError(f"trusted_proxies: {error}") from None
+    for name in ("trusted_proxies", "outbound_allow"):
+        try:
+            addresses.parse_list(getattr(s, name))
+        except ValueError as error:
+            raise SetupError(f"{name}: {error}") from None
+    if s.proxy and not _PROXY.fullmatch(s.proxy.reveal()):
+        raise SetupError(
+            "HTTPS_PROXY is no address of a proxy", hint="http://proxy:3128, or https://…"
+        )
     _check_oidc(s)
+    if s.breaker_failures < 1:
+        raise SetupError(f"breaker_failures must be 1 or more, not {s.breaker_failures}")
     if not 0 <= s.workers <= 256:
         raise SetupError(f"workers must be between 0 and 256, not {s.workers}")
     if s.prices_stale_days < 1:

@@ -10,12 +10,13 @@ machine. A key is no command-line flag: every user of a machine can read the oth
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import json
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ import httpx
 
 from dd0c.base import errors, settings
 from dd0c.base.secrets import Secret
-from dd0c.cli import profiles, progress
+from dd0c.cli import output, profiles, progress
 
 DEADLINE_S = 30.0
 PAGE = "100"
+PANIC = "x-dd0c-panic"
 _BY_STATUS = {
     kind.status: kind for kind in errors.Error.__subclasses__() if kind is not errors.SetupError
 }
@@ -115,16 +117,22 @@ def iterate(path: str, query: Mapping[str, str | None] | None = None) -> Iterato
             return
 
 
-def stream_text(path: str, query: Mapping[str, str | None]) -> Iterator[str]:
-    """The answer of `/api/v1{path}` as text, piece by piece: exports may be large."""
+def stream(path: str, query: Mapping[str, str | None], *, quiet: bool = False) -> Iterator[bytes]:
+    """The answer of `/api/v1{path}`, piece by piece: exports may be large. `quiet`: the caller says
+    itself how far it is."""
     with (
-        _connect(DEADLINE_S) as (target, client),
+        _connect(DEADLINE_S, quiet=quiet) as (target, client),
         client.stream("GET", f"/api/v1{path}", params=_given(query)) as answer,
     ):
         if answer.is_error:
             answer.read()
         _check(answer, target)
-        yield from answer.iter_text()
+        yield from answer.iter_bytes()
+
+
+def stream_text(path: str, query: Mapping[str, str | None]) -> Iterator[str]:
+    """The answer of `/api/v1{path}` as text, piece by piece."""
+    return codecs.iterdecode(stream(path, query), "utf-8")
 
 
 def server_version() -> str:
@@ -136,11 +144,11 @@ def server_version() -> str:
 
 
 @contextmanager
-def _connect(deadline_s: float) -> Iterator[tuple[Target, httpx.Client]]:
+def _connect(deadline_s: float, *, quiet: bool = False) -> Iterator[tuple[Target, httpx.Client]]:
     target = find_target(profile=chosen_profile())
     try:
         with (
-            progress.working(f"asking {target.url} …"),
+            nullcontext() if quiet else progress.working(f"asking {target.url} …"),
             httpx.Client(
                 base_url=target.url,
                 headers={"Authorization": f"Bearer {target.key.reveal()}"},
@@ -173,6 +181,7 @@ def _trusted(url: str) -> bool | ssl.SSLContext:
 
 
 def _check(answer: httpx.Response, target: Target) -> None:
+    _note_panic(answer.headers.get(PANIC))
     if not answer.is_error:
         return
     try:
@@ -186,6 +195,16 @@ def _check(answer: httpx.Response, target: Target) -> None:
     if kind in (errors.Unauthenticated, errors.Forbidden):
         message = f"{message} (key of {target.key_from} at {target.url})"
     raise kind(message, hint=_hint(problem))
+
+
+def _note_panic(mode: str | None) -> None:
+    """One line, once, by every verb but those that are about it."""
+    context = click.get_current_context(silent=True)
+    if mode is None or context is None or context.command_path.startswith("dd0c panic"):
+        return
+    if not context.find_root().meta.setdefault(PANIC, False):
+        context.find_root().meta[PANIC] = True
+        output.tell("panic:", "red", f"{mode} is on: `dd0c panic status` says since when and why")
 
 
 def _hint(problem: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from dd0c.base import errors
 
 BESIDES = {
     0: "it worked",
-    1: "`doctor`, `status`: something is wrong; `route reconcile`: something is unexplained;"
+    1: "`doctor`, `status`: something is wrong; `panic status`, `panic off`: a panic is on;"
+    " `audit verify`: the log is not what it was; `route reconcile`: something is unexplained;"
     " else a bug of dd0c",
     130: "interrupted",
 }

@@ -32,7 +32,14 @@ VERBS = {
     "invite": ("invite", "Invite people; list and revoke invitations."),
     "team": ("team", "Make, list and remove teams of keys."),
     "org": ("org", "Make and list organisations, set the time zone."),
+    "hook": ("hook", "Webhooks: who sends here, who is told, and what."),
+    "audit": ("audit", "What happened here, and the proof that the log is whole."),
     "parts": ("parts", "The running processes; forget one that is gone."),
+    "content": ("content", "What is kept of what others sent, and how long."),
+    "job": ("job", "Background jobs: what failed; try it again."),
+    "panic": ("panic", "The brake: put it on, release it, see whether it is on."),
+    "flag": ("flag", "What is on for whom: by percentage, by organisation."),
+    "plan": ("plan", "How much an organisation may have, and has."),
     "whoami": ("whoami", "Which dd0c, which key, what it may do."),
     "profile": ("profile", "Name installations, to reach them with --profile."),
     "doctor": ("doctor", "Find out what is wrong, why, and what to do."),
@@ -144,16 +151,10 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _fail(message: str, hint: str, status: int) -> int:
-    _tell("error:", "red", message)
+    output.tell("error:", "red", message)
     if hint:
-        _tell("hint:", "cyan", hint)
+        output.tell("hint:", "cyan", hint)
     return status
-
-
-def _tell(word: str, colour: str, text: str) -> None:
-    coloured = output.in_colour(sys.stderr)
-    head = click.style(word, fg=colour, bold=True) if coloured else word
-    click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
 def run() -> int:

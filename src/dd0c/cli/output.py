@@ -17,17 +17,21 @@ they are written out.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
+from dd0c.base import redact
 from dd0c.base.errors import InvalidInput
 from dd0c.kernel.web import csvlines
 
@@ -119,6 +123,20 @@ def write_json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
+def write_file(how: How, to: Path | None, pieces: Iterator[bytes], **about: str) -> None:
+    """Bytes into a file, or to stdout where none is named. As JSON: what stands where now."""
+    if how == "json" and to is None:
+        raise InvalidInput("--json says what was written: say where to with -o FILE")
+    first = next(pieces, b"")  # a refusal leaves no empty file
+    size, digest = 0, hashlib.sha256()
+    with click.open_file("-" if to is None else str(to), "wb") as file:
+        for piece in itertools.chain((first,), pieces):
+            size += file.write(piece)
+            digest.update(piece)
+    if how == "json":
+        write_json(about | {"path": str(to), "bytes": size, "sha256": digest.hexdigest()})
+
+
 def write_list(how: How, items: Sequence[Any], columns: Sequence[Column]) -> None:
     """Items in the form asked for. As JSON they stand whole in `items`."""
     if how == "json":
@@ -157,6 +175,13 @@ def write_facts(facts: Iterable[tuple[str, Any]]) -> None:
     rows = [(name, _here(value)) for name, value in facts if value is not None]
     columns = (Column("fact", lambda row: row[0], "whole"), Column("value", lambda row: row[1]))
     write_table(columns, rows, head=False)
+
+
+def tell(word: str, colour: str, text: str) -> None:
+    """A line on stderr, for who looks."""
+    coloured = in_colour(sys.stderr)
+    head = click.style(word, fg=colour, bold=True) if coloured else word
+    click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
 
 
 def moment(text: str | None) -> datetime | None:

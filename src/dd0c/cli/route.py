@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from dd0c.cli import client, output
@@ -36,7 +39,7 @@ def providers(how: How) -> None:
     columns = (
         Column("provider", "name"),
         Column("dialect", "dialect", "whole"),
-        Column("state", lambda one: "enabled" if one["enabled"] else "disabled", "state"),
+        Column("state", _state, "state"),
         Column("kind", lambda one: "simulated" if one["simulated"] else "real", "whole"),
         Column("of", "owner", "whole"),
         Column("url", "base_url", spare=True),
@@ -44,6 +47,12 @@ def providers(how: How) -> None:
         Column("id", "id", "whole", spare=True),
     )
     output.write_list(how, client.call("GET", "/route/providers")["items"], columns)
+
+
+def _state(provider: Mapping[str, Any]) -> str:
+    if not provider["enabled"]:
+        return "disabled"
+    return "enabled" if provider["breaker"] == "closed" else "left alone"
 
 
 @route.command("erase-user")

@@ -40,7 +40,7 @@ def status(how: output.How) -> int:
 
 def _ask() -> dict[str, Any]:
     target = client.find_target(profile=client.chosen_profile())
-    me = client.call("GET", "/me")
+    me, panic = client.call("GET", "/me"), client.call("GET", "/admin/panic")
     since = (SystemClock().now() - LAST_DAY).isoformat()
     usage = client.call("GET", "/route/usage", query={"by": "model", "since": since})
     over = {"over": BUDGET_PERCENT, "limit": BUDGETS_SHOWN}
@@ -54,6 +54,7 @@ def _ask() -> dict[str, Any]:
         "url": target.url,
         "version": client.server_version(),
         "org": me["org"],
+        "panic": panic["mode"],
         "health": None if report is None else report["status"],
         "not_ok": [
             {name: one[name] for name in ("name", "status", "detail")}
@@ -78,6 +79,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
         ("dd0c", f"{found['version']} at {found['url']}"),
         ("organisation", found["org"]),
+        ("panic", found["panic"] and f"{found['panic']} is on: `dd0c panic status` says more"),
         ("health", health.get(found["health"], f"{found['health']}: `dd0c doctor` says more")),
         *not_ok,
         *([("budgets", "nearly spent, or more than that"), *budgets] if budgets else ()),

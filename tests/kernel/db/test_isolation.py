@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -19,9 +20,30 @@ from tests.support.database import Database
 
 Statement = tuple[str, tuple[object, ...]]
 
-WRITTEN = ("api_keys", "sessions", "data_keys", "teams", "memberships", "invitations")
+WRITTEN = (
+    *("api_keys", "sessions", "data_keys", "teams", "memberships", "invitations"),
+    *("autonomy", "panics", "flag_overrides", "quota_uses"),
+    *("contents", "content_chunks", "content_policies"),
+    *("hook_sources", "hook_events", "hook_endpoints", "hook_secrets", "hook_deliveries"),
+)
 BY_FUNCTIONS = ("key_uses", "people")
-TABLES = ("organisations", *WRITTEN, *BY_FUNCTIONS)
+BY_JOBS = ("hook_attempts",)
+TABLES = ("organisations", *WRITTEN, *BY_FUNCTIONS, *BY_JOBS)
+ELSEWHERE = (
+    "parts",
+    "audit_outbox",
+    "audit_contents",
+    "audit_entries",
+    "audit_tiles",
+    "audit_heads",
+)
+"""Tested with what they are for, because more than a tenant or less may enter."""
+
+KNOWN = ("api_keys", "data_keys", "organisations")
+"""What the gateway reads of all."""
+
+SENDS = ("data_keys", "hook_endpoints", "hook_secrets", "hook_deliveries", "hook_attempts")
+"""What the job worker reads to deliver webhooks, in a tenant's transaction."""
 
 
 def row_id(number: int) -> uuid.UUID:
@@ -48,9 +70,21 @@ def owned_rows(org: uuid.UUID, number: int) -> dict[str, Statement]:
             "INSERT INTO kernel.data_keys (id, org, wrapped, kek) VALUES (%s, %s, 'w', 'local')",
             (key, org),
         ),
-        "teams": ("INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')", (key, org)),
+        "teams": (
+            "INSERT INTO kernel.teams (id, org, name) VALUES (%s, %s, 'team')",
+            (key, org),
+        ),
+        "autonomy": ("INSERT INTO kernel.autonomy (org, mode) VALUES (%s, 'audit')", (org,)),
+        "panics": (
+            "INSERT INTO kernel.panics (org, panic, epoch, reason, changed_at, changed_by)"
+            " VALUES (%s, 'halt', 1, 'why', now(), 'who')",
+            (org,),
+        ),
         "key_uses": ("SELECT kernel.mark_used(ARRAY[%s::uuid], ARRAY[now()])", (key,)),
-        "people": ("SELECT kernel.add_person(%s, %s, 'somebody', NULL)", (key, f"{number}@x.test")),
+        "people": (
+            "SELECT kernel.add_person(%s, %s, 'somebody', NULL)",
+            (key, f"{number}@x.test"),
+        ),
         "memberships": (
             "INSERT INTO kernel.memberships (org, person, roles, created_by)"
             " VALUES (%s, %s, '{owner}', %s)",
@@ -62,7 +96,68 @@ def owned_rows(org: uuid.UUID, number: int) -> dict[str, Statement]:
             " VALUES (%s, %s, 'b@x.test', '{viewer}', %s, %s, now())",
             (key, org, hashed, key),
         ),
+        "flag_overrides": (
+            "INSERT INTO kernel.flag_overrides VALUES (%s, 'flag', true)",
+            (org,),
+        ),
+        "quota_uses": ("INSERT INTO kernel.quota_uses VALUES (%s, 'quota', now(), 1)", (org,)),
+        **owned_contents(org, key),
+        **owned_hooks(org, key),
     }
+
+
+def owned_contents(org: uuid.UUID, key: uuid.UUID) -> dict[str, Statement]:
+    """The same of the content store."""
+    return {
+        "contents": (
+            "INSERT INTO kernel.contents VALUES (%s, %s, 'kind', 'database', 'text/plain', 1,"
+            " sha256(''), now(), now(), 's', %s)",
+            (key, org, key),
+        ),
+        "content_chunks": ("INSERT INTO kernel.content_chunks VALUES (%s, 1, %s, 's')", (key, org)),
+        "content_policies": (
+            "INSERT INTO kernel.content_policies VALUES (%s, 'kind', 'never', 1)",
+            (org,),
+        ),
+    }
+
+
+def owned_hooks(org: uuid.UUID, key: uuid.UUID) -> dict[str, Statement]:
+    """The same of webhooks, but for attempts: those are the job worker's."""
+    return {
+        "hook_sources": (
+            "INSERT INTO kernel.hook_sources VALUES (%s, %s, 'source', 'url', now())",
+            (key, org),
+        ),
+        "hook_events": (
+            "INSERT INTO kernel.hook_events"
+            " (id, org, source, level, content_type, size, content, received_at)"
+            " VALUES (%s, %s, %s, 0, '', 1, %s, now())",
+            (key, org, key, key),
+        ),
+        "hook_endpoints": (
+            "INSERT INTO kernel.hook_endpoints"
+            " (id, org, name, kind, target, log, events, cursor, created_at)"
+            " VALUES (%s, %s, 'endpoint', 'email', 'a@x.test', 'none', '{}', 0, now())",
+            (key, org),
+        ),
+        "hook_secrets": (
+            "INSERT INTO kernel.hook_secrets VALUES (%s, %s, %s, 's', %s)",
+            (key, org, key, key),
+        ),
+        "hook_deliveries": (
+            "INSERT INTO kernel.hook_deliveries"
+            " (id, org, endpoint, message, event, payload, created_at, due_at)"
+            " VALUES (%s, %s, %s, 'message', 'Event', '{}', now(), now())",
+            (key, org, key),
+        ),
+    }
+
+
+def attempts(org: uuid.UUID, number: int) -> Statement:
+    """What makes one attempt of the organisation's delivery."""
+    key = row_id(number)
+    return "INSERT INTO kernel.hook_attempts VALUES (%s, %s, %s, now())", (key, org, key)
 
 
 async def everything(database: Database) -> dict[str, list[Any]]:
@@ -83,11 +178,40 @@ async def fill(pool: Pool, orgs: TwoOrgs) -> None:
                 await tx.execute(query.encode(), arguments)
 
 
+@pytest.fixture
+def jobs_pool(pool_as: Callable[[str], Pool]) -> Pool:
+    """A pool as the job worker's role."""
+    return pool_as(roles.JOBS)
+
+
+@pytest.fixture
+def filled(app_pool: Pool, jobs_pool: Pool, two_orgs: TwoOrgs, runner: asyncio.Runner) -> TwoOrgs:
+    """Both have a row in every table: an attempt too, which the job worker makes."""
+
+    async def attempt() -> None:
+        await fill(app_pool, two_orgs)
+        for number, org in enumerate((two_orgs.acme, two_orgs.globex), start=1):
+            query, arguments = attempts(org, number)
+            async with tenancy.tenant(jobs_pool, org) as tx:
+                await tx.execute(query.encode(), arguments)
+
+    runner.run(attempt())
+    return two_orgs
+
+
 async def count(tx: Transaction, table: str) -> int:
     query = SQL("SELECT count(*) FROM {}").format(Identifier("kernel", table))
     row = await (await tx.execute(query)).fetchone()
     assert row is not None
     return int(row[0])
+
+
+async def count_if_allowed(connection: Transaction, table: str) -> int | None:
+    """None: the role may not read it."""
+    try:
+        return await count(connection, table)
+    except InsufficientPrivilege:
+        return None
 
 
 async def test_the_suite_speaks_as_a_weak_role(app_pool: Pool) -> None:
@@ -108,25 +232,47 @@ async def test_every_tenant_table_is_covered(app_pool: Pool) -> None:
             "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
             " AND relnamespace = 'kernel'::regnamespace"
             " AND NOT format('kernel.%%s', relname) = ANY(%s)",
-            (["kernel.parts", *(table for table, _ in roles.KERNEL.shared)],),
+            (
+                [
+                    *(f"kernel.{table}" for table in ELSEWHERE),
+                    *(table for table, _ in roles.KERNEL.shared),
+                ],
+            ),
         )
         assert {name for (name,) in await cursor.fetchall()} == set(TABLES)
 
 
-@pytest.mark.parametrize("table", TABLES)
-async def test_a_tenant_reads_its_own_row_only(
-    app_pool: Pool, two_orgs: TwoOrgs, table: str
-) -> None:
-    """K-10: one row for each owner, none without a tenant, in every table."""
-    await fill(app_pool, two_orgs)
-    for number, org in enumerate((two_orgs.acme, two_orgs.globex), start=1):
-        async with tenancy.tenant(app_pool, org) as tx:
-            column = Identifier("id" if table in ("organisations", "people") else "org")
-            query = SQL("SELECT {} FROM {}").format(column, Identifier("kernel", table))
-            own = row_id(number) if table == "people" else org
-            assert await (await tx.execute(query)).fetchall() == [(own,)]
+async def test_no_tenant_panics_everybody(app_pool: Pool, two_orgs: TwoOrgs) -> None:
+    """K-63, K-10: each tenant sees the panic of everywhere; none writes it or makes it."""
+    insert = (
+        "INSERT INTO kernel.panics (org, panic, epoch, reason, changed_at, changed_by)"
+        " VALUES (%s, 'halt', 1, 'why', now(), 'who')"
+    )
     async with tenancy.system(app_pool) as tx:
-        assert await count(tx, table) == 0
+        await tx.execute(insert, (None,))
+    async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        await tx.execute(insert, (two_orgs.acme,))
+        assert await count(tx, "panics") == 2
+    for change in (
+        "UPDATE kernel.panics SET panic = NULL WHERE org IS NULL",
+        "UPDATE kernel.panics SET org = NULL WHERE org IS NOT NULL",
+    ):
+        with pytest.raises(psycopg.Error):
+            async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+                await tx.execute(change)
+
+
+async def test_a_tenant_reads_its_own_row_only(app_pool: Pool, filled: TwoOrgs) -> None:
+    """K-10: one row for each owner, none without a tenant, in every table."""
+    for number, org in enumerate((filled.acme, filled.globex), start=1):
+        async with tenancy.tenant(app_pool, org) as tx:
+            for table in TABLES:
+                column = Identifier("id" if table in ("organisations", "people") else "org")
+                query = SQL("SELECT {} FROM {}").format(column, Identifier("kernel", table))
+                own = row_id(number) if table == "people" else org
+                assert await (await tx.execute(query)).fetchall() == [(own,)], table
+    async with tenancy.system(app_pool) as tx:
+        assert [table for table in TABLES if await count(tx, table)] == []
 
 
 CHANGES = {
@@ -154,33 +300,32 @@ async def test_a_tenant_changes_its_own_rows_only(
         assert (await tx.execute(query.encode(), (two_orgs.acme,))).rowcount == 1
 
 
-@pytest.mark.parametrize("table", WRITTEN)
 async def test_a_tenant_cannot_write_a_row_of_another(
-    app_pool: Pool, two_orgs: TwoOrgs, database: Database, table: str
+    app_pool: Pool, two_orgs: TwoOrgs, database: Database
 ) -> None:
     """K-10: an INSERT with another organisation's id is refused, nothing is written."""
     await fill(app_pool, two_orgs)
     before = await everything(database)
-    query, arguments = owned_rows(two_orgs.acme, 3)[table]
 
-    async def write() -> None:
+    async def write(query: str, arguments: tuple[object, ...]) -> None:
         async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
             await tx.execute(query.encode(), arguments)
 
-    with pytest.raises(InsufficientPrivilege, match="row-level security"):
-        await write()
+    for table in WRITTEN:
+        with pytest.raises(InsufficientPrivilege, match=f'row-level security .* "{table}"'):
+            await write(*owned_rows(two_orgs.acme, 3)[table])
     assert await everything(database) == before
 
 
-@pytest.mark.parametrize("table", BY_FUNCTIONS)
-async def test_a_tenant_writes_nothing_that_is_for_functions(
-    app_pool: Pool, two_orgs: TwoOrgs, table: str
+@pytest.mark.parametrize("table", [*BY_FUNCTIONS, *BY_JOBS])
+async def test_a_tenant_writes_nothing_that_is_for_others(
+    app_pool: Pool, filled: TwoOrgs, table: str
 ) -> None:
-    """K-10: people are of the installation, and uses are noted by who saw them."""
-    await fill(app_pool, two_orgs)
+    """K-10: people are of the installation, uses are noted by who saw them, and attempts by who
+    makes them."""
 
     async def remove() -> None:
-        async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
+        async with tenancy.tenant(app_pool, filled.acme) as tx:
             await tx.execute(SQL("DELETE FROM {}").format(Identifier("kernel", table)))
 
     with pytest.raises(InsufficientPrivilege, match="permission denied"):
@@ -199,20 +344,39 @@ async def test_a_row_cannot_be_moved_to_another_tenant(app_pool: Pool, two_orgs:
         await move()
 
 
-@pytest.mark.parametrize("role", [roles.GATEWAY, roles.SHIPPER, roles.JOBS])
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("role", [roles.GATEWAY, roles.SHIPPER, roles.JOBS, roles.CHAINER])
 async def test_other_roles_read_what_they_were_given(
-    app_pool: Pool, two_orgs: TwoOrgs, database: Database, role: str, table: str
+    filled: TwoOrgs, database: Database, role: str
 ) -> None:
-    """K-10: the gateway reads the keys of all, no team and nobody; shipper and jobs read none."""
-    await fill(app_pool, two_orgs)
+    """K-10: the gateway reads the keys of all, no team and nobody; the job worker, for webhooks,
+    nothing without a tenant; shipper and chainer read none."""
+    given = {roles.GATEWAY: dict.fromkeys(KNOWN, 2), roles.JOBS: dict.fromkeys(SENDS, 0)}
     conninfo = database.conninfo(role).reveal()
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        if role == roles.GATEWAY and table in ("api_keys", "data_keys", "organisations"):
-            assert await count(connection, table) == 2
-        else:
-            with pytest.raises(InsufficientPrivilege):
-                await count(connection, table)
+        read = {table: await count_if_allowed(connection, table) for table in TABLES}
+    assert {t: rows for t, rows in read.items() if rows is not None} == given.get(role, {})
+
+
+async def test_the_job_worker_sees_one_tenant_at_a_time(jobs_pool: Pool, filled: TwoOrgs) -> None:
+    """K-10: with a tenant the job worker reads that one's rows, in every table that it sends
+    webhooks from."""
+    for org in (filled.acme, filled.globex):
+        async with tenancy.tenant(jobs_pool, org) as tx:
+            for table in SENDS:
+                query = SQL("SELECT org FROM {}").format(Identifier("kernel", table))
+                assert await (await tx.execute(query)).fetchall() == [(org,)], table
+
+
+async def test_the_job_worker_writes_for_its_tenant_only(jobs_pool: Pool, filled: TwoOrgs) -> None:
+    """K-10: an attempt in another's name is refused."""
+    query, arguments = attempts(filled.acme, 1)
+
+    async def write() -> None:
+        async with tenancy.tenant(jobs_pool, filled.globex) as tx:
+            await tx.execute(query.encode(), (ids.new(), *arguments[1:]))
+
+    with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        await write()
 
 
 async def test_functions_find_the_tenant_of_a_stranger(app_pool: Pool, two_orgs: TwoOrgs) -> None:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from dd0c.base.clock import SystemClock
 from dd0c.base.settings import Settings
 from dd0c.kernel.db import address, roles
-from dd0c.kernel.db.pool import Pool
-from dd0c.kernel.jobs import heartbeat, queue, runner
+from dd0c.kernel.jobs import heartbeat, runner
 from dd0c.kernel.jobs.job import Job, Work
 from tests.kernel.jobs import victim
 from tests.support.database import Database
 
 DEADLINE_S = 20.0
-
-
-@pytest.fixture
-def pool(pool_as: Callable[[str], Pool]) -> Pool:
-    """A pool as the job worker's role."""
-    return pool_as(roles.JOBS)
 
 
 @contextlib.asynccontextmanager
@@ -73,41 +61,6 @@ async def test_a_job_runs_at_start_and_at_its_times(database: Database) -> None:
     assert set(users) == {roles.JOBS}
 
 
-async def test_the_job_of_a_killed_worker_runs_again(database: Database, tmp_path: Path) -> None:
-    """A run whose worker was killed with -9 is put back and done by another worker (K-6)."""
-    began = tmp_path / "began"
-    command = [sys.executable, "-m", "tests.kernel.jobs.victim", str(tmp_path), str(began)]
-    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE)
-    try:
-        assert process.stdin is not None
-        process.stdin.write(database.conninfo(roles.JOBS).reveal().encode() + b"\n")
-        await until(began.exists)
-    finally:
-        process.kill()
-        await process.wait()
-    again = replace(victim.waiting_job(began, 0), at_start=False)
-    async with serving(database, again):
-        await until(lambda: len(began.read_text().splitlines()) == 2)
-
-
-async def test_a_stalled_run_is_dropped_when_the_same_job_waits(
-    database: Database, pool: Pool
-) -> None:
-    """Putting back a run whose job is queued already neither fails nor queues it twice (K-6)."""
-    app = queue.open_queue(database.conninfo(roles.JOBS))
-    async with app.open_async():
-        await queue.defer(app, "test.twice")
-        async with pool.connection() as connection:
-            await connection.execute("SET search_path = jobs")  # the triggers name no schema
-            await connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")
-        assert await queue.defer(app, "test.twice")
-        assert not await queue.defer(app, "test.twice")
-        await queue.put_back_stalled(app, stalled_after_s=0)
-        async with pool.connection() as connection:
-            cursor = await connection.execute("SELECT status FROM jobs.procrastinate_jobs")
-            assert await cursor.fetchall() == [("todo",)]
-
-
 async def test_a_failing_job_stops_neither_the_others_nor_the_worker(database: Database) -> None:
     """A job that raises is logged and tried at its next time; other jobs go on (K-5)."""
     runs = {"bad": 0, "good": 0}
@@ -120,7 +73,7 @@ async def test_a_failing_job_stops_neither_the_others_nor_the_worker(database: D
         runs["good"] += 1
 
     jobs = (
-        Job("test.fail", fail, cron="* * * * * *"),
+        Job("test.fail", fail, cron="* * * * * *", pause_s=1),
         Job("test.succeed", succeed, cron="* * * * * *"),
     )
     async with serving(database, *jobs):

@@ -1,4 +1,4 @@
-"""A job worker in a process of its own whose one job says that it began and then waits."""
+"""A job worker in a process of its own whose one job says that it began, and may then wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dd0c.kernel.jobs import runner
 from dd0c.kernel.jobs.job import Job, Work
 from dd0c.products.route.store.access import ACCESS
 
-PACE = runner.Pace(heartbeat_every_s=0.2, stalled_after_s=1.0)
+PACE = runner.Pace(heartbeat_every_s=0.2, stalled_after_s=1.0, look_every_s=0.1)
 NAME = "test.wait"
 
 
@@ -28,7 +28,7 @@ def waiting_job(began: Path, seconds: float) -> Job:
             file.write(f"{os.getpid()}\n")
         await asyncio.sleep(seconds)
 
-    return Job(NAME, run, at_start=True)
+    return Job(NAME, run, at_start=seconds > 0)
 
 
 async def judge(pool: Pool) -> None:
@@ -36,10 +36,10 @@ async def judge(pool: Pool) -> None:
     await checks.refuse_unsafe(pool, [ACCESS])
 
 
-def main(home: str, began: str) -> None:
+def main(home: str, began: str, seconds: str) -> None:
     conninfo = Secret(sys.stdin.readline().strip())
     found = settings.load({"home": home}, {})
-    jobs = [waiting_job(Path(began), 60)]
+    jobs = [waiting_job(Path(began), float(seconds))]
     asyncio.run(runner.serve(found, conninfo, jobs, SystemClock(), PACE, refuse_unfit=judge))
 
 

@@ -26,6 +26,8 @@ from botocore.session import get_session
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dd0c.base.outbound import Outbound
+from dd0c.base.settings import Settings
 from dd0c.kernel.vault.aws import AwsKey
 from dd0c.kernel.vault.configured import Managed
 from dd0c.kernel.vault.transit import TransitKey
@@ -74,7 +76,7 @@ class Moto:
         return f"aws-kms:{self._arn(key)}"
 
     def open(self, key: str, *, within_s: float = PATIENCE_S) -> AwsKey:
-        return AwsKey(self._arn(key), "", within_s=within_s)
+        return AwsKey(self._arn(key), Settings(), within_s=within_s)
 
     def _arn(self, key: str) -> str:
         if key not in self.arns:
@@ -146,7 +148,7 @@ class Transit:
 
     def open(self, key: str, *, within_s: float = PATIENCE_S) -> TransitKey:
         address = self.name(key).removeprefix("vault-transit:")
-        return TransitKey(address, str(self.token_file), "", within_s=within_s)
+        return TransitKey(address, str(self.token_file), Outbound(Settings()), within_s=within_s)
 
     def hang(self) -> None:
         self.answering.clear()

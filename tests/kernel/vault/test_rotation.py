@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from dd0c.base import ids
 from dd0c.base.errors import Internal
 from dd0c.base.secrets import Secret
 from dd0c.kernel.db import roles, tenancy
-from dd0c.kernel.db.pool import Pool, open_pool
+from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.kernel.vault import local, rotation
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.kernel.vault.rotation import Moved
@@ -26,6 +27,7 @@ from tests.conftest import TwoOrgs
 from tests.kernel.vault.installation import EACH, Installation, read_all
 from tests.support.database import Database
 from tests.support.product import until
+from tests.support.told import told as told_in
 
 WITHIN_S = 20.0
 
@@ -75,7 +77,8 @@ def reading(full: Installation) -> Iterator[Reading]:
 
 def test_a_kill_at_any_point_of_a_rotation_loses_nothing(full: Installation) -> None:
     """K-31: both rotations, killed at each named point, one on top of the other, while everything
-    is read: no secret fails to open; then it is finished, and nothing is under an old key."""
+    is read: no secret fails to open; then it is finished, and nothing is under an old key. Each
+    organisation's log is told of its new key (K-50)."""
     first = {key.name for key in local.load(full.home)}
     begun = {one.org: one.newest_at for one in app.look(full.settings).survey.sealings}
     with reading(full) as told:
@@ -96,6 +99,10 @@ def test_a_kill_at_any_point_of_a_rotation_loses_nothing(full: Installation) -> 
     [only] = seen.survey.wrappings
     assert only.name == seen.keys[0] not in first
     assert first < set(seen.keys)
+    heard = told_in(full.database)
+    whose = {one.org and ids.text(ids.Kind.ORGANISATION, one.org) for one in seen.survey.sealings}
+    assert {each.org for each in heard if each.name == "DataKeyRenewed"} == whose
+    assert {each.facts["key"] for each in heard if each.name == "KekChosen"} >= {seen.keys[0]}
     for one in seen.survey.sealings:
         assert (one.secrets, one.data_keys, one.retired) == (EACH, 1, 0)
         assert one.newest_at > begun[one.org]
@@ -109,7 +116,7 @@ async def test_nothing_comes_in_under_a_key_that_is_being_retired(
     keys, row = local.load(full.home), ids.new()
     async with tenancy.tenant(app_pool, two_orgs.acme) as tx:
         before = await Vault(keys).seal(tx, two_orgs.acme, row, Secret("sk-late"))
-        retiring = asyncio.create_task(rotation.retire(full.owner, Vault(keys), Moved()))
+        retiring = asyncio.create_task(rotation.retire(full.owner, Vault(keys), Moved(), untold))
         await asyncio.to_thread(until, lambda: somebody_waits(full), "it waits for the lock")
         assert not retiring.done()
     async with asyncio.timeout(WITHIN_S):
@@ -118,6 +125,10 @@ async def test_nothing_comes_in_under_a_key_that_is_being_retired(
         after = await Vault(keys).seal(tx, two_orgs.acme, row, Secret("sk-later"))
         assert after.data_key != before.data_key
         assert await Vault(keys).open(tx, two_orgs.acme, row, before) == Secret("sk-late")
+
+
+async def untold(tx: Transaction, org: uuid.UUID | None) -> None:
+    """Nobody hears of it."""
 
 
 def somebody_waits(full: Installation) -> bool:
@@ -134,7 +145,7 @@ async def test_a_damaged_secret_is_named_and_keeps_nothing_up(full: Installation
         victim = next(iter(full.secrets))
         admin.execute("UPDATE route.providers SET secret = '\\x0102' WHERE id = %s", (victim,))
     vault, moved = Vault(local.load(full.home)), Moved()
-    await rotation.retire(full.owner, vault, moved)
+    await rotation.retire(full.owner, vault, moved, untold)
     await rotation.reseal(full.owner, vault, entrance.HOLDINGS, moved, lambda _: None)
     full.age()
     await rotation.forget(full.owner, entrance.HOLDINGS, moved)

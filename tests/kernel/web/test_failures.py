@@ -19,15 +19,25 @@ from dd0c.base.secrets import Secret
 from dd0c.kernel.auth import permissions
 from dd0c.kernel.auth.last_used import Uses
 from dd0c.kernel.auth.pepper import Pepper
+from dd0c.kernel.autonomy.flag_publishing import Publisher
 from dd0c.kernel.cache import client
+from dd0c.kernel.content import configured as places
+from dd0c.kernel.content.contents import Contents
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
+from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
+from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.plans.catalogue import UNLIMITED
+from dd0c.kernel.vault import local
+from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web import app as web
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.metrics import Metrics
 from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.resources import Resources
 from tests.support.control import NO_CACHE
+from tests.support.database import Database
 
 router = APIRouter(prefix="/api/v1/test")
 
@@ -69,18 +79,27 @@ async def read(body: dict[str, int]) -> dict[str, int]:
 
 
 @pytest.fixture
-def app(app_pool: Pool) -> FastAPI:
+def app(app_pool: Pool, database: Database) -> FastAPI:
     """The control server's application with these endpoints."""
     pepper = Pepper(Secret(os.urandom(32).hex()))
     found = settings.load({}, {"DD0C_VALKEY_URL": NO_CACHE.reveal()})
+    vault = Vault(local.ensure(database.cluster.home))
     resources = Resources(
         settings=found,
         pool=app_pool,
+        queue=app_pool,
         clock=SystemClock(),
         pepper=pepper,
         grants=permissions.KERNEL,
         cursors=Cursors(pepper.derive(b"test")),
         uses=Uses(SystemClock()),
+        vault=vault,
+        contents=Contents(app_pool, vault, places.places(found, app_pool), SystemClock()),
+        breakers=Breakers(None, Rules()),
+        plan=UNLIMITED,
+        flags=Flags(),
+        publisher=Publisher(app_pool, client.open_client(found, 1)),
+        panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),
     )
     return web.create(resources, web.Added(api=[router]))
@@ -88,7 +107,9 @@ def app(app_pool: Pool) -> FastAPI:
 
 def client_of(app: FastAPI, deadline_s: float = 5.0) -> httpx.AsyncClient:
     """A client of the application behind an edge with that deadline."""
-    edge = Edge(app, Metrics([]), header_bytes_max=32_768, deadline_s=deadline_s)
+    edge = Edge(
+        app, Metrics([], Breakers(None, Rules())), header_bytes_max=32_768, deadline_s=deadline_s
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://test")
 
 

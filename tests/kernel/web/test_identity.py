@@ -16,6 +16,13 @@ def test_who_am_i(served: Served) -> None:
         me = client.get("/api/v1/me").json()
     assert (me["org"], me["roles"], me["key"]["name"]) == ("acme", ["owner"], "owner")
     assert me["permissions"] == [
+        "audit:read",
+        "autonomy:panic",
+        "autonomy:write",
+        "content:read",
+        "content:write",
+        "hooks:read",
+        "hooks:write",
         "keys:read",
         "keys:write",
         "org:own",
@@ -83,8 +90,8 @@ def test_nobody_gives_more_than_they_have(served: Served) -> None:
     operator = served.key(served.acme, roles=["operator"])
     platform_only = served.key(served.platform, roles=["platform"])
     for maker, roles, says in (
-        (admin, ["platform"], "platform:health, platform:orgs, platform:parts"),
-        (served.acme, ["owner", "platform"], "platform:health, platform:orgs, platform:parts"),
+        (admin, ["platform"], "platform:orgs, platform:panic, platform:parts"),
+        (served.acme, ["owner", "platform"], "platform:orgs, platform:panic, platform:parts"),
         (operator, ["viewer"], "`keys:write`"),
         (platform_only, ["viewer"], "`keys:write`"),
     ):

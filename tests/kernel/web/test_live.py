@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import pytest
+
 from dd0c.kernel.web.console import live
-from tests.support.control import Served, serving
+from tests.support import people
+from tests.support.control import Served, serving_live
 from tests.support.database import Cluster
 
 STREAM = f"{live.ROOT}/keys"
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Iterator[Served]:
+    """A control server whose pages are live."""
+    with serving_live(cluster) as served:
+        yield served
 
 
 @contextmanager
@@ -105,8 +116,33 @@ def test_viewers_are_bounded(served: Served) -> None:
 def test_a_stop_waits_for_no_viewer(cluster: Cluster) -> None:
     """A server that is asked to stop ends its streams itself, so that it stops in time (K-6)."""
     with ExitStack() as outer, ExitStack() as running:
-        served = running.enter_context(serving(cluster))
+        served = running.enter_context(serving_live(cluster))
         events = outer.enter_context(listening(served, served.acme))
         assert next(events)[0] == "changed"
         running.close()  # waits for the server's thread
         assert {kind for kind, _, _ in events} <= {"beat", "changed"}  # its end, not a cut
+
+
+def test_live_pages_can_be_switched_off(served: Served) -> None:
+    """With the flag off for an organisation its open streams end, no new one begins, and its pages
+    say what was true when they were loaded; another's go on. On again, they are live (K-62)."""
+    flag = f"/api/v1/flags/{live.FLAG}"
+    with served.client(served.platform) as client, people.browsing(served) as theirs:
+        theirs.post("/console/sign-in", data={"key": served.globex})
+        with listening(served, served.globex) as events:
+            assert next(events)[0] == "changed"
+            wanted = {"org": "globex", "on": False}
+            client.put(flag, json=wanted).raise_for_status()
+            assert {kind for kind, _, _ in events} <= {"beat", "changed"}  # and then it ended
+        refused = theirs.get(STREAM)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "15")
+        page = theirs.get("/console/keys").text
+        assert "data-live" not in page
+        assert "as of" in page
+        with listening(served, served.acme) as others:
+            assert next(others)[0] == "changed"
+        client.delete(flag, params={"org": "globex"}).raise_for_status()
+        deadline = time.monotonic() + 20
+        while "data-live" not in theirs.get("/console/keys").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

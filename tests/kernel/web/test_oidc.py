@@ -19,6 +19,7 @@ from tests.support.database import Cluster
 from tests.support.identity import Liar
 from tests.support.people import browsing, invite, join, person, sign_in
 from tests.support.plain import NO_TLS
+from tests.support.told import told
 
 START, BACK = "/console/oidc/start", "/console/oidc/back"
 GRACE = {"email": "grace@example.com", "email_verified": True, "name": "Grace Hopper"}
@@ -78,7 +79,7 @@ def authorise(
 
 def test_an_invited_person_comes_in(served: Served, issuer: str) -> None:
     """With PKCE, state and nonce; the answer goes on from here, since a Strict cookie does not come
-    along from another site; the next time no invitation is needed (K-21)."""
+    along from another site; the next time no invitation is needed, and the log is told (K-21)."""
     link = invite(served, served.acme, "grace@example.com", roles=["operator"])
     with browsing(served) as client:
         assert "Join with 127.0.0.1" in client.get(link).text
@@ -107,6 +108,8 @@ def test_an_invited_person_comes_in(served: Served, issuer: str) -> None:
         assert 'content="0;url=/console/settings"' in page.text
         assert again.get("/api/v1/me").json()["person"]["name"] == "Grace Hopper"
     assert person(served, served.acme, "Grace Hopper")["provider"] == issuer
+    heard = [each.name for each in told(served.database)]
+    assert heard[-4:] == ["IdentitySet", "InvitationAccepted", "SignedIn", "SignedIn"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from tests.support.control import Served
 PUBLIC = {("/livez", "get"), ("/readyz", "get"), ("/metrics", "get")}
 ANY_KEY = {
     *(("/api/v1/me", "get"), ("/api/v1/org", "get"), ("/api/v1/roles", "get")),
+    *(("/api/v1/admin/panic", "get"), ("/api/v1/admin/autonomy", "get")),
+    ("/api/v1/plan", "get"),
     *(("/api/v1/sessions", "get"), ("/api/v1/sessions/{session_id}", "delete")),
 }
 
@@ -76,7 +78,8 @@ def test_what_is_private_refuses_strangers(served: Served, document: dict[str, A
         with served.client() as client:
             assert client.request(method, place).status_code == 401, path
         if permission := operation.get("x-dd0c-permission"):
-            key = nobody if permission.startswith(("platform", "keys", "people")) else powerless
+            of_both = permission.startswith(("platform", "keys", "people", "autonomy"))
+            key = nobody if of_both else powerless
             with served.client(key) as client:
                 refused = client.request(method, place, json={"name": "x"})
             assert refused.status_code == 403, path

@@ -28,6 +28,7 @@ class Answers:
     parts: Sequence[Mapping[str, Any]] | None
     keys: Sequence[Mapping[str, Any]] | None
     providers: Sequence[Mapping[str, Any]]
+    panic: str | None = None
     gateway_url: str | None = None
     bounds: Bounds = field(default_factory=Bounds)
     clock: Clock = field(default_factory=SystemClock)
@@ -42,6 +43,7 @@ class Answers:
             parts=_allowed(lambda: client.call("GET", "/parts")["items"]),
             keys=_allowed(lambda: client.list_all("/keys")),
             providers=client.call("GET", "/route/providers")["items"],
+            panic=_panic(),
             gateway_url=gateway_url,
             bounds=bounds,
         )
@@ -52,6 +54,14 @@ def _allowed(ask: Callable[[], list[Any]]) -> list[Any] | None:
         return ask()
     except (Forbidden, NotFound):  # an older server may not have it
         return None
+
+
+def _panic() -> str | None:
+    try:
+        mode: str | None = client.call("GET", "/admin/panic")["mode"]
+    except NotFound:  # an older server
+        return None
+    return mode
 
 
 Look = Callable[[Answers], Iterator[Finding]]
@@ -69,6 +79,17 @@ def look_at_health(said: Answers) -> Iterator[Finding]:
         yield unknown(
             "how the parts are is not told to this key", "use a key with the role platform"
         )
+
+
+def look_at_panic(said: Answers) -> Iterator[Finding]:
+    """The brake is not on, or somebody knows."""
+    if said.panic:
+        yield warning(
+            f"a panic is on: {said.panic}",
+            "`dd0c panic status` says who put it on and why; `dd0c panic off` releases it",
+        )
+    else:
+        yield ok("no panic is on")
 
 
 def look_at_versions(said: Answers) -> Iterator[Finding]:
@@ -174,6 +195,7 @@ def _same_place(one: str, other: str) -> bool:
 
 CHECKS: Mapping[str, Look] = {
     "health": look_at_health,
+    "panic": look_at_panic,
     "versions": look_at_versions,
     "parts": look_at_parts,
     "providers": look_at_providers,

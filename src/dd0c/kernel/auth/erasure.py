@@ -12,6 +12,7 @@ step may be done twice. The first organisation stays: its owner key is the insta
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import LiteralString
 
@@ -20,7 +21,9 @@ from psycopg.rows import tuple_row
 from dd0c.base import ids
 from dd0c.base.errors import Conflict, NotFound
 from dd0c.base.process import crash_point
-from dd0c.kernel.auth import organisations, people
+from dd0c.kernel.audit import outbox
+from dd0c.kernel.audit.outbox import Event
+from dd0c.kernel.auth import events, organisations, people
 from dd0c.kernel.auth.organisations import Organisation, State
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.cache import client as cache
@@ -95,7 +98,12 @@ async def empty_erased(work: Work) -> None:
 
 
 async def _empty(work: Work, client: Client, org: uuid.UUID) -> None:
-    await _until_none(work.pool, "SELECT kernel.erase_rows(%s, %s)", org)
+    async def tell(tx: Transaction, rows: int) -> None:
+        whole = ids.text(ids.Kind.ORGANISATION, org)
+        event = Event(events.ORGANISATION_EMPTIED.name, outbox.SYSTEM, whole, {"rows": rows})
+        await outbox.record(tx, None, event)
+
+    await _until_none(work.pool, "SELECT kernel.erase_rows(%s, %s)", org, tell)
     crash_point("erasure.emptied")
     await counters.forget(client, org.bytes)
     crash_point("erasure.uncounted")
@@ -104,11 +112,18 @@ async def _empty(work: Work, client: Client, org: uuid.UUID) -> None:
 
 
 async def delete_expired(work: Work) -> None:
-    """Sessions, invitations and failures to sign in that are over are deleted."""
-    await _until_none(work.pool, "SELECT kernel.delete_expired(%s, %s)", work.clock.now())
+    """Sessions, invitations and failures to sign in that are over are deleted. No event tells of
+    it: they ended by themselves, and no longer did anything."""
+    query: LiteralString = "SELECT kernel.delete_expired(%s, %s)"
+    await _until_none(work.pool, query, work.clock.now())
 
 
-async def _until_none(pool: Pool, query: LiteralString, of: object) -> None:
+async def _until_none(
+    pool: Pool,
+    query: LiteralString,
+    of: object,
+    tell: Callable[[Transaction, int], Awaitable[None]] | None = None,
+) -> None:
     """Call it again and again, each time in a transaction of its own, until it finds nothing."""
     found = 1
     while found:
@@ -117,6 +132,8 @@ async def _until_none(pool: Pool, query: LiteralString, of: object) -> None:
             row = await cursor.fetchone()
             assert row is not None
             found = int(row[0])
+            if found and tell is not None:
+                await tell(tx, found)
         crash_point("erasure.deleting")
 
 

@@ -20,6 +20,8 @@ from dd0c.kernel.auth import sessions
 from dd0c.kernel.auth.permissions import Grants, Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Plan, Quota
 
 _SELECT = sql.SQL(
     "SELECT p.id, p.name, p.email, p.platform, p.issuer, p.disabled_at, m.roles, m.created_at,"
@@ -97,6 +99,16 @@ async def join(
         " created_at = now(), removed_at = NULL",
         (org, person, sorted(roles), team, by),
     )
+
+
+async def take_place(tx: Transaction, person: uuid.UUID, plan: Plan) -> None:
+    """There is a place for somebody who is about to join, or they have one; PlanExceeded."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT FROM kernel.memberships WHERE person = %s AND removed_at IS NULL", (person,)
+        )
+        if await cursor.fetchone() is None:
+            await quotas.take(tx, Quota.PEOPLE, plan)
 
 
 async def list_members(tx: Transaction, limit: int, after: uuid.UUID | None = None) -> list[Member]:

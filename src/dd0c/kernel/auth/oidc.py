@@ -9,21 +9,21 @@ provider are used once and not kept.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dd0c.base.errors import Forbidden, InvalidInput, Unavailable
-from dd0c.base.secrets import Secret
+from dd0c.base.errors import Forbidden, InvalidInput, Timeout, Unavailable
+from dd0c.base.outbound import Breaker, Outbound, Policy, Request
+from dd0c.base.settings import Settings
 from dd0c.kernel.auth import people
 from dd0c.kernel.auth.signing_in import Identity
 
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import AsyncOAuth2Client
-    from httpx2 import Response
     from joserfc.jwk import KeySet
 
 SCOPE = "openid email profile"
@@ -56,11 +56,12 @@ class _Known:
 class Provider:
     """The one provider of an installation. Its libraries are loaded when somebody signs in."""
 
-    def __init__(self, issuer: str, client_id: str, secret: Secret, ca_bundle: str = ""):
-        self.issuer = issuer
-        self._client_id = client_id
-        self._secret = secret
-        self._ca_bundle = ca_bundle
+    def __init__(self, settings: Settings, breaker: Breaker):
+        self.issuer = settings.oidc_issuer
+        self._client_id = settings.oidc_client_id
+        self._secret = settings.oidc_client_secret
+        self._outbound = Outbound(settings)
+        self._breaker = breaker
         self._known: _Known | None = None
 
     @property
@@ -84,7 +85,6 @@ class Provider:
     async def finish(self, back: str, code: str, pending: Pending) -> Identity:
         """Who came back with this code; Forbidden when it proves nothing, Unavailable."""
         from authlib.oauth2 import OAuth2Error
-        from httpx2 import HTTPError
 
         facts = (await self._know()).facts
         try:
@@ -94,13 +94,13 @@ class Provider:
                 )
                 claims = await self._read(str(told.get("id_token", "")), pending.nonce)
                 if "email" not in claims and (userinfo := facts.get("userinfo_endpoint")):
-                    more = _object(await client.get(userinfo))
+                    more = _object((await client.get(userinfo)).content)
                     if more.get("sub") == claims["sub"]:
                         claims |= {name: more.get(name) for name in ASKED_FOR}
         except OAuth2Error:
             raise Forbidden("the provider of identities refused this sign-in") from None
-        except (HTTPError, TimeoutError, ValueError):
-            raise self._away() from None
+        except (Unavailable, Timeout, TimeoutError, ValueError) as error:
+            raise self._away(error) from None
         return _identity(self.issuer, claims)
 
     async def _read(self, token: str, nonce: str) -> dict[str, Any]:
@@ -130,7 +130,6 @@ class Provider:
 
     async def _know(self, *, fresh: bool = False) -> _Known:
         """What the provider says of itself; asked again after a while, or for `fresh` keys."""
-        from httpx2 import AsyncClient, HTTPError
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
@@ -138,17 +137,14 @@ class Provider:
         if known is not None and not fresh and time.monotonic() - known.at < KNOWN_FOR_S:
             return known
         try:
-            async with (
-                asyncio.timeout(WITHIN_S),
-                AsyncClient(verify=self._trusted(), timeout=WITHIN_S) as client,
-            ):
+            async with asyncio.timeout(WITHIN_S):
                 place = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-                facts = _object(await client.get(place))
+                facts = await self._read_object(place)
                 if missing := [name for name in ENDPOINTS if not isinstance(facts.get(name), str)]:
                     raise ValueError(missing)
-                keys = KeySet.import_key_set(_object(await client.get(facts["jwks_uri"])))
-        except (HTTPError, TimeoutError, JoseError, ValueError):
-            raise self._away() from None
+                keys = KeySet.import_key_set(await self._read_object(facts["jwks_uri"]))
+        except (Unavailable, Timeout, TimeoutError, InvalidInput, JoseError, ValueError) as error:
+            raise self._away(error) from None
         if facts["issuer"] != self.issuer:
             raise Unavailable("the provider of identities calls itself by another name")
         self._known = _Known(facts, keys, time.monotonic())
@@ -157,6 +153,8 @@ class Provider:
     def _client(self, back: str) -> AsyncOAuth2Client:
         from authlib.integrations.httpx_client import AsyncOAuth2Client
 
+        from dd0c.kernel.auth.carrier import Carrier
+
         return AsyncOAuth2Client(
             self._client_id,
             self._secret.reveal(),
@@ -164,24 +162,31 @@ class Provider:
             redirect_uri=back,
             code_challenge_method="S256",
             timeout=WITHIN_S,
-            verify=self._trusted(),
+            transport=Carrier(self._outbound, self._breaker, WITHIN_S),
         )
 
-    def _trusted(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._ca_bundle:
-            context.load_verify_locations(self._ca_bundle)
-        return context
-
-    def _away(self) -> Unavailable:
-        return Unavailable(
-            "the provider of identities does not answer as it should", retry_after_s=30
+    async def _read_object(self, url: str) -> Any:
+        """The JSON object that is there; ValueError when there is none."""
+        answer = await self._outbound.send(
+            Request("GET", url, {"Accept": "application/json"}),
+            within_s=WITHIN_S,
+            policy=Policy.CONFIGURED,
+            breaker=self._breaker,
         )
+        if answer.status != 200:
+            raise ValueError(answer.status)
+        return _object(answer.body)
+
+    def _away(self, error: Exception) -> Unavailable:
+        """What people are told; when to come back is the breaker's to say."""
+        after_s = error.retry_after_s if isinstance(error, Unavailable) else None
+        told = "the provider of identities does not answer as it should"
+        return Unavailable(told, retry_after_s=after_s or 30)
 
 
-def _object(answer: Response) -> Any:
-    """The JSON object of an answer; ValueError or HTTPError when it is none."""
-    found = answer.raise_for_status().json()
+def _object(body: bytes) -> Any:
+    """The JSON object of an answer; ValueError when it is none."""
+    found = json.loads(body)
     if isinstance(found, dict):
         return found
     raise ValueError("no JSON object")

@@ -15,7 +15,9 @@ from dd0c.base import ids
 from dd0c.base.errors import Conflict, NotFound, SetupError
 from dd0c.base.home import Home
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import keys
+from dd0c.kernel.audit import outbox
+from dd0c.kernel.audit.outbox import Event
+from dd0c.kernel.auth import events, keys
 from dd0c.kernel.auth.keys import Key, NewKey
 from dd0c.kernel.auth.pepper import Pepper
 from dd0c.kernel.auth.permissions import Role, Scope
@@ -156,6 +158,25 @@ async def get(tx: Transaction, name: str) -> uuid.UUID:
     return org
 
 
+async def get_id(tx: Transaction, given: str) -> uuid.UUID:
+    """The organisation of that name (any case) or id, unless it is erased; NotFound."""
+    org = ids.find(ids.Kind.ORGANISATION, given)
+    if org is None:
+        return await get(tx, given)
+    if (await get_any(tx, org)).state is not State.ACTIVE:
+        raise NotFound("this organisation is erased")
+    return org
+
+
+async def list_names(tx: Transaction, wanted: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Names of these organisations, whosever they are: for `platform` permissions only."""
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            "SELECT id, name FROM kernel.list_organisations() WHERE id = ANY(%s)", (wanted,)
+        )
+        return dict(await cursor.fetchall())
+
+
 def first_key(home: Home) -> Secret:
     """The text in the home's owner.key, made when there is none.
 
@@ -177,8 +198,15 @@ async def ensure_first(pool: Pool, pepper: Pepper, text: Secret) -> uuid.UUID:
         org = ids.new()
         async with tenancy.tenant(pool, org) as tx:
             await _insert(tx, org, FIRST)
+            whole = ids.text(ids.Kind.ORGANISATION, org)
+            event = Event(events.ORGANISATION_CREATED.name, outbox.SYSTEM, whole)
+            await outbox.record(tx, None, event)
     hashed = pepper.digest(text)
     async with tenancy.tenant(pool, org) as tx:
         if not await keys.is_known(tx, hashed):
-            await keys.store(tx, org, FIRST_KEY, text.reveal()[: keys.SHOWN_LENGTH], hashed)
+            key = await keys.store(tx, org, FIRST_KEY, text.reveal()[: keys.SHOWN_LENGTH], hashed)
+            facts = {"roles": key.roles}
+            made = ids.text(ids.Kind.KEY, key.id)
+            event = Event(events.KEY_CREATED.name, outbox.SYSTEM, made, facts)
+            await outbox.record(tx, org, event)
     return org

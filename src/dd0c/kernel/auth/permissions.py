@@ -34,16 +34,33 @@ Grants = Mapping[Role, frozenset[str]]
 
 EVERYBODY = frozenset(Role) - {Role.PLATFORM}
 
-_ADMINISTERS = frozenset({"keys:read", "keys:write", "people:read", "people:write", "org:write"})
+_ADMINISTERS = frozenset(
+    (
+        *("keys:read", "keys:write", "people:read", "people:write", "org:write", "audit:read"),
+        *("hooks:read", "hooks:write", "content:read", "content:write"),
+        *("autonomy:write", "autonomy:panic"),
+    )
+)
 
 KERNEL: Grants = {
     Role.PLATFORM: frozenset(
-        {"platform:orgs", "platform:health", "platform:parts", "platform:people"}
+        {
+            "platform:orgs",
+            "platform:health",
+            "platform:parts",
+            "platform:people",
+            "platform:jobs",
+            "platform:flags",
+            "platform:plans",
+            "platform:panic",
+            "autonomy:panic",
+            "platform:audit",
+        }
     ),
     # Nobody gives or takes a role that holds more than their own: `org:own` keeps owners to owners.
     Role.OWNER: _ADMINISTERS | {"org:own"},
     Role.ADMIN: _ADMINISTERS,
-    Role.OPERATOR: frozenset({"keys:read", "people:read"}),
+    Role.OPERATOR: frozenset({"keys:read", "people:read", "hooks:read"}),
 }
 
 

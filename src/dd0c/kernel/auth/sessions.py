@@ -103,11 +103,12 @@ async def authenticate(
     return principals.admit(found, grants, now)
 
 
-async def end(tx: Transaction, pepper: Pepper, token: str) -> None:
-    """Forget the session; one that is not there is no error."""
-    await tx.execute(
+async def end(tx: Transaction, pepper: Pepper, token: str) -> bool:
+    """Forget the session; whether it was there."""
+    done = await tx.execute(
         "DELETE FROM kernel.sessions WHERE token_hash = %s", (pepper.digest(Secret(token)),)
     )
+    return done.rowcount > 0
 
 
 def mark(pepper: Pepper, token: str) -> str:

@@ -64,9 +64,14 @@ async def find_fingerprints(tx: AsyncConnection[Any]) -> Mapping[str, str] | Non
 
 
 async def claim(tx: AsyncConnection[Any], installation: str, fingerprints: Fingerprints) -> None:
-    """As owner: this database belongs to these secrets from now on; SetupError when to others."""
+    """As owner: this database belongs to these secrets from now on; SetupError when to others.
+
+    What it does not know yet, because a newer dd0c has a secret more, is added.
+    """
     await tx.execute(
-        "INSERT INTO kernel.installation (id, fingerprints) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        "INSERT INTO kernel.installation (id, fingerprints) VALUES (%s, %s)"
+        " ON CONFLICT (only_one) DO UPDATE"
+        " SET fingerprints = excluded.fingerprints || kernel.installation.fingerprints",
         (installation, Jsonb({name: here[0] for name, here in fingerprints.items()})),
     )
     await refuse_other_secrets(tx, fingerprints)

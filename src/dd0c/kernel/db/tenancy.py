@@ -52,6 +52,13 @@ async def system(pool: Pool, *, deadline_s: float = DEADLINE_S) -> AsyncIterator
         yield tx
 
 
+def current() -> uuid.UUID | None:
+    """The organisation of the transaction that this task is in; None: one without a tenant."""
+    task = asyncio.current_task()
+    assert task is not None
+    return _open[task].org
+
+
 @asynccontextmanager
 async def _transaction(
     pool: Pool, org: uuid.UUID | None, deadline_s: float

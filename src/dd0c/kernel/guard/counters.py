@@ -19,18 +19,17 @@ and nothing else is sent before it has succeeded.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from importlib import resources
 from typing import Any, TypeAlias
 
 import msgspec
-from valkey.exceptions import NoScriptError, ValkeyError
+from valkey.exceptions import ValkeyError
 
 from dd0c.kernel.cache import fitness
 from dd0c.kernel.cache.client import Client
+from dd0c.kernel.cache.script import Call, Script
 from dd0c.kernel.guard.limits import (
     AMOUNT_MAX,
     CALL_WITHIN_S,
@@ -45,7 +44,6 @@ from dd0c.kernel.guard.limits import (
 )
 
 Amounts: TypeAlias = Sequence[tuple[Counter, int]]
-_Call: TypeAlias = tuple[list[str], list[object]]
 
 INSTALLATION = "dd0c:g"
 SCRIPT = "counters.lua"
@@ -65,8 +63,7 @@ class Counters:
         self._client = client
         self._holder = holder
         self._within_s = within_s
-        self._script = resources.files(__package__).joinpath(SCRIPT).read_text()
-        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._script = Script(__package__, SCRIPT)
         self._epoch = 0
         self._generation = 0
         self._certain = False
@@ -224,7 +221,7 @@ class Counters:
             raise Superseded
         self._orgs.update(held)
 
-    def _tell_epoch(self) -> _Call:
+    def _tell_epoch(self) -> Call:
         return [INSTALLATION], ["epoch", self._epoch, self._holder, self._generation, self._epoch]
 
     def _call(
@@ -233,39 +230,23 @@ class Counters:
         org: bytes,
         counters: Sequence[Counter] = (),
         *values: Iterable[object],
-    ) -> _Call:
+    ) -> Call:
         keys = [f"{{{org.hex()}}}:g", *(counter.key for counter in counters)]
         us = (self._epoch, self._holder, self._generation)
         return keys, [operation, *us, *itertools.chain.from_iterable(values)]
 
-    async def _run(self, calls: Sequence[_Call]) -> list[list[Any]]:
+    async def _run(self, calls: Sequence[Call]) -> list[list[Any]]:
         """The replies to calls, sent together; Superseded when `post` was called meanwhile."""
         generation = self._generation
         try:
             async with asyncio.timeout(self._within_s):
-                replies = await self._send(calls)
-                missing = [at for at, r in enumerate(replies) if isinstance(r, NoScriptError)]
-                if missing:
-                    await self._client.script_load(self._script)
-                    again = await self._send([calls[at] for at in missing])
-                    for at, reply in zip(missing, again, strict=True):
-                        replies[at] = reply
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
+                replies = await self._script.run(self._client, calls)
         except (ValkeyError, OSError, TimeoutError) as error:
             if generation == self._generation:
                 self._certain = False
             raise fitness.explain(error) from error
         if generation != self._generation:
             raise Superseded
-        return replies
-
-    async def _send(self, calls: Sequence[_Call]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for keys, values in calls:
-            pipeline.execute_command("EVALSHA", self._sha, len(keys), *keys, *values)
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
         return replies
 
 

@@ -15,11 +15,13 @@ from dd0c.base.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every run of a job is given. The pool speaks as `dd0c_jobs`."""
+    """What every run of a job is given. The pool speaks as `dd0c_jobs`; `subject` is what this run
+    is about, where it was put into the queue for one."""
 
     settings: Settings
     pool: AsyncConnectionPool[AsyncConnection[Any]]
     clock: Clock
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Job:
     """One kind of background work. It may run twice, so `run` must be idempotent.
 
     `name` is `product.verb`. `cron` has five fields in UTC, or six with the seconds last; None:
-    only other code starts it. `at_start` runs it once more when a job worker starts.
+    only other code starts it. `at_start` runs it once more when a job worker starts. What fails is
+    tried up to `attempts` times, after pauses of `pause_s`, its square, its cube; a worker that
+    died at it has used up one.
     """
 
     name: str
@@ -35,3 +39,5 @@ class Job:
     cron: str | None = None
     at_start: bool = False
     timeout_s: float = 600.0
+    attempts: int = 3
+    pause_s: int = 5

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dd0c.base.telemetry import Histogram, Metric, sample
+from dd0c.kernel.jobs.runs import State
 
 CATALOGUE = (
     Metric(
@@ -17,7 +19,7 @@ CATALOGUE = (
     Metric("dd0c_jobs_run_seconds", "histogram", "How long runs took.", ("job",)),
     Metric("dd0c_jobs_waiting", "gauge", "Runs in the queue that nobody has begun."),
     Metric("dd0c_jobs_running", "gauge", "Runs that some worker is at."),
-    Metric("dd0c_jobs_failed", "gauge", "Failed runs of the last week, kept to be looked at."),
+    Metric("dd0c_jobs_failed", "gauge", "Runs that gave up after their attempts."),
     Metric("dd0c_jobs_ready", "gauge", "1 while this worker takes jobs."),
 )
 
@@ -28,7 +30,7 @@ class Stats:
 
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: Histogram = field(default_factory=lambda: Histogram("dd0c_jobs_run_seconds", "job"))
-    queue: dict[str, int] = field(default_factory=dict)
+    queue: Mapping[State, int] = field(default_factory=dict)
     ready: bool = False
 
     def observe(self, job: str, outcome: str, seconds: float) -> None:
@@ -43,7 +45,7 @@ class Stats:
             named[sample("dd0c_jobs_runs_total", {"job": job, "outcome": outcome})] = count
         named.update(self.seconds.samples())
         if self.queue:
-            named["dd0c_jobs_waiting"] = self.queue["todo"]
-            named["dd0c_jobs_running"] = self.queue["doing"]
-            named["dd0c_jobs_failed"] = self.queue["failed"]
+            named["dd0c_jobs_waiting"] = self.queue[State.QUEUED] + self.queue[State.FAILED]
+            named["dd0c_jobs_running"] = self.queue[State.RUNNING]
+            named["dd0c_jobs_failed"] = self.queue[State.DEAD]
         return named

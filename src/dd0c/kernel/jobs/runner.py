@@ -32,11 +32,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a worker reports, when it counts as dead, how many jobs it runs at a time."""
+    """How often a worker reports, when it counts as dead, how many jobs it runs at a time; and how
+    often it looks for one that is due again, which nobody announces."""
 
     heartbeat_every_s: float = queue.HEARTBEAT_EVERY_S
     stalled_after_s: float = queue.STALLED_AFTER_S
     concurrency: int = 4
+    look_every_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ async def _serve_once(
         stack.callback(setattr, told.stats, "ready", False)
         await app.run_worker_async(
             concurrency=pace.concurrency,
+            fetch_job_polling_interval=pace.look_every_s,
             install_signal_handlers=False,
             delete_jobs="successful",
             update_heartbeat_interval=pace.heartbeat_every_s,

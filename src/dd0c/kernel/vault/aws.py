@@ -1,6 +1,7 @@
 """A key-encryption key that stays in AWS KMS: data keys are sent there to be wrapped and unwrapped.
 
 botocore alone, without boto3, and imported at the first call: 20 MB that nobody else pays for. It
+brings its own way out, so of `outbound` it has the breaker, the proxy, the CAs and a deadline. It
 blocks, so calls run in threads, a few at a time. Credentials come from where AWS programs look for
 them (environment, profile, role of the machine or the pod); dd0c keeps none.
 
@@ -17,7 +18,10 @@ import re
 import threading
 from typing import Any
 
+from dd0c.base import destinations
 from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.outbound import FAILING, UNGUARDED, Breaker, Outcome
+from dd0c.base.settings import Settings
 
 PREFIX = "aws-kms:"
 DEADLINE_S = 6.0
@@ -32,7 +36,14 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+")
 class AwsKey:
     """Wraps data keys under one key of AWS KMS; the context is its encryption context."""
 
-    def __init__(self, arn: str, ca_bundle: str, *, within_s: float = DEADLINE_S):
+    def __init__(
+        self,
+        arn: str,
+        settings: Settings,
+        breaker: Breaker = UNGUARDED,
+        *,
+        within_s: float = DEADLINE_S,
+    ):
         found = _ARN.fullmatch(arn)
         if found is None:
             raise SetupError(
@@ -42,7 +53,10 @@ class AwsKey:
         self.name = PREFIX + arn
         self._arn = arn
         self._region = found[1]
-        self._ca_bundle = ca_bundle or None
+        self._ca_bundle = settings.ca_bundle or None
+        self._proxy = settings.proxy
+        self._no_proxy = settings.no_proxy
+        self._breaker = breaker
         self._within_s = within_s
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._making = threading.Lock()
@@ -65,11 +79,21 @@ class AwsKey:
         await self._call("rotate_key_on_demand")
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._within_s), self._slots:
-                return await asyncio.to_thread(self._send, operation, arguments)
-        except TimeoutError:
-            raise Unavailable(f"AWS KMS in {self._region} does not answer in time") from None
+        async with self._breaker.attempt() as attempt:
+            try:
+                async with asyncio.timeout(self._within_s), self._slots:
+                    answer = await asyncio.to_thread(self._send, operation, arguments)
+            except (ValueError, _Refused):
+                attempt.outcome = Outcome.SUCCESS  # it works, and says no
+                raise
+            except TimeoutError:
+                attempt.outcome = Outcome.FAILURE
+                raise Unavailable(f"AWS KMS in {self._region} does not answer in time") from None
+            except Unavailable:
+                attempt.outcome = Outcome.FAILURE
+                raise
+            attempt.outcome = Outcome.SUCCESS
+            return answer
 
     def _send(self, operation: str, arguments: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -80,7 +104,8 @@ class AwsKey:
             code = error.response.get("Error", {}).get("Code", "unknown")
             if code in NOT_OURS:
                 raise ValueError("AWS KMS does not decrypt it") from None
-            raise Unavailable(
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            raise (Unavailable if status >= FAILING else _Refused)(
                 f"AWS KMS refuses {operation}: {code}",
                 hint=f"may this process use kms:Encrypt and kms:Decrypt on {self._arn}?",
             ) from None
@@ -100,11 +125,20 @@ class AwsKey:
                     connect_timeout=self._within_s / ATTEMPTS,
                     read_timeout=self._within_s / ATTEMPTS,
                     retries={"total_max_attempts": ATTEMPTS},
+                    proxies=self._proxies(),
                 )
                 self._client = get_session().create_client(
                     "kms", region_name=self._region, verify=self._ca_bundle, config=bounds
                 )
             return self._client
+
+    def _proxies(self) -> dict[str, str] | None:
+        direct = destinations.goes_direct(f"kms.{self._region}.amazonaws.com", self._no_proxy)
+        return {"https": self._proxy.reveal()} if self._proxy and not direct else None
+
+
+class _Refused(Unavailable):
+    """AWS KMS answers, and does not do it."""
 
 
 def _named(context: bytes) -> dict[str, str]:

@@ -6,16 +6,24 @@ moves from one to the next: list both, `dd0c vault rewrap`, take the old one out
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from dd0c.base.errors import SetupError
 from dd0c.base.home import Home
+from dd0c.base.outbound import UNGUARDED, Breaker, Outbound
 from dd0c.base.settings import Settings
-from dd0c.kernel.vault import aws, local
+from dd0c.kernel.vault import aws, local, transit
 from dd0c.kernel.vault.keychain import Keychain, KeyEncryptionKey
 
 LOCAL = "local"
+
+Breakers = Callable[[str], Breaker]
+
+
+def _unguarded(_: str) -> Breaker:
+    return UNGUARDED
 
 
 class Managed(KeyEncryptionKey, Protocol):
@@ -44,10 +52,17 @@ def wraps_by_file(settings: Settings) -> bool:
     return names(settings)[0] == LOCAL
 
 
-def load(settings: Settings, home: Home) -> Keychain:
-    """The keys, none of them asked yet; SetupError for a name that says nothing, or a bad file."""
+def load(settings: Settings, home: Home, breakers: Breakers = _unguarded) -> Keychain:
+    """The keys, none of them asked yet; SetupError for a name that says nothing, or a bad file.
+
+    The breaker of the first is named `kms`, of the others `kms:2` and so on: one that is away must
+    not keep us from another.
+    """
     listed: list[Managed | None] = [
-        None if name == LOCAL else _managed(name, settings) for name in names(settings)
+        None
+        if name == LOCAL
+        else _managed(name, settings, breakers(f"kms:{at}" if at > 1 else "kms"))
+        for at, name in enumerate(names(settings), 1)
     ]
 
     def read() -> list[KeyEncryptionKey]:
@@ -63,14 +78,17 @@ def ensure(settings: Settings, home: Home) -> Keychain:
     return load(settings, home)
 
 
-def _managed(name: str, settings: Settings) -> Managed:
-    if name.startswith(aws.PREFIX):
-        return aws.AwsKey(name.removeprefix(aws.PREFIX), settings.ca_bundle)
-    if name.startswith("vault-transit:"):
-        from dd0c.kernel.vault import transit  # it speaks HTTP, and nobody else here does
+def _breaker_names() -> Iterator[str]:
+    yield "kms"
+    yield from (f"kms:{number}" for number in itertools.count(2))
 
+
+def _managed(name: str, settings: Settings, breaker: Breaker) -> Managed:
+    if name.startswith(aws.PREFIX):
+        return aws.AwsKey(name.removeprefix(aws.PREFIX), settings, breaker)
+    if name.startswith(transit.PREFIX):
         address = name.removeprefix(transit.PREFIX)
-        return transit.TransitKey(address, settings.vault_token_file, settings.ca_bundle)
+        return transit.TransitKey(address, settings.vault_token_file, Outbound(settings), breaker)
     raise SetupError(
         f"DD0C_VAULT: {name!r} is no place for a key-encryption key",
         hint="local, aws-kms:ARN, or vault-transit:URL/MOUNT/KEY",

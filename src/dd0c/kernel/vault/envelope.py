@@ -73,7 +73,14 @@ class Vault:
     async def open(
         self, tx: Transaction, org: uuid.UUID | None, record: uuid.UUID, sealed: Sealed
     ) -> Secret:
-        """The secret; Internal when the ciphertext was made for another record or is damaged."""
+        """The secret, known to redaction from now on; Internal when the ciphertext was made for
+        another record or is damaged."""
+        return secrets.keep(await self.unseal(tx, org, record, sealed))
+
+    async def unseal(
+        self, tx: Transaction, org: uuid.UUID | None, record: uuid.UUID, sealed: Sealed
+    ) -> Secret:
+        """Like `open`, for what is used and dropped at once: there are too many to remember."""
         cipher = self._cached(org, sealed.data_key) or await self._unwrap(tx, org, sealed.data_key)
         version, rest = sealed.ciphertext[:1], sealed.ciphertext[1:]
         try:
@@ -87,7 +94,7 @@ class Vault:
                 "a stored secret does not open: it was changed, or belongs to another record",
                 hint="enter the secret again",
             ) from None
-        return secrets.keep(Secret(text.decode()))
+        return Secret(text.decode())
 
     async def renew(self, tx: Transaction, org: uuid.UUID | None) -> None:
         """As owner: a new data key for what is sealed from now on; the others are retired."""

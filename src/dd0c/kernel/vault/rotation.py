@@ -17,7 +17,7 @@ This works as the owner role: nothing that serves may write secrets of all organ
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString
@@ -85,14 +85,21 @@ class _DataKey:
     kek: str
 
 
-async def retire(pool: Pool, vault: Vault, moved: Moved) -> None:
-    """Each organisation that has a data key, and the installation, seal under a new one."""
+async def retire(
+    pool: Pool,
+    vault: Vault,
+    moved: Moved,
+    tell: Callable[[Transaction, uuid.UUID | None], Awaitable[None]],
+) -> None:
+    """Each organisation that has a data key, and the installation, seal under a new one; `tell`
+    says so in the same transaction."""
     async with tenancy.system(pool) as tx, tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute("SELECT DISTINCT org FROM kernel.data_keys WHERE retired_at IS NULL")
         orgs = [row[0] for row in await cursor.fetchall()]
     for org in orgs:
         async with tenancy.system(pool) as tx:
             await vault.renew(tx, org)
+            await tell(tx, org)
         moved.retired += 1
         crash_point("vault.retired")
 
@@ -136,9 +143,11 @@ async def forget(pool: Pool, holdings: Sequence[Holding], moved: Moved) -> None:
         moved.forgotten += 1
 
 
-async def choose(pool: Pool, name: str, *, newer: bool) -> None:
-    """The installation's key-encryption key is the one of that name; where it is a `newer` version,
-    all that was wrapped before is due."""
+async def choose(
+    pool: Pool, name: str, tell: Callable[[Transaction, str], Awaitable[None]], *, newer: bool
+) -> None:
+    """The installation's key-encryption key is the one of that name, as `tell` says in the same
+    transaction; where it is a `newer` version, all that was wrapped before is due."""
     async with tenancy.system(pool) as tx:
         await tx.execute(
             "UPDATE kernel.installation SET"
@@ -146,6 +155,7 @@ async def choose(pool: Pool, name: str, *, newer: bool) -> None:
             " kek_since = CASE WHEN %s THEN clock_timestamp() ELSE kek_since END",
             (NAME, name, newer),
         )
+        await tell(tx, name)
     crash_point("vault.chosen")
 
 

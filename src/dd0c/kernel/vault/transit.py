@@ -9,17 +9,15 @@ Vault keeps the versions of a key and says in the ciphertext which one it is of 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ipaddress
-import ssl
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
-from dd0c.base.errors import SetupError, Unavailable
+from dd0c.base.errors import SetupError, Timeout, Unavailable
+from dd0c.base.outbound import UNGUARDED, Breaker, Outbound, Policy, Request
 from dd0c.kernel.vault import keyfile
 
 PREFIX = "vault-transit:"
@@ -31,7 +29,13 @@ class TransitKey:
     """Wraps data keys under one key of a transit engine."""
 
     def __init__(
-        self, address: str, token_file: str, ca_bundle: str, *, within_s: float = DEADLINE_S
+        self,
+        address: str,
+        token_file: str,
+        outbound: Outbound,
+        breaker: Breaker = UNGUARDED,
+        *,
+        within_s: float = DEADLINE_S,
     ):
         self.name = PREFIX + address
         self._base, self._mount, self._key = _parse(address)
@@ -41,9 +45,9 @@ class TransitKey:
                 hint="set DD0C_VAULT_TOKEN_FILE to the file that holds it",
             )
         self._token_file = Path(token_file).expanduser()
-        self._ca_bundle = ca_bundle or None
+        self._outbound = outbound
+        self._breaker = breaker
         self._within_s = within_s
-        self._tls: ssl.SSLContext | None = None
 
     async def wrap(self, data_key: bytes, context: bytes) -> bytes:
         """The data key encrypted by Vault; `context` must be given again to unwrap it."""
@@ -64,31 +68,28 @@ class TransitKey:
     async def _call(self, path: str, body: dict[str, str]) -> Any:
         path = f"{self._mount}/{path}"
         token = keyfile.read(self._token_file, remedy="a Vault agent or an administrator writes it")
+        headers = {"X-Vault-Token": token.reveal(), "X-Vault-Request": "true"}
         try:
-            async with (
-                asyncio.timeout(self._within_s),
-                httpx.AsyncClient(verify=self._trust(), timeout=self._within_s) as client,
-            ):
-                headers = {"X-Vault-Token": token.reveal(), "X-Vault-Request": "true"}
-                answer = await client.post(f"{self._base}/v1/{path}", json=body, headers=headers)
-        except (httpx.HTTPError, TimeoutError) as error:
+            answer = await self._outbound.send(
+                Request("POST", f"{self._base}/v1/{path}", headers, json.dumps(body).encode()),
+                within_s=self._within_s,
+                policy=Policy.CONFIGURED,
+                breaker=self._breaker,
+            )
+        except (Unavailable, Timeout) as error:
             raise Unavailable(
-                f"Vault at {self._base} does not answer: {type(error).__name__}",
+                f"Vault at {self._base} does not answer: {error.message}",
                 hint="is it running, reachable and trusted (DD0C_CA_BUNDLE)?",
+                retry_after_s=error.retry_after_s,
             ) from None
-        if answer.is_success:
-            return answer.json()["data"] if answer.content else {}
-        if answer.status_code == 400:
+        if 200 <= answer.status < 300:
+            return json.loads(answer.body)["data"] if answer.body else {}
+        if answer.status == 400:
             raise ValueError("Vault does not take it: it is of another key or context")
         raise Unavailable(
-            f"Vault at {self._base} refuses {path}: status {answer.status_code}",
+            f"Vault at {self._base} refuses {path}: status {answer.status}",
             hint="403: the token is over, or lacks `update` on that path; 503: sealed",
         )
-
-    def _trust(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self._ca_bundle)
-        return self._tls
 
 
 def _parse(address: str) -> tuple[str, str, str]:

@@ -10,12 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base.errors import NotFound
-from dd0c.kernel.auth import sessions
+from dd0c.kernel.auth import events, sessions
 from dd0c.kernel.auth.permissions import Grants, Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.people import READ, WRITE
 from dd0c.kernel.web.requires import Requires
 
@@ -76,11 +77,20 @@ async def end_session(
     who: Somebody,
 ) -> SessionsShown:
     """Of anybody in the organisation; without `people:write` one of one's own. What is left."""
-    of = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        if not await sessions.end_marked(tx, session_id, of):
+        if not await end(tx, request, who, session_id):
             raise NotFound("there is no such session")
     return await list_sessions(request, who)
+
+
+async def end(tx: Transaction, request: Request, who: Principal, mark: str) -> bool:
+    """End a session: any of the organisation for those who may write people, else one's own;
+    whether there was one."""
+    of = None if WRITE in who.permissions else who.actor.id
+    ended = await sessions.end_marked(tx, mark, of)
+    if ended:
+        await audited.record(tx, request, events.SESSIONS_ENDED, mark, sessions=1)
+    return ended
 
 
 def table(grants: Grants) -> list[RoleShown]:

@@ -9,20 +9,31 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, FastAPI
 
 from dd0c.base import settings
+from dd0c.kernel.jobs.job import Job
 from dd0c.kernel.web import (
     access,
+    autonomy,
+    contents,
+    deliveries,
     dependencies,
+    endpoints,
+    flags,
     identity,
+    inbox,
     invitations,
+    jobs,
     keys,
     openapi,
     parts,
     people,
+    plans,
     problems,
     query,
+    sources,
     status,
     teams,
 )
+from dd0c.kernel.web.audit import api as audit
 from dd0c.kernel.web.console import errors, frame, live, routes, section
 from dd0c.kernel.web.edge import Edge
 from dd0c.kernel.web.key_limits import LimitKey
@@ -43,6 +54,7 @@ class Added:
     pages: Sequence[APIRouter] = ()
     sections: Sequence[frame.Section] = ()
     probes: Sequence[Probe] = ()
+    jobs: Sequence[Job] = ()
     limit_key: LimitKey | None = None
 
 
@@ -54,11 +66,12 @@ def create(resources: Resources, added: Added) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = Metrics([resources.pool])
+    metrics = Metrics([resources.pool], resources.breakers)
     readable = dependencies.database_probe(resources.pool, writes=False)
     writable = dependencies.database_probe(resources.pool, writes=True)
     app.state.resources = resources
     app.state.settings = settings.explain(resources.settings)
+    app.state.jobs = added.jobs
     app.state.limit_key = added.limit_key
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
@@ -66,11 +79,12 @@ def create(resources: Resources, added: Added) -> FastAPI:
     app.state.health = Health([writable, *added.probes], resources.clock, HEALTH_SHARED_S)
     sections = (*added.sections, section.SECTION)
     app.state.console = frame.Console(sections)
-    app.state.live = live.Hub(resources.pool, [topic for each in sections for topic in each.topics])
+    topics = [topic for each in sections for topic in each.topics]
+    app.state.live = live.Hub(resources.pool, topics, resources.flags)
     app.state.problem_page = errors.render
     include_api(app, added.api)
     app.state.query_names = query.names(app.routes)
-    for router in (routes.router, *added.pages):
+    for router in (inbox.router, routes.router, *added.pages):
         app.include_router(router, include_in_schema=False)
     app.state.document = openapi.describe(app)
     problems.install(app)
@@ -81,6 +95,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
 
 def include_api(app: FastAPI, products: Sequence[APIRouter]) -> None:
     """Every endpoint that the API document describes: the kernel's own and the products'."""
-    own = (status, parts, identity, teams, keys, people, invitations, access)
-    for router in (*(each.router for each in own), *products):
+    own = (status, parts, jobs, identity, teams, keys, people, invitations, access)
+    told = (contents, sources, endpoints, deliveries, autonomy, flags, plans, audit)
+    for router in (*(each.router for each in (*own, *told)), *products):
         app.include_router(router, dependencies=[Depends(query.refuse_unknown)])

@@ -1,4 +1,5 @@
-"""Probes of what the kernel itself stands on: database, cache, job worker, disk."""
+"""Probes of what the kernel itself stands on: database, cache, job worker, audit log, disk, and
+whether anything that is called from here is left alone."""
 
 from __future__ import annotations
 
@@ -18,21 +19,27 @@ from procrastinate.exceptions import ConnectorException
 from dd0c.base.clock import Clock
 from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
+from dd0c.kernel.audit import chainer
 from dd0c.kernel.cache import client, fitness
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.jobs import heartbeat
 from dd0c.kernel.parts import register
+from dd0c.kernel.parts.part import State
 from dd0c.kernel.web.probes import Probe, Verdict
 
 DATABASE = "database"
 SILENT_MAX = timedelta(seconds=15)  # five heartbeats
+UNCHAINED_MAX_S = 60.0
 FREE_FAILING, FREE_DEGRADED = 0.01, 0.05
 TRIED_BYTES = 4096
 
 _DATABASE = "is PostgreSQL up? with `dd0c up`, see log/postgresql.log in the home"
 _CACHE = "with `dd0c up`, see log/valkey.log in the home"
 _WORKER = "start `dd0c worker`; with `dd0c up`, see log/worker.log in the home"
+_AUDIT = "which job worker has secrets/audit.key? see its log, and `dd0c audit verify`"
+_BREAKERS = "it failed too often; is it up? It is tried by itself, see DD0C_BREAKER_REST_S"
 _DISK = "make room, or move the home: nothing is recorded on a full disk"
 
 
@@ -112,6 +119,25 @@ def worker_probe(conninfo: Secret, clock: Clock) -> Probe:
     return Probe("worker", check, rests_on=DATABASE)
 
 
+def audit_probe(conninfo: Secret) -> Probe:
+    """Events do not wait long until they are chained. `conninfo`: as `dd0c_chainer`."""
+
+    async def check() -> Verdict:
+        try:
+            async with await psycopg.AsyncConnection.connect(conninfo.reveal()) as tx:
+                backlog = await chainer.look(tx)
+        except psycopg.OperationalError:
+            raise Unavailable("the audit log cannot be reached") from None
+        if not backlog.waiting:
+            return Verdict("ok", "every event is chained")
+        seen = f"{backlog.waiting:,} events wait, the oldest for {backlog.oldest_s:.0f} s"
+        if backlog.oldest_s < UNCHAINED_MAX_S:
+            return Verdict("ok", seen)
+        return Verdict("failing", seen, _AUDIT)
+
+    return Probe("audit log", check, rests_on="worker")
+
+
 def disk_probe(folder: Path, measure: Callable[[Path], Usage] = shutil.disk_usage) -> Probe:
     """The disk of the home has room and takes what is written."""
 
@@ -127,6 +153,25 @@ def disk_probe(folder: Path, measure: Callable[[Path], Usage] = shutil.disk_usag
         return Verdict("degraded", seen, _DISK) if share < FREE_DEGRADED else Verdict("ok", seen)
 
     return Probe("disk", check)
+
+
+def breakers_probe(pool: Pool, breakers: Breakers) -> Probe:
+    """Nothing that is called from here has failed so often that it is left alone. A part may know
+    more of it than its breaker's name."""
+
+    async def check() -> Verdict:
+        found = {one.name: one.name for one in await breakers.list_open()}
+        async with tenancy.system(pool) as tx:
+            parts = await register.list_parts(tx)
+        for part in parts:
+            if part.state is State.ALIVE:
+                told = part.facts.get("breakers", ())
+                found |= {one["name"]: f"{one['name']} ({one['provider']})" for one in told}
+        if not found:
+            return Verdict("ok", "none is open")
+        return Verdict("degraded", f"left alone: {', '.join(sorted(found.values()))}", _BREAKERS)
+
+    return Probe("breakers", check, rests_on=DATABASE)
 
 
 def _try_disk(folder: Path, measure: Callable[[Path], Usage]) -> Usage:

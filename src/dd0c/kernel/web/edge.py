@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dd0c.base import ids
 from dd0c.base.errors import Internal, Timeout
-from dd0c.kernel.web import problems, requires
+from dd0c.kernel.web import brakes, problems, requires
 from dd0c.kernel.web.metrics import Metrics, method_of, route_of
 
 DEADLINE_S = 30.0
@@ -67,6 +67,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-dd0c-request-id"] = request_id
+                if panic := brakes.of(request, requires.principal_of(request)):
+                    headers[brakes.HEADER] = panic
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -10,12 +11,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.kernel.auth import erasure, organisations, time_zones
+from dd0c.kernel.auth import erasure, events, organisations, time_zones
 from dd0c.kernel.auth.organisations import Organisation, State
 from dd0c.kernel.auth.permissions import Role, Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page, Text
 from dd0c.kernel.web.requires import Requires
 
@@ -99,7 +101,7 @@ async def show_me(who: Annotated[Principal, Depends(Requires())]) -> Me:
     actor = who.actor
     return Me(
         org=who.org_name,
-        org_id=ids.text(ids.Kind.ORGANISATION, who.org),
+        org_id=_id(who.org),
         key=KeyRef(id=actor.text, name=actor.name) if who.key_id else None,
         person=PersonRef(id=actor.text, name=actor.name) if who.person else None,
         roles=sorted(who.roles),
@@ -118,10 +120,14 @@ async def create_org(
     """The organisation comes with an owner key, whose text is shown only in this answer."""
     use, org = resources.of(request), ids.new()
     async with tenancy.tenant(use.pool, org) as tx:
-        made, _, text = await organisations.create(tx, use.pepper, org, wanted.name)
+        made, key, text = await organisations.create(tx, use.pepper, org, wanted.name)
+        await audited.record(tx, request, events.ORGANISATION_CREATED, _id(org), above=True)
+        await audited.record(
+            tx, request, events.KEY_CREATED, ids.text(ids.Kind.KEY, key.id), roles=key.roles
+        )
     return OrganisationMade(
         org=made.name,
-        id=ids.text(ids.Kind.ORGANISATION, made.id),
+        id=_id(made.id),
         created_at=made.created_at,
         owner_key=text.reveal(),
     )
@@ -164,9 +170,17 @@ async def erase_org(
     People who belong to no other organisation are erased with it."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.ORGANISATION, org_id)
     async with tenancy.system(use.pool) as tx:
-        return list_shown(
-            await erasure.erase_organisation(tx, wanted, confirm, who, use.clock.now())
-        )
+        return list_shown(await erase(tx, request, who, wanted, confirm))
+
+
+async def erase(
+    tx: Transaction, request: Request, who: Principal, org: uuid.UUID, name: str
+) -> Organisation:
+    """The organisation, closed for good, for who has typed its name; NotFound or Conflict."""
+    now = resources.of(request).clock.now()
+    erased = await erasure.erase_organisation(tx, org, name, who, now)
+    await audited.record(tx, request, events.ORGANISATION_ERASED, _id(org))
+    return erased
 
 
 @router.get("/org", operation_id="show_org", summary="The caller's organisation")
@@ -188,7 +202,11 @@ async def change_org(
     new beginning is counted anew."""
     time_zone = await time_zones.check(change.time_zone)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return _show(await organisations.set_time_zone(tx, time_zone))
+        changed = await organisations.set_time_zone(tx, time_zone)
+        await audited.record(
+            tx, request, events.TIME_ZONE_SET, _id(who.org), time_zone=changed.time_zone
+        )
+    return _show(changed)
 
 
 def list_shown(found: Organisation) -> OrganisationListed:
@@ -201,7 +219,11 @@ def list_shown(found: Organisation) -> OrganisationListed:
 def _show(found: Organisation) -> OrganisationShown:
     return OrganisationShown(
         org=found.name,
-        id=ids.text(ids.Kind.ORGANISATION, found.id),
+        id=_id(found.id),
         created_at=found.created_at,
         time_zone=found.time_zone,
     )
+
+
+def _id(org: uuid.UUID) -> str:
+    return ids.text(ids.Kind.ORGANISATION, org)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -12,16 +13,15 @@ from starlette.requests import Request
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import invitations, members, people, teams
+from dd0c.kernel.auth import events, invitations, members, people, teams
 from dd0c.kernel.auth.invitations import Invitation, State, Wanted
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import origin, resources
+from dd0c.kernel.web import audited, origin, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.people import Reader, Writer
-from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 
@@ -73,19 +73,30 @@ async def create_invitation(
     """A link that works once, within a week. An open invitation to the same address ends."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        made, text = await make(tx, use, who, wanted)
+        made, text = await make(tx, request, who, wanted)
     shown = show(made, use.clock.now())
     return InvitationMade(**shown.model_dump(), link=link(request, text))
 
 
 async def make(
-    tx: Transaction, use: Resources, who: Principal, wanted: InvitationWanted
+    tx: Transaction, request: Request, who: Principal, wanted: InvitationWanted
 ) -> tuple[Invitation, Secret]:
     """The invitation and its text; Forbidden for roles above one's own, NotFound for the team."""
+    use = resources.of(request)
     roles = members.grantable(wanted.roles, who, use.grants)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
     asked = Wanted(wanted.email, roles, team, who.actor.id)
-    return await invitations.create(tx, use.pepper, who.org, asked, use.clock.now())
+    made, text = await invitations.create(tx, use.pepper, who.org, asked, use.clock.now())
+    await audited.record(
+        tx,
+        request,
+        events.INVITATION_MADE,
+        _id(made.id),
+        roles=made.roles,
+        team=None if team is None else ids.text(ids.Kind.TEAM, team),
+        expires_at=made.expires_at,
+    )
+    return made, text
 
 
 @router.get("/invitations", operation_id="list_invitations", summary="List invitations")
@@ -112,9 +123,17 @@ async def list_invitations(
 async def revoke_invitation(invitation_id: str, request: Request, who: Writer) -> InvitationShown:
     """Its link no longer works. Who used it already stays a member."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.INVITATION, invitation_id)
-    now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await invitations.revoke(tx, wanted, now), now)
+        return show(await revoke(tx, request, wanted), use.clock.now())
+
+
+async def revoke(tx: Transaction, request: Request, invitation: uuid.UUID) -> Invitation:
+    """The invitation, whose link no longer works; NotFound."""
+    now = resources.of(request).clock.now()
+    revoked = await invitations.revoke(tx, invitation, now)
+    if revoked.revoked_at == now:
+        await audited.record(tx, request, events.INVITATION_REVOKED, _id(invitation))
+    return revoked
 
 
 def link(request: Request, text: Secret) -> str:
@@ -125,7 +144,7 @@ def link(request: Request, text: Secret) -> str:
 def show(invitation: Invitation, now: datetime) -> InvitationShown:
     """An invitation as the API shows it."""
     return InvitationShown(
-        id=ids.text(ids.Kind.INVITATION, invitation.id),
+        id=_id(invitation.id),
         email=invitation.email,
         state=invitation.state(now),
         roles=invitation.roles,
@@ -133,3 +152,7 @@ def show(invitation: Invitation, now: datetime) -> InvitationShown:
         created_at=invitation.created_at,
         expires_at=invitation.expires_at,
     )
+
+
+def _id(invitation: uuid.UUID) -> str:
+    return ids.text(ids.Kind.INVITATION, invitation)

@@ -7,7 +7,6 @@ without them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, cast
 
 from pydantic import Field, model_validator
@@ -42,7 +41,7 @@ class KeyLimits(Body):
         return self
 
 
-LimitKey = Callable[[Transaction, Principal, Key, KeyLimits, datetime], Awaitable[None]]
+LimitKey = Callable[[Transaction, Request, Principal, Key, KeyLimits], Awaitable[None]]
 """Holds a new key of the transaction's tenant to limits. Forbidden, or InvalidInput."""
 
 

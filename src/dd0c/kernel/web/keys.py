@@ -14,7 +14,8 @@ from starlette.requests import Request
 from dd0c.base import addresses, ids
 from dd0c.base.errors import Conflict, InvalidInput
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import keyring, keys, organisations, rotation, teams
+from dd0c.kernel.audit.catalogue import EventType
+from dd0c.kernel.auth import events, keyring, keys, organisations, rotation, teams
 from dd0c.kernel.auth.keyring import State
 from dd0c.kernel.auth.keys import Key, NewKey
 from dd0c.kernel.auth.permissions import Grants, Role, Scope
@@ -22,7 +23,9 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.rotation import OVERLAP_DAYS_MAX, Rotated
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Moment, Name, Page, Roles, Text
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.key_limits import KeyLimits, limiter_of
@@ -178,9 +181,11 @@ async def make(
     such team."""
     use = resources.of(request)
     team = None if wanted.team is None else (await teams.get(tx, wanted.team)).id
+    await quotas.take(tx, Quota.KEYS, use.plan)
     made, text = await keys.create(tx, use.pepper, org, replace(key, team=team))
     if wanted.limits is not None:
-        await limiter_of(request)(tx, who, made, wanted.limits, use.clock.now())
+        await limiter_of(request)(tx, request, who, made, wanted.limits)
+    await _tell(tx, request, events.KEY_CREATED, made)
     return made, text
 
 
@@ -239,23 +244,24 @@ async def change_key(
     who: Annotated[Principal, Depends(Requires("keys:write"))],
 ) -> KeyShown:
     """On every gateway within a second. What it did before stays with the team it was in."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await change(tx, ids.parse(ids.Kind.KEY, key_id), wanted, use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        key = await change(tx, request, ids.parse(ids.Kind.KEY, key_id), wanted)
     return show(key, who.org_name)
 
 
-async def change(tx: Transaction, key_id: uuid.UUID, wanted: KeyChange, now: datetime) -> Key:
+async def change(tx: Transaction, request: Request, key_id: uuid.UUID, wanted: KeyChange) -> Key:
     """The key as it is wanted; NotFound, Conflict or InvalidInput."""
     columns = wanted.model_dump(exclude_unset=True)
     if not columns:
         raise InvalidInput("body: say what is to be changed")
     key = await keys.get(tx, key_id, locked=True)
     if "expires_at" in columns:
-        _check_end(key, wanted.expires_at, now)
+        _check_end(key, wanted.expires_at, resources.of(request).clock.now())
     if wanted.team is not None:
         columns["team"] = (await teams.get(tx, wanted.team)).id
-    return await keys.change(tx, key.id, **columns)
+    changed = await keys.change(tx, key.id, **columns)
+    await _tell(tx, request, events.KEY_CHANGED, changed)
+    return changed
 
 
 def _check_end(key: Key, ends: datetime | None, now: datetime) -> None:
@@ -285,7 +291,7 @@ async def rotate_key(
     return KeyRotated(
         **show(done.key, who.org_name).model_dump(),
         key=done.text.reveal(),
-        follows=ids.text(ids.Kind.KEY, done.old.id),
+        follows=_id(done.old.id),
         old_expires_at=done.old.expires_at,
     )
 
@@ -298,7 +304,16 @@ async def rotate(
     old = await keys.get(tx, key_id, locked=True)
     who.require_roles(old.roles, use.grants)
     follower, ends = rotation.decide(old, use.clock.now(), overlap, who.actor.id)
-    return await rotation.rotate(tx, use.pepper, old, follower, ends)
+    done = await rotation.rotate(tx, use.pepper, old, follower, ends)
+    await audited.record(
+        tx,
+        request,
+        events.KEY_ROTATED,
+        _id(old.id),
+        followed_by=_id(done.key.id),
+        old_expires_at=done.old.expires_at,
+    )
+    return done
 
 
 @router.delete("/keys/{key_id}", operation_id="revoke_key", summary="Revoke a key")
@@ -307,21 +322,44 @@ async def revoke_key(
 ) -> KeyRevoked:
     """Ends the key on every gateway within a second, and its console sessions. Again is harmless:
     the first time stays."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        key = await keys.revoke(tx, ids.parse(ids.Kind.KEY, key_id), use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        key = await revoke(tx, request, ids.parse(ids.Kind.KEY, key_id))
     assert key.revoked_at is not None
-    return KeyRevoked(id=ids.text(ids.Kind.KEY, key.id), revoked_at=key.revoked_at)
+    return KeyRevoked(id=_id(key.id), revoked_at=key.revoked_at)
+
+
+async def revoke(tx: Transaction, request: Request, key_id: uuid.UUID) -> Key:
+    """The key, which has ended; NotFound."""
+    now = resources.of(request).clock.now()
+    key = await keys.revoke(tx, key_id, now)
+    if key.revoked_at == now:
+        await audited.record(tx, request, events.KEY_REVOKED, _id(key.id))
+    return key
+
+
+async def _tell(tx: Transaction, request: Request, what: EventType, key: Key) -> None:
+    """What became of the key is in the audit log."""
+    await audited.record(
+        tx,
+        request,
+        what,
+        _id(key.id),
+        private={"name": key.name, "models": key.models, "networks": key.networks},
+        roles=key.roles,
+        scopes=key.scopes,
+        team=None if key.team_id is None else ids.text(ids.Kind.TEAM, key.team_id),
+        expires_at=key.expires_at,
+    )
+
+
+def _id(key: uuid.UUID) -> str:
+    return ids.text(ids.Kind.KEY, key)
 
 
 def show(key: Key, org_name: str) -> KeyShown:
     """A key as the API shows it."""
-
-    def text(value: uuid.UUID) -> str:
-        return ids.text(ids.Kind.KEY, value)
-
     return KeyShown(
-        id=text(key.id),
+        id=_id(key.id),
         name=key.name,
         team=key.team,
         prefix=key.prefix,
@@ -335,8 +373,8 @@ def show(key: Key, org_name: str) -> KeyShown:
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,
         last_used_at=key.used_at,
-        line=text(key.line),
-        followed_by=None if key.followed_by is None else text(key.followed_by),
+        line=_id(key.line),
+        followed_by=None if key.followed_by is None else _id(key.followed_by),
     )
 
 

@@ -12,7 +12,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -20,6 +20,8 @@ from starlette.responses import Response
 
 from dd0c.base.telemetry import Metric
 from dd0c.kernel.db.pool import Pool
+from dd0c.kernel.guard import breakers
+from dd0c.kernel.guard.breakers import Breakers
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -49,6 +51,7 @@ CATALOGUE = (
     REQUESTS,
     DURATION,
     *_POOL_FAMILIES,
+    *breakers.CATALOGUE,
     Metric("process_cpu_seconds_total", "counter", "Processor time of the control server."),
     Metric("process_resident_memory_bytes", "gauge", "Its resident memory."),
     Metric("process_virtual_memory_bytes", "gauge", "Its virtual memory."),
@@ -64,7 +67,7 @@ _without_creation_times: Callable[[], None] = disable_created_metrics  # untyped
 class Metrics:
     """Counts requests by route template, never by path: ids in paths would make endless series."""
 
-    def __init__(self, pools: Iterable[Pool]):
+    def __init__(self, pools: Iterable[Pool], broken: Breakers):
         _without_creation_times()
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -74,6 +77,7 @@ class Metrics:
             DURATION.name, DURATION.help, DURATION.labels, buckets=SECONDS, registry=self._registry
         )
         self._registry.register(_Pools(tuple(pools)))
+        self._registry.register(_Broken(broken))
         ProcessCollector(registry=self._registry)
 
     def observe(self, request: Request, status: int, seconds: float) -> None:
@@ -110,3 +114,19 @@ class _Pools(Collector):
             for pool in self._pools:
                 family.add_metric([pool.name], pool.get_stats().get(key, 0))
             yield family
+
+
+class _Broken(Collector):
+    """The breakers that this process has had to do with."""
+
+    def __init__(self, broken: Breakers):
+        self._broken = broken
+
+    def collect(self) -> Iterator[Family]:
+        state, opened = breakers.CATALOGUE
+        states = GaugeMetricFamily(state.name, state.help, labels=state.labels)
+        times = CounterMetricFamily(opened.name, opened.help, labels=opened.labels)
+        for known in self._broken.list_known():
+            states.add_metric([known.name], breakers.NUMBERS[known.state])
+            times.add_metric([known.name], self._broken.opened[known.name])
+        yield from (states, times)

@@ -10,11 +10,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
+from dd0c.kernel.auth import events
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.parts import register
 from dd0c.kernel.parts.part import Seen, State
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(prefix="/api/v1", tags=["status"])
@@ -63,7 +64,9 @@ async def forget_part(
     for it; 409 while it reports. One that was only cut off comes back by itself."""
     use = resources.of(request)
     async with tenancy.system(use.pool) as tx:
-        return show(await register.remove(tx, ids.parse(ids.Kind.PART, part_id)))
+        forgotten = show(await register.remove(tx, ids.parse(ids.Kind.PART, part_id)))
+        await audited.record(tx, request, events.PART_FORGOTTEN, forgotten.id, kind=forgotten.kind)
+    return forgotten
 
 
 def show(seen: Seen) -> PartShown:

@@ -13,15 +13,14 @@ from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
-from dd0c.kernel.auth import erasure, members, people, sessions, teams
+from dd0c.kernel.auth import erasure, events, members, people, sessions, teams
 from dd0c.kernel.auth.members import Member, State
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Page, Roles, Text
 from dd0c.kernel.web.requires import Requires
-from dd0c.kernel.web.resources import Resources
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 
@@ -108,7 +107,7 @@ async def change_person(
     """From their next request on. The last owner stays one."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await apply(tx, use, who, wanted, change))
+        return show(await apply(tx, request, who, wanted, change))
 
 
 @router.delete("/people/{person_id}", operation_id="remove_person", summary="Remove a person")
@@ -117,7 +116,7 @@ async def remove_person(person_id: str, request: Request, who: Writer) -> Person
     they made go on working."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return show(await remove(tx, use, who, wanted))
+        return show(await remove(tx, request, who, wanted))
 
 
 @router.post(
@@ -127,8 +126,16 @@ async def sign_out_person(person_id: str, request: Request, who: Writer) -> Sign
     """Ends every session that they have in this organisation."""
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await members.get(tx, wanted)
-        return SignedOut(ended=await sessions.end_all(tx, wanted))
+        return SignedOut(ended=await sign_out(tx, request, wanted))
+
+
+async def sign_out(tx: Transaction, request: Request, person: uuid.UUID) -> int:
+    """End every session that they have in this organisation; how many that were. NotFound."""
+    await members.get(tx, person)
+    ended = await sessions.end_all(tx, person)
+    if ended:
+        await audited.record(tx, request, events.SESSIONS_ENDED, _id(person), sessions=ended)
+    return ended
 
 
 @router.post("/people/erase", operation_id="erase_person", summary="Erase a person")
@@ -143,14 +150,21 @@ async def erase_person(
     use = resources.of(request)
     async with tenancy.system(use.pool) as tx:
         person = await erasure.find_person(tx, wanted.person)
-        await erasure.erase_person(tx, person, use.clock.now())
-    return PersonErased(person=ids.text(ids.Kind.PERSON, person))
+        await erase(tx, request, person)
+    return PersonErased(person=_id(person))
+
+
+async def erase(tx: Transaction, request: Request, person: uuid.UUID) -> None:
+    """Take all from them that tells who they are; Conflict for the last owner of something."""
+    await erasure.erase_person(tx, person, resources.of(request).clock.now())
+    await audited.record(tx, request, events.PERSON_ERASED, _id(person))
 
 
 async def apply(
-    tx: Transaction, use: Resources, who: Principal, person: uuid.UUID, change: PersonChange
+    tx: Transaction, request: Request, who: Principal, person: uuid.UUID, change: PersonChange
 ) -> Member:
     """The member after the change; NotFound, Forbidden, or Conflict for the last owner."""
+    use = resources.of(request)
     member = await members.get_present(tx, person)
     members.grantable(member.roles, who, use.grants)
     standing = _standing(change, member, who, use.clock.now())
@@ -159,20 +173,38 @@ async def apply(
         team = change.team if "team" in change.model_fields_set else member.team
         team_id = None if team is None else (await teams.get(tx, team)).id
         await members.change(tx, member, roles, team_id)
+        await audited.record(
+            tx,
+            request,
+            events.MEMBER_CHANGED,
+            _id(person),
+            roles=sorted(roles),
+            team=None if team_id is None else ids.text(ids.Kind.TEAM, team_id),
+        )
     if standing is not None:
         if standing.disabled_at is not None:
             await members.keep_an_owner(tx, member)
         await people.set_standing(
             tx, person, platform=standing.platform, disabled_at=standing.disabled_at
         )
+        await audited.record(
+            tx,
+            request,
+            events.STANDING_SET,
+            _id(person),
+            platform=standing.platform,
+            disabled=standing.disabled_at is not None,
+        )
     return await members.get(tx, person)
 
 
-async def remove(tx: Transaction, use: Resources, who: Principal, person: uuid.UUID) -> Member:
+async def remove(tx: Transaction, request: Request, who: Principal, person: uuid.UUID) -> Member:
     """The member that was; NotFound, Forbidden, or Conflict for the last owner."""
+    use = resources.of(request)
     member = await members.get_present(tx, person)
     members.grantable(member.roles, who, use.grants)
     await members.remove(tx, member, use.clock.now())
+    await audited.record(tx, request, events.MEMBER_REMOVED, _id(person))
     return await members.get(tx, person)
 
 
@@ -206,7 +238,7 @@ def _standing(
 def show(member: Member) -> PersonShown:
     """A person as the API shows them."""
     return PersonShown(
-        id=ids.text(ids.Kind.PERSON, member.id),
+        id=_id(member.id),
         name=member.name,
         email=member.email,
         state=member.state,
@@ -217,3 +249,7 @@ def show(member: Member) -> PersonShown:
         since=member.created_at,
         removed_at=member.removed_at,
     )
+
+
+def _id(person: uuid.UUID) -> str:
+    return ids.text(ids.Kind.PERSON, person)

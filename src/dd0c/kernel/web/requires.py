@@ -19,23 +19,29 @@ from dd0c.kernel.auth import principals, sessions
 from dd0c.kernel.auth.permissions import Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import brakes, resources
 
 COOKIE = "dd0c_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Requires:
-    """The caller, who holds the permission; without a permission: anybody with a valid key."""
+    """The caller, who holds the permission; without a permission: anybody with a valid key.
 
-    def __init__(self, permission: str | None = None):
+    `in_panic` False: it changes what products act by, which is refused while a panic is on.
+    """
+
+    def __init__(self, permission: str | None = None, *, in_panic: bool = True):
         self.permission = permission
+        self.in_panic = in_panic
 
     async def __call__(self, request: Request) -> Principal:
         who = await identify(request)
         request.state.principal = who
         if self.permission is not None:
             who.require(self.permission)
+        if not self.in_panic and request.method not in SAFE_METHODS:
+            await brakes.refuse_changes(request, who)
         return who
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated
 
@@ -10,11 +11,14 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.kernel.auth import teams
+from dd0c.kernel.auth import events, teams
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.teams import Team
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import LIMIT, Body, Cursor, Limit, Name, Page
 from dd0c.kernel.web.requires import Requires
 
@@ -43,7 +47,15 @@ class TeamShown(BaseModel):
 async def create_team(wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """A team without keys: they are made for it, or moved into it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return show(await teams.create(tx, who.org, wanted.name))
+        return show(await make(tx, request, who, wanted.name))
+
+
+async def make(tx: Transaction, request: Request, who: Principal, name: str) -> Team:
+    """A team of that name; Conflict when it is taken."""
+    await quotas.take(tx, Quota.TEAMS, resources.of(request).plan)
+    team = await teams.create(tx, who.org, name)
+    await audited.record(tx, request, events.TEAM_CREATED, _id(team.id), private={"name": name})
+    return team
 
 
 @router.get("/teams", operation_id="list_teams", summary="List teams")
@@ -69,24 +81,40 @@ async def list_teams(
 async def rename_team(team_id: str, wanted: TeamWanted, request: Request, who: Writer) -> TeamShown:
     """Its keys, its limits and what it cost stay with it."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        return show(await teams.rename(tx, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+        return show(await rename(tx, request, ids.parse(ids.Kind.TEAM, team_id), wanted.name))
+
+
+async def rename(tx: Transaction, request: Request, team: uuid.UUID, name: str) -> Team:
+    """The team under that name; Conflict when it is taken, NotFound."""
+    renamed = await teams.rename(tx, team, name)
+    await audited.record(tx, request, events.TEAM_RENAMED, _id(team), private={"name": name})
+    return renamed
 
 
 @router.delete("/teams/{team_id}", operation_id="remove_team", summary="Remove a team")
 async def remove_team(team_id: str, request: Request, who: Writer) -> TeamShown:
     """Refused while working keys belong to it. What it cost keeps its name."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        wanted = ids.parse(ids.Kind.TEAM, team_id)
-        return show(await teams.remove(tx, wanted, use.clock.now()))
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        return show(await remove(tx, request, ids.parse(ids.Kind.TEAM, team_id)))
+
+
+async def remove(tx: Transaction, request: Request, team: uuid.UUID) -> Team:
+    """The team, which has ended; Conflict while working keys belong to it, NotFound."""
+    removed = await teams.remove(tx, team, resources.of(request).clock.now())
+    await audited.record(tx, request, events.TEAM_REMOVED, _id(team))
+    return removed
 
 
 def show(team: Team) -> TeamShown:
     """A team as the API shows it."""
     return TeamShown(
-        id=ids.text(ids.Kind.TEAM, team.id),
+        id=_id(team.id),
         name=team.name,
         keys=team.keys,
         created_at=team.created_at,
         removed_at=team.removed_at,
     )
+
+
+def _id(team: uuid.UUID) -> str:
+    return ids.text(ids.Kind.TEAM, team)

@@ -10,10 +10,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
+from starlette import requests as web
+
 from dd0c.base import ids
+from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.db.pool import Pool
-from dd0c.kernel.web import csvlines
+from dd0c.kernel.db.pool import Pool, Transaction
+from dd0c.kernel.web import audited, csvlines
+from dd0c.products.route import events
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import reading
 from dd0c.products.route.store.reading import Attempt, Request
@@ -28,6 +32,18 @@ COLUMNS = (
     *("end_user", "end_reason", "status", "usage_source", *_TOKENS, *_MORE_TOKENS),
     *("first_byte_us", "total_us", "cost_usd", "cost_reason", "charged_usd", "price_id"),
 )
+
+
+async def tell(tx: Transaction, request: web.Request, who: Principal, wanted: Filter) -> None:
+    """Who takes a file of requests away has read them all: the audit log knows."""
+    await audited.record(
+        tx,
+        request,
+        events.REQUESTS_EXPORTED,
+        ids.text(ids.Kind.ORGANISATION, who.org),
+        since=wanted.since,
+        until=wanted.until,
+    )
 
 
 async def lines(pool: Pool, org: uuid.UUID, wanted: Filter) -> AsyncIterator[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput
 from dd0c.kernel.auth.keys import Key
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import problems
+from dd0c.kernel.web import brakes, problems
 from dd0c.kernel.web.key_limits import KeyLimits
 from dd0c.products.route import wanted as wishes
 from dd0c.products.route.subjects import Scope
@@ -21,10 +20,11 @@ WRITE = "route:write"
 
 
 async def limit_key(
-    tx: Transaction, who: Principal, key: Key, limits: KeyLimits, now: datetime
+    tx: Transaction, request: Request, who: Principal, key: Key, limits: KeyLimits
 ) -> None:
     """Hold the key, and those of its line that follow, to these limits."""
     who.require(WRITE)
+    await brakes.refuse_changes(request, who)
     whom = {"scope": Scope.KEY, "subject": ids.text(ids.Kind.KEY, key.id)}
     counts = limits.model_dump(include=set(MEASURES), exclude_none=True)
     try:
@@ -37,6 +37,6 @@ async def limit_key(
     except ValidationError as wrong:
         raise InvalidInput(f"body.limits.{problems.explain(wrong.errors())}") from None
     if limit is not None:
-        await wishes.set_limit(tx, key.org, limit, now)
+        await wishes.set_limit(tx, request, key.org, limit)
     if budget is not None:
-        await wishes.set_budget(tx, key.org, budget, now)
+        await wishes.set_budget(tx, request, key.org, budget)

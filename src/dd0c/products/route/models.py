@@ -7,6 +7,7 @@ gateway's spool stays readable.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
@@ -14,6 +15,8 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+
+from dd0c.base import ids
 
 PICO_PER_DOLLAR = 10**12
 
@@ -64,6 +67,7 @@ class EndReason(StrEnum):
     UPSTREAM_CUT = "upstream_cut"
     TIMEOUT = "timeout"
     LIMIT = "limit"
+    BREAKER = "breaker"
     PANIC = "panic"
     LOST = "lost"
     PENDING = "pending"
@@ -207,3 +211,8 @@ class Learned:
             self.error_sum + other.error_sum,
             self.error_squares + other.error_squares,
         )
+
+
+def breaker_of(provider: bytes | uuid.UUID) -> str:
+    """What the breaker of a provider is called."""
+    return f"provider:{ids.text(ids.Kind.PROVIDER, provider)}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +18,15 @@ from urllib.parse import urlsplit
 from psycopg import AsyncConnection
 
 from dd0c.base import ids
-from dd0c.base.errors import InvalidInput
+from dd0c.base.errors import Internal, InvalidInput
 from dd0c.base.secrets import Secret
 from dd0c.base.settings import Settings
-from dd0c.kernel.vault.envelope import Vault
+from dd0c.kernel.audit import outbox
+from dd0c.kernel.audit.canonical import Value
+from dd0c.kernel.audit.catalogue import EventType
+from dd0c.kernel.audit.outbox import Event
+from dd0c.kernel.vault.envelope import Sealed, Vault
+from dd0c.products.route import events
 from dd0c.products.route.models import Dialect
 from dd0c.products.route.store import providers as store
 
@@ -156,23 +163,58 @@ async def ensure_from_environment(
     if not has_real and sim_url is not None:
         wanted = simulated(sim_url)
     ids_known = {(p.name, p.dialect): p.id for p in known}
+    served = {p.id: p for p in await store.list_sealed(tx)}
     for one in wanted:
         row = ids_known.get((one.name, one.dialect)) or ids.new()
-        sealed = await vault.seal(tx, None, row, one.secret)
-        await store.save(
-            tx,
-            store.Sealed(
-                id=row,
-                org=None,
-                name=one.name,
-                dialect=one.dialect,
-                base_url=one.base_url,
-                price_provider=one.dialect,
-                simulated=one.simulated,
-                secret=sealed.ciphertext,
-                data_key=sealed.data_key,
-            ),
-        )
+        if not await _is(one, served.get(row), tx, vault):
+            await _save(tx, vault, row, one)
     if has_real:
-        await store.disable_simulated(tx)
+        for row in await store.disable_simulated(tx):
+            await _tell(tx, events.PROVIDER_DISABLED, row, {})
     return warnings
+
+
+async def _is(
+    one: Wanted, known: store.Sealed | None, tx: AsyncConnection[Any], vault: Vault
+) -> bool:
+    """Whether it is what serves already, its secret too; one that does not open is another."""
+    if known is None or known.base_url != one.base_url:
+        return False
+    if known.secret is None or known.data_key is None:
+        return False
+    try:
+        secret = await vault.open(tx, None, known.id, Sealed(known.data_key, known.secret))
+    except Internal:
+        return False
+    return secret == one.secret
+
+
+async def _save(tx: AsyncConnection[Any], vault: Vault, row: uuid.UUID, one: Wanted) -> None:
+    sealed = await vault.seal(tx, None, row, one.secret)
+    await store.save(
+        tx,
+        store.Sealed(
+            id=row,
+            org=None,
+            name=one.name,
+            dialect=one.dialect,
+            base_url=one.base_url,
+            price_provider=one.dialect,
+            simulated=one.simulated,
+            secret=sealed.ciphertext,
+            data_key=sealed.data_key,
+        ),
+    )
+    facts: dict[str, Value] = {
+        "name": one.name,
+        "dialect": one.dialect,
+        "simulated": one.simulated,
+    }
+    await _tell(tx, events.PROVIDER_SET, row, facts)
+
+
+async def _tell(
+    tx: AsyncConnection[Any], what: EventType, row: uuid.UUID, facts: Mapping[str, Value]
+) -> None:
+    subject = ids.text(ids.Kind.PROVIDER, row)
+    await outbox.record(tx, None, Event(what.name, outbox.SYSTEM, subject, facts))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
 
+from dd0c.base import ids
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.guard.windows import Span
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Text
-from dd0c.products.route import subjects
+from dd0c.products.route import events, subjects
 from dd0c.products.route.amounts import Count, Usd, pico_of
+from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import budgets, limits
 from dd0c.products.route.store.budgets import Budget, NewBudget
 from dd0c.products.route.store.limits import Limit, NewLimit
@@ -57,7 +60,7 @@ class LimitWanted(Body):
 
 
 async def set_budget(
-    tx: Transaction, org: uuid.UUID, wanted: BudgetWanted, now: datetime
+    tx: Transaction, request: Request, org: uuid.UUID, wanted: BudgetWanted
 ) -> Budget:
     """The budget, in place of the one of the same scope, subject and window."""
     subjects.check_room("budgets", await budgets.count(tx))
@@ -68,10 +71,32 @@ async def set_budget(
         amount_pico=pico_of(wanted.usd),
         hard=wanted.hard,
     )
-    return await budgets.save(tx, org, new, now)
+    made = await budgets.save(tx, org, new, resources.of(request).clock.now())
+    await audited.record(
+        tx,
+        request,
+        events.BUDGET_SET,
+        ids.text(ids.Kind.BUDGET, made.id),
+        private=_typed(made),
+        scope=made.scope,
+        subject_id=subjects.id_text(made.scope, made.subject),
+        window=made.span,
+        usd=dollars_text(made.amount_pico),
+        hard=made.hard,
+    )
+    return made
 
 
-async def set_limit(tx: Transaction, org: uuid.UUID, wanted: LimitWanted, now: datetime) -> Limit:
+async def remove_budget(tx: Transaction, request: Request, budget: uuid.UUID) -> Budget:
+    """The budget, which has ended; NotFound."""
+    gone = await budgets.remove(tx, budget, resources.of(request).clock.now())
+    await audited.record(tx, request, events.BUDGET_REMOVED, ids.text(ids.Kind.BUDGET, budget))
+    return gone
+
+
+async def set_limit(
+    tx: Transaction, request: Request, org: uuid.UUID, wanted: LimitWanted
+) -> Limit:
     """The limit, in place of the one of the same scope and subject."""
     subjects.check_room("limits", await limits.count(tx))
     new = NewLimit(
@@ -81,4 +106,30 @@ async def set_limit(tx: Transaction, org: uuid.UUID, wanted: LimitWanted, now: d
         tokens_per_minute=wanted.tokens_per_minute,
         concurrency=wanted.concurrency,
     )
-    return await limits.save(tx, org, new, now)
+    made = await limits.save(tx, org, new, resources.of(request).clock.now())
+    await audited.record(
+        tx,
+        request,
+        events.LIMIT_SET,
+        ids.text(ids.Kind.LIMIT, made.id),
+        private=_typed(made),
+        scope=made.scope,
+        subject_id=subjects.id_text(made.scope, made.subject),
+        requests_per_minute=made.requests_per_minute,
+        tokens_per_minute=made.tokens_per_minute,
+        concurrency=made.concurrency,
+    )
+    return made
+
+
+async def remove_limit(tx: Transaction, request: Request, limit: uuid.UUID) -> Limit:
+    """The limit, which has ended; NotFound."""
+    gone = await limits.remove(tx, limit, resources.of(request).clock.now())
+    await audited.record(tx, request, events.LIMIT_REMOVED, ids.text(ids.Kind.LIMIT, limit))
+    return gone
+
+
+def _typed(rule: Budget | Limit) -> dict[str, str] | None:
+    """The subject where it is a text, and no id."""
+    is_text = rule.subject and rule.scope not in subjects.KINDS
+    return {"subject": rule.subject} if is_text else None

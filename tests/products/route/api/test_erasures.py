@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 import httpx
 
+from dd0c.base import ids
 from dd0c.kernel.db import roles
 from dd0c.products.route.models import AttemptOpened
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
 from tests.support.control import Served
+from tests.support.told import told
 
 NOW_US = int(datetime.now(UTC).timestamp() * 1_000_000)
 MINUTE_US = 60_000_000
@@ -89,3 +91,6 @@ def test_an_erased_end_user_is_in_no_request_of_before(served: Served) -> None:
     with served.database.cluster.admin(served.database.name) as admin:
         (listed,) = admin.execute("SELECT e::text FROM route.erasures e").fetchall()
     assert "customer" not in str(listed)
+    blanked = [each for each in told(served.database) if each.name == "EndUsersBlanked"]
+    assert [each.facts for each in blanked] == [{"attempts": 5}, {"attempts": 1}]
+    assert {each.org for each in blanked} == {ids.text(ids.Kind.ORGANISATION, acme)}

@@ -374,7 +374,7 @@ def test_several_credentials_have_to_be_told_apart(ours: Tenant) -> None:
 
 def test_today_is_left_out(ours: Tenant) -> None:
     """A day that is not over cannot agree: it is not compared."""
-    export = told((MINI, 1, 1)).replace(f"{DAY:%Y-%m-%d}", f"{MIDNIGHT:%Y-%m-%d}")
+    export = told((MINI, 1, 1)).replace(f"{DAY:%Y-%m-%d}", f"{datetime.now(UTC):%Y-%m-%d}")
     with ours.client() as client:
         given = {"provider": "csv", "export": export}
         answer = client.post("/api/v1/route/reconciliations", json=given)

@@ -103,14 +103,14 @@ def test_a_revoked_key_is_named_for_removal() -> None:
 
 
 def test_a_starting_worker_is_greeted_with_all_there_is() -> None:
-    """Nothing before the first load; then the snapshot and whatever limits it (R-32)."""
+    """Nothing before the first load; then who is halted, the snapshot and what limits it (R-32)."""
     configuration = Configuration(PEPPER)
     assert configuration.greeting() == []
     configuration.loaded = True
     configuration.set_stale(True)
     configuration.set_spool_full(True)
     kinds = [type(message).__name__ for message in configuration.greeting()]
-    assert kinds == ["Snapshot", "Stale", "SpoolFull"]
+    assert kinds == ["Halted", "Snapshot", "Stale", "SpoolFull"]
     assert configuration.set_stale(True) is None
 
 

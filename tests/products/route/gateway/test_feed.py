@@ -65,10 +65,12 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def following(database: Database, place: home.Home) -> AsyncIterator[Told]:
+async def following(
+    database: Database, place: home.Home, configuration: Configuration | None = None
+) -> AsyncIterator[Told]:
     """A feed for the block."""
     told = Told()
-    configuration = Configuration(pepper.load(place).secret)
+    configuration = configuration or Configuration(pepper.load(place).secret)
     conninfo = database.conninfo(roles.GATEWAY)
     vault = Vault(local.load(place))
     feed = Feed(conninfo, vault, PriceTable(), configuration, told.messages.append)

@@ -19,6 +19,8 @@ from dd0c.products.route import providers
 from dd0c.products.route.models import Dialect
 from dd0c.products.route.store import providers as store
 from tests.conftest import TwoOrgs
+from tests.support.database import Database
+from tests.support.told import told
 
 SIM = "http://127.0.0.1:4999"
 
@@ -137,10 +139,11 @@ async def test_without_keys_the_simulator_serves_until_one_comes(
 
 
 async def test_a_secret_is_kept_sealed_and_a_new_one_replaces_it(
-    owner_pool: Pool, vault: Vault
+    owner_pool: Pool, vault: Vault, database: Database
 ) -> None:
-    """The database holds ciphertext only, bound to the row; the newest key counts (K-30)."""
-    for key in ("sk-first", "sk-second"):
+    """The database holds ciphertext only, bound to the row; the newest key counts (K-30). The audit
+    log is told of each, and of none that was there already (K-50)."""
+    for key in ("sk-first", "sk-second", "sk-second"):
         async with tenancy.system(owner_pool) as tx:
             await providers.ensure_from_environment(given(OPENAI_API_KEY=key), tx, vault, None)
     async with tenancy.system(owner_pool) as tx:
@@ -150,6 +153,7 @@ async def test_a_secret_is_kept_sealed_and_a_new_one_replaces_it(
         assert b"sk-" not in row.secret
         sealed = Sealed(row.data_key, row.secret)
         assert await vault.open(tx, None, row.id, sealed) == Secret("sk-second")
+    assert [each.name for each in told(database)] == ["ProviderSet"] * 2
 
 
 async def test_an_organisation_sees_its_own_providers_and_the_installations(

@@ -11,17 +11,22 @@ import pytest
 from dd0c.base.settings import Settings
 from dd0c.products.route.hotpath import admission, limits, trace
 from dd0c.products.route.hotpath.admission import Plan
+from dd0c.products.route.hotpath.circuits import Circuit, Circuits
 from dd0c.products.route.hotpath.dialects import ROUTES, Refusal
 from dd0c.products.route.hotpath.heads import dollars, quoted
 from dd0c.products.route.hotpath.keys import UNHEARD_OF, Keys
 from dd0c.products.route.hotpath.limits import Limits
 from dd0c.products.route.hotpath.request import Request
 from dd0c.products.route.hotpath.routes import Routes, Target
-from dd0c.products.route.hotpath.snapshot import KeyEntry
+from dd0c.products.route.hotpath.snapshot import KeyEntry, Provider
 from tests.support.worker import KEY, KEY_ID, ORG, PEPPER, SECRET, key_entry, provider
 
 OTHER_ORG = b"x" * 16
 OTHER = [(b"x-api-key", b"dd0c_sk_" + b"o" * 43)]
+
+
+def routes_of(providers: tuple[Provider, ...]) -> Routes:
+    return Routes(providers, Circuits(lambda _: None).replace_providers(providers))
 
 
 def plan(body: bytes, path: bytes = b"/v1/chat/completions", **changes: Any) -> Plan | Refusal:
@@ -30,7 +35,7 @@ def plan(body: bytes, path: bytes = b"/v1/chat/completions", **changes: Any) -> 
     request.body, request.head.route = [body], ROUTES[path]
     request.head.entry = key_entry(**changes)
     providers = (provider(1), provider(1, "anthropic"), provider(2, name="sim"))
-    return admission.plan(request, Routes(providers))
+    return admission.plan(request, routes_of(providers))
 
 
 def sent(body: bytes, path: bytes = b"/v1/chat/completions") -> bytes:
@@ -232,7 +237,7 @@ def test_an_organisations_own_provider_comes_first() -> None:
     """Own before shared, by dialect and by name; another organisation's is never chosen."""
     shared, own = provider(1), provider(2, org=ORG)
     foreign = provider(3, org=OTHER_ORG, name="theirs")
-    routes = Routes((foreign, shared, own))
+    routes = routes_of((foreign, shared, own))
     openai = ROUTES[b"/v1/chat/completions"].dialect
     choice = routes.choose(ORG, openai, "m")
     assert choice is not None
@@ -340,7 +345,8 @@ def test_a_trace_is_continued_with_our_span(given: bytes) -> None:
 
 def test_a_target_hides_and_scrubs_its_secret() -> None:
     """The secret is in no repr, and every form of it is taken out of an echo (K-40)."""
-    target = Target(provider(1))
+    one = provider(1)
+    target = Target(one, Circuit(one.id, one.name, lambda _: None))
     assert SECRET not in repr(target)
     for form in (SECRET, "sk-provider-secret%2F%2B%3Dwith-odd-bytes-1234567890"):
         assert target.scrub(b"key: %b!" % form.encode()) == b"key: [secret]!"

@@ -33,7 +33,7 @@ def test_a_key_may_be_used_before_the_worker_has_heard_of_it(
         news.start()
         status, took_s = chat_with(caller, NEW)
         assert status == 200
-        assert NEWS_AFTER_S * 0.9 < took_s < 0.45
+        assert took_s > NEWS_AFTER_S * 0.9
         worker.tell(KeysChanged((), (entry.hash,)))
         time.sleep(0.1)
         status, took_s = chat_with(caller, NEW)  # revoked, so no news are to come

@@ -10,17 +10,19 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from dd0c.base import ids
 from dd0c.kernel.auth import organisations
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, Transaction
 from dd0c.kernel.jobs.job import Work
-from dd0c.products.route import jobs
+from dd0c.products.route import events, jobs
 from dd0c.products.route.store import charges, ledger, staging, terms, usage
 from dd0c.products.route.store.selection import Filter
 from dd0c.products.route.store.spans import Span
 from tests.conftest import TwoOrgs
 from tests.products.route import records
 from tests.support.database import Database
+from tests.support.told import told
 
 START, EVER = records.START, Span(None, None)
 DAY_US = 86_400 * 1_000_000
@@ -93,7 +95,8 @@ async def test_what_an_organisation_does_not_keep_is_deleted_and_its_sums_stay(
     database: Database, shipper_pool: Pool, jobs_pool: Pool, app_pool: Pool, two_orgs: TwoOrgs
 ) -> None:
     """Requests older than ten days go with their ratings and tags, to the millisecond, and nobody
-    else's; nothing that was summed up changes, before and after sums are merged (R-10)."""
+    else's; nothing that was summed up changes, before and after sums are merged; the audit log
+    says how many (R-10, K-50)."""
     orgs = (two_orgs.acme, two_orgs.globex)
     batch = [aged(org, age) for org in orgs for age in (40, 10.0001, 9.9999, 0)]
     async with tenancy.system(shipper_pool) as tx:
@@ -114,6 +117,9 @@ async def test_what_an_organisation_does_not_keep_is_deleted_and_its_sums_stay(
         async with tenancy.tenant(app_pool, two_orgs.globex) as tx:
             assert await all_of(tx) == (4, 4, 8)
         await jobs.merge_rollups(work)
+    deleted = [each for each in told(database) if each.name == events.EXPIRED_REQUESTS_DELETED.name]
+    acme = ids.text(ids.Kind.ORGANISATION, two_orgs.acme)
+    assert [(each.org, each.facts) for each in deleted] == [(acme, {"attempts": 2})]
 
 
 async def test_a_day_that_begins_within_an_hour_keeps_a_month(

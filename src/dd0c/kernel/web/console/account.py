@@ -11,13 +11,14 @@ from fastapi.responses import RedirectResponse, Response
 from dd0c.base import ids
 from dd0c.base.errors import InvalidInput, NotFound, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import passwords, people, sessions
+from dd0c.kernel.auth import events, passwords, people
 from dd0c.kernel.auth.people import Account
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import problems, resources
+from dd0c.kernel.web import audited, problems, resources
 from dd0c.kernel.web.console import forgery, settings, sign_in
-from dd0c.kernel.web.requires import COOKIE, Requires
+from dd0c.kernel.web.console.sign_in import Way
+from dd0c.kernel.web.requires import Requires
 
 router = APIRouter(include_in_schema=False)
 Somebody = Annotated[Principal, Depends(Requires())]
@@ -46,7 +47,8 @@ async def change_password(
     hashed = await use.passwords.hash(Secret(new))
     async with tenancy.tenant(use.pool, who.org) as tx:
         await people.set_password(tx, account.id, hashed)
-    return await _go_on(request, who.org, account.id)
+        await audited.record(tx, request, events.PASSWORD_SET, who.actor.text)
+    return await _go_on(request, who.org, account.id, "password")
 
 
 @router.post(f"{settings.PATH}/sign-out-everywhere")
@@ -57,7 +59,8 @@ async def sign_out_everywhere(
     forgery.check_token(request, csrf)
     account = await _account(request, who)
     async with tenancy.system(resources.of(request).pool) as tx:
-        await people.end_sessions(tx, account.id)
+        ended = await people.end_sessions(tx, account.id)
+        await audited.record(tx, request, events.SESSIONS_ENDED, who.actor.text, sessions=ended)
     return sign_in.forget(RedirectResponse(sign_in.PATH, 303))
 
 
@@ -77,8 +80,8 @@ async def switch(
     if wanted not in {place.org for place in places}:
         raise NotFound("you belong to no such organisation")
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await sessions.end(tx, use.pepper, request.cookies.get(COOKIE, ""))
-    return await _go_on(request, wanted, account.id)
+        await sign_in.leave(tx, request, who)
+    return await _go_on(request, wanted, account.id, "switch")
 
 
 async def _account(request: Request, who: Principal) -> Account:
@@ -91,8 +94,6 @@ async def _account(request: Request, who: Principal) -> Account:
     raise NotFound("a key has no account")
 
 
-async def _go_on(request: Request, org: uuid.UUID, person: uuid.UUID) -> Response:
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, org) as tx:
-        session = await sessions.start_of_person(tx, use.pepper, org, person, use.clock.now())
+async def _go_on(request: Request, org: uuid.UUID, person: uuid.UUID, way: Way) -> Response:
+    session = await sign_in.begin(request, org, person, way)
     return sign_in.keep(request, RedirectResponse(settings.PATH, 303), session)

@@ -13,7 +13,8 @@ from dd0c.base.errors import NotFound
 ROOT = "/console/static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _TYPES[".svg"] = "image/svg+xml"
-_LOOSE = re.compile(rb"/\*.*?\*/|\s*([{};])\s*", re.DOTALL)  # in a style sheet: a tenth of it
+_LOOSE = re.compile(rb"/\*.*?\*/|;?\s*([{};])\s*|(?<=[:,])\s+", re.DOTALL)
+"""A seventh of a style sheet."""
 
 
 class Assets:

@@ -15,6 +15,7 @@ from dd0c.kernel.web.console import frame, sign_in
 from dd0c.kernel.web.problems import Problem
 from dd0c.kernel.web.requires import principal_of
 
+PLAN = "/console/plan"
 _ABSENT = (
     "It may never have existed, be older than what is kept, or belong to an organisation that this "
     "key is not part of."
@@ -51,6 +52,9 @@ def explain(problem: Problem, path: str) -> Page:
     """The words for a problem met at a path."""
     home = ("To Home", sign_in.HOME)
     said = tuple(_sentence(text) for text in (problem.detail, problem.hint) if text)
+    if problem.status == 402:
+        plan = ("See the plan", PLAN)
+        return Page("refused", "warn", "Plan", "The plan has no room for that", said, (plan, home))
     if problem.status == 403:
         other = ("Sign in with another key", sign_in.PATH)
         title = "This key may not do that"

@@ -16,12 +16,12 @@ from typing import Any, cast
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from dd0c.base.ids import Kind
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import twin
+from dd0c.kernel.web import brakes, twin
 from dd0c.kernel.web.console import figures, forgery
 from dd0c.kernel.web.console.assets import Assets
 from dd0c.kernel.web.console.live import Stream, Topic
@@ -117,6 +117,7 @@ class Console:
             "exact": figures.exact,
             "moment": figures.moment,
             "short": figures.short,
+            "size": figures.size,
             "ticked": figures.ticked,
         }
 
@@ -137,7 +138,9 @@ class Console:
         has it as `page`, and a program gets it as JSON, so the numbers are the same by themselves.
         """
         if twin.is_wanted(request):
-            return Response(to_json(data, indent=1), status, media_type="application/json")
+            panic = brakes.of(request, who)
+            said = {"panic": panic} | to_jsonable_python(data) if panic else data
+            return Response(to_json(said, indent=1), status, media_type="application/json")
         address = twin.address(request)
         as_data = {"json": address, "curl": twin.curl(request, address), "csv": csv}
         shown = names | {"page": data, "live": live, "as_data": as_data}
@@ -155,6 +158,7 @@ class Console:
             "csrf": forgery.token(request),
             "live": None,
             "as_data": None,
+            "panic": brakes.of(request, who),
         }
         return self.render_alone(template, status, **(frame | names))
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import invitations, passwords, people, sessions, signing_in
+from dd0c.kernel.auth import invitations, passwords, people, signing_in
 from dd0c.kernel.auth.invitations import Invitation
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import problems, resources
@@ -62,20 +62,19 @@ async def _join(
 ) -> tuple[Secret, datetime]:
     """A session in the organisation of the invitation, which is used up."""
     use, password = resources.of(request), Secret(given.password)
-    now, org = use.clock.now(), invitation.org
+    now = use.clock.now()
     async with tenancy.system(use.pool) as tx:
         known = await people.find_by_email(tx, invitation.email)
     if known is None:
         name = signing_in.read_name(given.name)
         passwords.check(password, (invitation.email, name, org_name))
         hashed = await use.passwords.hash(password)
-        person = await signing_in.accept(use.pool, invitation, name, hashed, now)
+        person = await signing_in.accept(use.pool, invitation, name, hashed, now, plan=use.plan)
     else:
         account = await sign_in.prove(request, invitation.email, password)
-        await signing_in.join(use.pool, invitation, account, now)
+        await signing_in.join(use.pool, invitation, account, now, plan=use.plan)
         person = account.id
-    async with tenancy.tenant(use.pool, org) as tx:
-        return await sessions.start_of_person(tx, use.pepper, org, person, now)
+    return await sign_in.begin(request, invitation.org, person, "invitation")
 
 
 def _form(

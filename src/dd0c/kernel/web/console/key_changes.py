@@ -29,6 +29,7 @@ from dd0c.kernel.web.console.keys import OVERLAPS, PATH, WRITE, page_of
 from dd0c.kernel.web.fields import Body
 from dd0c.kernel.web.keys import KeyChange, KeyShown, KeyWanted, decide, make
 from dd0c.kernel.web.keys import change as change_key
+from dd0c.kernel.web.keys import revoke as revoke_key
 from dd0c.kernel.web.keys import rotate as rotate_key
 from dd0c.kernel.web.keys import show as shown
 from dd0c.kernel.web.requires import Requires
@@ -150,7 +151,7 @@ async def change(
     try:
         asked = _valid(KeyChange, given.read(use.clock.now()))
         async with tenancy.tenant(use.pool, who.org) as tx:
-            await change_key(tx, wanted, asked, use.clock.now())
+            await change_key(tx, request, wanted, asked)
     except (InvalidInput, Conflict, NotFound) as problem:
         return await _change_form(request, who, key, given, problems.sentence(problem))
     return RedirectResponse(_page(wanted), 303)
@@ -190,11 +191,10 @@ async def revoke(
     """End the key when its name was typed; else its page again, saying so."""
     forgery.check_token(request, csrf)
     wanted = ids.parse(ids.Kind.KEY, key_id)
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         key = await keys.get(tx, wanted)
         if confirm.strip() == key.name:
-            await keys.revoke(tx, wanted, use.clock.now())
+            await revoke_key(tx, request, wanted)
             return RedirectResponse(_page(wanted), 303)
     return await page_of(
         request, who, wanted, problem="That is not its name: nothing was changed.", status=400

@@ -13,6 +13,10 @@ was committed late is not missed, and a viewer owes us no queue: only the newest
 
 A viewer comes back with `Last-Event-ID` (or `?after=`) and is told at once when it is behind.
 Streams end when the server drains, so that a stop waits for none.
+
+The flag `console.live` turns all this off for an organisation: its pages say what was true when
+they were loaded, and open streams end. A topic whose mark cannot be had counts against the flag; a
+database that is away does not.
 """
 
 from __future__ import annotations
@@ -32,19 +36,29 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from dd0c.base.errors import Error, Forbidden, LimitExceeded, NotFound, Unauthenticated
+from dd0c.base.errors import (
+    Error,
+    Forbidden,
+    LimitExceeded,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool, Transaction
+from dd0c.kernel.guard.flags import Flags
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.requires import Requires, identify
 
 ROOT = "/console/live"
+FLAG = "console.live"
 ASK_EVERY_S = 1.0
 ASK_WITHIN_S = 5.0
 BEAT_EVERY_S = 3.0
 SEND_WITHIN_S = 20.0  # a reader that takes longer for a hundred bytes is not there
 RETRY_MS = 2000
+SWITCHED_OFF_S = 15
 VIEWERS_OF_ORG_MAX = 20
 VIEWERS_MAX = 200
 MARK_LENGTH_MAX = 200
@@ -64,7 +78,8 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a live page carries: where to listen, and the mark that it already shows."""
+    """What a live page carries: where to listen (empty: it is not live), and the mark that it
+    already shows."""
 
     url: str
     after: str
@@ -97,12 +112,17 @@ class Feed:
 class Hub:
     """The feeds of one control server."""
 
-    def __init__(self, pool: Pool, topics: Iterable[Topic]):
+    def __init__(self, pool: Pool, topics: Iterable[Topic], flags: Flags):
         self.topics = {topic.name: topic for topic in topics}
+        self.flags = flags
         self.is_stopping: Callable[[], bool] = lambda: False
         self._pool = pool
         self._feeds: dict[tuple[uuid.UUID, str], Feed] = {}
         self._asking: dict[tuple[uuid.UUID, str], asyncio.Task[None]] = {}
+
+    def is_on(self, org: uuid.UUID) -> bool:
+        """Whether pages of the organisation are live, as long as the server goes on."""
+        return self.flags.is_on(FLAG, org) and not self.is_stopping()
 
     def peek(self, org: uuid.UUID, topic: str) -> str:
         """The mark of a moment ago if somebody watches, else nothing."""
@@ -137,9 +157,11 @@ class Hub:
             try:
                 async with tenancy.tenant(self._pool, org, deadline_s=ASK_WITHIN_S) as tx:
                     feed.tell(await topic.mark(tx))
+                self.flags.observe(FLAG, org, ok=True)
             except Error:
                 pass  # the beats say how old our knowledge is
             except Exception:
+                self.flags.observe(FLAG, org, ok=False)
                 log.exception("a live topic failed", extra={"topic": topic.name})
             await asyncio.sleep(ASK_EVERY_S)
 
@@ -171,7 +193,7 @@ class EventStream(Response):
         await send(start)
         await _send(send, f"retry: {RETRY_MS}\n\n")
         beat_at = 0.0
-        while not hub.is_stopping():
+        while hub.is_on(self._who.org):
             news = feed.news  # before looking, so that what comes meanwhile wakes us
             if feed.known_at and feed.mark != self._sent:
                 self._sent = feed.mark
@@ -217,8 +239,9 @@ def of(request: Request) -> Hub:
 
 def follow(request: Request, who: Principal, topic: str) -> Stream:
     """What a page shows from now on is behind this mark: call it before loading anything."""
-    now = resources.of(request).clock.now()
-    return Stream(f"{ROOT}/{topic}", of(request).peek(who.org, topic), now)
+    hub, now = of(request), resources.of(request).clock.now()
+    url = f"{ROOT}/{topic}" if hub.flags.is_on(FLAG, who.org) else ""
+    return Stream(url, hub.peek(who.org, topic), now)
 
 
 @router.get(f"{ROOT}/{{topic}}")
@@ -234,4 +257,6 @@ async def listen(
         raise NotFound
     if found.permission is not None:
         who.require(found.permission)
+    if not of(request).flags.is_on(FLAG, who.org):
+        raise Unavailable("live updates are switched off", retry_after_s=SWITCHED_OFF_S)
     return EventStream(request, who, found, request.headers.get("last-event-id", after))

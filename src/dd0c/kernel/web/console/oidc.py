@@ -17,9 +17,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dd0c.base.errors import Forbidden, NotFound, Unauthenticated, Unavailable
-from dd0c.kernel.auth import invitations, sessions, signing_in
+from dd0c.kernel.auth import invitations, signing_in
 from dd0c.kernel.auth.oidc import Pending, Provider
-from dd0c.kernel.db import tenancy
 from dd0c.kernel.web import origin, problems, resources
 from dd0c.kernel.web.console import frame, sign_in
 
@@ -84,12 +83,13 @@ async def _finish(request: Request, carried: dict[str, str], code: str, state: s
     if text := carried["invitation"]:
         invited, _ = await invitations.get_open(use.pool, use.pepper, text, now)
     domains = frozenset(use.settings.oidc_domains.lower().replace(",", " ").split())
-    account = await signing_in.with_identity(use.pool, identity, invited, domains, now)
+    account = await signing_in.with_identity(
+        use.pool, identity, invited, domains, now, plan=use.plan
+    )
     if invited is None:
-        session = await sign_in.enter(request, account)
+        session = await sign_in.enter(request, account, "identity")
     else:
-        async with tenancy.tenant(use.pool, invited.org) as tx:
-            session = await sessions.start_of_person(tx, use.pepper, invited.org, account.id, now)
+        session = await sign_in.begin(request, invited.org, account.id, "identity")
     page = frame.of(request).render_alone("go_on.html", next=carried["next"])
     return sign_in.keep(request, page, session)
 

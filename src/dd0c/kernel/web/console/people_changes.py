@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from dd0c.base import ids
 from dd0c.base.errors import Conflict, Forbidden, InvalidInput, NotFound
-from dd0c.kernel.auth import erasure, invitations, members, sessions, teams
+from dd0c.kernel.auth import members, teams
 from dd0c.kernel.auth.permissions import Role
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
@@ -23,8 +23,11 @@ from dd0c.kernel.web import problems, resources
 from dd0c.kernel.web.console import forgery, frame, roles
 from dd0c.kernel.web.console.people import PATH, TEAMS_MAX, page_of
 from dd0c.kernel.web.invitations import InvitationWanted, link, make
+from dd0c.kernel.web.invitations import revoke as revoke_invitation
 from dd0c.kernel.web.invitations import show as shown_invitation
 from dd0c.kernel.web.people import PLATFORM_PEOPLE, PersonChange, Writer, apply, remove
+from dd0c.kernel.web.people import erase as erase_person
+from dd0c.kernel.web.people import sign_out as sign_out_person
 from dd0c.kernel.web.requires import Requires
 
 REFUSED = (InvalidInput, Forbidden, NotFound, Conflict)
@@ -78,7 +81,7 @@ async def invite(request: Request, who: Writer, asked: Annotated[Asked, Form()])
         except ValidationError as wrong:
             raise InvalidInput(problems.explain(wrong.errors())) from None
         async with tenancy.tenant(use.pool, who.org) as tx:
-            made, text = await make(tx, use, who, wanted)
+            made, text = await make(tx, request, who, wanted)
     except REFUSED as problem:
         return await _form(request, who, asked, problems.sentence(problem, hint=True))
     return frame.of(request).render(
@@ -97,7 +100,7 @@ async def revoke(request: Request, invitation_id: str, who: Writer, csrf: Token 
     forgery.check_token(request, csrf)
     use, wanted = resources.of(request), ids.parse(ids.Kind.INVITATION, invitation_id)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await invitations.revoke(tx, wanted, use.clock.now())
+        await revoke_invitation(tx, request, wanted)
     return RedirectResponse(PATH, 303)
 
 
@@ -130,8 +133,7 @@ async def sign_out(request: Request, person_id: str, who: Writer, csrf: Token = 
     forgery.check_token(request, csrf)
     wanted = ids.parse(ids.Kind.PERSON, person_id)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        await members.get(tx, wanted)
-        await sessions.end_all(tx, wanted)
+        await sign_out_person(tx, request, wanted)
     return _to(wanted)
 
 
@@ -151,7 +153,7 @@ async def take_out(
             member = await members.get(tx, wanted)
             if confirm.strip() != member.name:
                 raise InvalidInput("that is not their name: nothing was changed")
-            await remove(tx, use, who, wanted)
+            await remove(tx, request, who, wanted)
     except (InvalidInput, Conflict, Forbidden) as problem:
         return await page_of(request, who, wanted, danger=problems.sentence(problem, hint=True))
     return _to(wanted)
@@ -174,7 +176,7 @@ async def erase(
         if confirm.strip().lower() != member.email:
             raise InvalidInput("that is not their address: nothing was changed")
         async with tenancy.system(use.pool) as tx:
-            await erasure.erase_person(tx, member.id, use.clock.now())
+            await erase_person(tx, request, member.id)
     except (InvalidInput, Conflict) as problem:
         kept = problems.sentence(problem, hint=True)
         return await page_of(request, who, wanted, kept=kept)
@@ -196,7 +198,7 @@ async def _apply(
     use, wanted = resources.of(request), ids.parse(ids.Kind.PERSON, person_id)
     try:
         async with tenancy.tenant(use.pool, who.org) as tx:
-            await apply(tx, use, who, wanted, asked)
+            await apply(tx, request, who, wanted, asked)
     except (InvalidInput, Forbidden, Conflict) as problem:
         return await page_of(request, who, wanted, problem=problems.sentence(problem, hint=True))
     return _to(wanted)

@@ -8,9 +8,14 @@ from fastapi.responses import RedirectResponse
 from dd0c.kernel.web.console import (
     account,
     assets,
+    audit,
+    autonomy,
+    content,
     find,
+    flags,
     frame,
     invitation,
+    jobs,
     key_changes,
     keys,
     kit,
@@ -19,10 +24,13 @@ from dd0c.kernel.web.console import (
     parts,
     people,
     people_changes,
+    plan,
     roles,
     settings,
     sign_in,
     teams,
+    webhook_changes,
+    webhooks,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -43,7 +51,22 @@ async def show_asset(request: Request, name: str) -> Response:
 
 OWN = (
     *(sign_in, oidc, invitation, find, live, key_changes, keys, people_changes, people),
-    *(teams, roles, parts, settings, account, kit),
+    *(
+        webhook_changes,
+        webhooks,
+        teams,
+        roles,
+        audit,
+        parts,
+        jobs,
+        settings,
+        content,
+        account,
+        autonomy,
+        flags,
+        plan,
+        kit,
+    ),
 )
 for part in OWN:
     router.include_router(part.router)

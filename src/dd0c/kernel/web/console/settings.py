@@ -13,20 +13,23 @@ from fastapi.responses import RedirectResponse, Response
 from dd0c.base import ids
 from dd0c.base.errors import Conflict, NotFound
 from dd0c.base.settings import Explained
-from dd0c.kernel.auth import erasure, organisations, passwords, people, sessions
+from dd0c.kernel.auth import organisations, passwords, people, sessions
 from dd0c.kernel.auth.people import Place
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.sessions import Open
+from dd0c.kernel.content import policies
+from dd0c.kernel.content.kinds import Mode
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import identity, problems, resources
+from dd0c.kernel.web import access, contents, identity, problems, resources
 from dd0c.kernel.web.console import figures, forgery, frame
+from dd0c.kernel.web.contents import PolicyShown
 from dd0c.kernel.web.identity import PLATFORM_ORGS, Me, OrganisationListed
 from dd0c.kernel.web.requires import COOKIE, Requires
 from dd0c.kernel.web.resources import Resources
 
 PATH = "/console/settings"
 PERMISSION = "platform:health"
-READ, WRITE = "people:read", "people:write"
+READ, WRITE, CONTENT = "people:read", "people:write", contents.READ
 ORGANISATIONS_MAX = 100
 
 router = APIRouter(include_in_schema=False)
@@ -36,7 +39,7 @@ Somebody = Annotated[Principal, Depends(Requires())]
 @dataclass(frozen=True, slots=True)
 class Page:
     """What the page says. `settings` and `organisations` are None for those who may not see the
-    installation's."""
+    installation's, `content` for those who may not see what is kept."""
 
     me: Me
     org_created_at: datetime
@@ -45,6 +48,7 @@ class Page:
     places: list[Place]
     settings: Sequence[Explained] | None
     organisations: list[OrganisationListed] | None
+    content: list[PolicyShown] | None
 
 
 @router.get(PATH)
@@ -53,21 +57,39 @@ async def show(request: Request, who: Somebody) -> Response:
     return await page_of(request, who)
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A kind of content that was not kept otherwise, and why. `ends`: its name must be typed."""
+
+    kind: str
+    why: str
+    mode: str = ""
+    days: str = ""
+    ends: bool = False
+
+
 async def page_of(
-    request: Request, who: Principal, *, problem: str = "", kept: str = ""
+    request: Request,
+    who: Principal,
+    *,
+    problem: str = "",
+    kept: str = "",
+    refused: Refused | None = None,
 ) -> Response:
-    """The page, with what was wrong about the last attempt to change the password, or to erase an
-    organisation."""
+    """The page, with what was wrong about the last attempt to change the password, to erase an
+    organisation, or to keep content otherwise."""
     use, now = resources.of(request), resources.of(request).clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         own = await organisations.get_own(tx)
         found = await sessions.list_open(tx, now, None if READ in who.permissions else who.actor.id)
+        held = await policies.list_policies(tx, now) if CONTENT in who.permissions else None
     places: list[Place] = []
     if who.person is not None:
         async with tenancy.system(use.pool) as tx:
             places = await people.list_places(tx, who.person)
     told: Sequence[Explained] = request.app.state.settings
     page = Page(
+        content=None if held is None else [contents.show_policy(policy) for policy in held],
         me=await identity.show_me(who),
         org_created_at=own.created_at,
         sessions=found,
@@ -81,7 +103,10 @@ async def page_of(
         who,
         "settings/page.html",
         page,
-        status=400 if problem or kept else 200,
+        status=400 if problem or kept or refused else 200,
+        modes=[mode.value for mode in Mode],
+        refused=refused,
+        may_keep=contents.WRITE in who.permissions,
         erasing=_erasing(kept),
         problem=problem,
         others=[
@@ -140,9 +165,8 @@ async def end(
 ) -> Response:
     """End a session: any of the organisation for those who may write people, else one's own."""
     forgery.check_token(request, csrf)
-    own = None if WRITE in who.permissions else who.actor.id
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        await sessions.end_marked(tx, mark, own)
+        await access.end(tx, request, who, mark)
     return RedirectResponse(PATH, 303)
 
 
@@ -159,7 +183,7 @@ async def erase(
     try:
         async with tenancy.system(use.pool) as tx:
             wanted = await organisations.get(tx, name)
-            await erasure.erase_organisation(tx, wanted, name, who, use.clock.now())
+            await identity.erase(tx, request, who, wanted, name)
     except (Conflict, NotFound) as problem:
         return await page_of(request, who, kept=problems.sentence(problem, hint=True))
     return RedirectResponse(PATH, 303)

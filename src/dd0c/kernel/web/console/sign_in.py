@@ -7,28 +7,34 @@ no script can read and no other site can send. Nothing secret that was typed is 
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from dd0c.base import ids
 from dd0c.base.errors import Forbidden, Unauthenticated
 from dd0c.base.secrets import Secret
-from dd0c.kernel.auth import keys, people, principals, sessions, signing_in
+from dd0c.kernel.auth import events, keys, people, principals, sessions, signing_in
 from dd0c.kernel.auth.people import Account
 from dd0c.kernel.auth.permissions import Scope
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.auth.signing_in import Attempt
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import origin, problems, requires, resources
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.web import audited, origin, problems, requires, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.requires import COOKIE, Requires
 
 PATH = "/console/sign-in"
 HOME = "/console/"
 KEY_LENGTH_MAX = 200
+
+Way = Literal["password", "identity", "invitation", "switch"]
+"""How a person showed that it is them."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -80,15 +86,22 @@ def keep(request: Request, answer: Response, session: tuple[Secret, datetime]) -
     return answer
 
 
-async def enter(request: Request, account: Account) -> tuple[Secret, datetime]:
+async def enter(request: Request, account: Account, way: Way) -> tuple[Secret, datetime]:
     """A session of a person who showed that it is them, in the first organisation they belong to;
     Unauthenticated when they belong to none."""
-    use = resources.of(request)
-    place = (await signing_in.list_places(use.pool, account))[0]
-    async with tenancy.tenant(use.pool, place.org) as tx:
-        return await sessions.start_of_person(
-            tx, use.pepper, place.org, account.id, use.clock.now()
-        )
+    place = (await signing_in.list_places(resources.of(request).pool, account))[0]
+    return await begin(request, place.org, account.id, way)
+
+
+async def begin(
+    request: Request, org: uuid.UUID, person: uuid.UUID, way: Way
+) -> tuple[Secret, datetime]:
+    """A session of a member of the organisation."""
+    use, whose = resources.of(request), ids.text(ids.Kind.PERSON, person)
+    async with tenancy.tenant(use.pool, org) as tx:
+        session = await sessions.start_of_person(tx, use.pepper, org, person, use.clock.now())
+        await audited.record(tx, request, events.SIGNED_IN, whose, by=whose, way=way)
+    return session
 
 
 async def prove(request: Request, email: str, password: Secret) -> Account:
@@ -110,8 +123,14 @@ async def sign_out(
     forgery.check_token(request, csrf)
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        await sessions.end(tx, use.pepper, request.cookies.get(COOKIE, ""))
+        await leave(tx, request, who)
     return forget(RedirectResponse(PATH, 303))
+
+
+async def leave(tx: Transaction, request: Request, who: Principal) -> None:
+    """The session that the request came with is over."""
+    if await sessions.end(tx, resources.of(request).pepper, request.cookies.get(COOKIE, "")):
+        await audited.record(tx, request, events.SIGNED_OUT, who.actor.text)
 
 
 def forget(answer: Response) -> Response:
@@ -123,7 +142,7 @@ def forget(answer: Response) -> Response:
 async def _start_of_person(
     request: Request, email: str, password: Secret
 ) -> tuple[Secret, datetime]:
-    return await enter(request, await prove(request, email, password))
+    return await enter(request, await prove(request, email, password), "password")
 
 
 async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
@@ -134,7 +153,10 @@ async def _start(request: Request, key: str) -> tuple[Secret, datetime]:
     who.require_scope(Scope.CONSOLE)
     requires.admit(request, who)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        return await sessions.start(tx, use.pepper, who, now)
+        session = await sessions.start(tx, use.pepper, who, now)
+        key_id = who.actor.text
+        await audited.record(tx, request, events.SIGNED_IN, key_id, by=key_id, way="key")
+    return session
 
 
 def form(request: Request, after: str, problem: str, status: int, email: str = "") -> HTMLResponse:

@@ -25,6 +25,9 @@ from dd0c.kernel.web.people import PersonShown
 from dd0c.kernel.web.people import show as shown_person
 from dd0c.kernel.web.requires import Requires
 from dd0c.kernel.web.teams import TeamShown
+from dd0c.kernel.web.teams import make as make_team
+from dd0c.kernel.web.teams import remove as remove_team
+from dd0c.kernel.web.teams import rename as rename_team
 from dd0c.kernel.web.teams import show as shown
 
 PATH = "/console/teams"
@@ -70,7 +73,7 @@ async def create(request: Request, who: Writer, name: Given = "", csrf: Token = 
     forgery.check_token(request, csrf)
     try:
         async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-            made = await teams.create(tx, who.org, _read(name))
+            made = await make_team(tx, request, who, _read(name))
     except (InvalidInput, Conflict) as problem:
         return await _list(request, who, problem=problems.sentence(problem, hint=True), given=name)
     return _to(made.id)
@@ -91,7 +94,7 @@ async def rename(
     wanted = ids.parse(ids.Kind.TEAM, team_id)
     try:
         async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-            await teams.rename(tx, wanted, _read(name))
+            await rename_team(tx, request, wanted, _read(name))
     except (InvalidInput, Conflict) as problem:
         return await _page(request, who, wanted, problem=problems.sentence(problem, hint=True))
     return _to(wanted)
@@ -103,13 +106,13 @@ async def remove(
 ) -> Response:
     """End the team when its name was typed; else its page again, saying so."""
     forgery.check_token(request, csrf)
-    use, wanted = resources.of(request), ids.parse(ids.Kind.TEAM, team_id)
+    wanted = ids.parse(ids.Kind.TEAM, team_id)
     try:
-        async with tenancy.tenant(use.pool, who.org) as tx:
+        async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
             team = await teams.get(tx, team_id)
             if confirm.strip() != team.name:
                 raise InvalidInput("that is not its name: nothing was changed")
-            await teams.remove(tx, wanted, use.clock.now())
+            await remove_team(tx, request, wanted)
     except (InvalidInput, Conflict) as problem:
         return await _page(request, who, wanted, danger=problems.sentence(problem, hint=True))
     return RedirectResponse(PATH, 303)

@@ -27,7 +27,7 @@ from dd0c.products.route.wanted import BudgetWanted
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 
 
 class BudgetShown(BaseModel):
@@ -67,7 +67,7 @@ async def set_budget(wanted: BudgetWanted, request: Request, who: Writer) -> Bud
     use = resources.of(request)
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
-        made = await wishes.set_budget(tx, who.org, wanted, now)
+        made = await wishes.set_budget(tx, request, who.org, wanted)
         (shown,) = await show(tx, await standings.stand(tx, use.counters, [made], now))
     return shown
 
@@ -118,9 +118,8 @@ async def show_budget(budget_id: str, request: Request, who: Reader) -> BudgetSh
 @router.delete("/budgets/{budget_id}", operation_id="remove_budget", summary="Remove a budget")
 async def remove_budget(budget_id: str, request: Request, who: Writer) -> BudgetRemoved:
     """No gateway goes by it a second later."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        gone = await store.remove(tx, ids.parse(ids.Kind.BUDGET, budget_id), use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        gone = await wishes.remove_budget(tx, request, ids.parse(ids.Kind.BUDGET, budget_id))
     assert gone.removed_at is not None
     return BudgetRemoved(id=_id(gone), removed_at=gone.removed_at)
 

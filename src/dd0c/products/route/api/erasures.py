@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
+from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Text
 from dd0c.kernel.web.requires import Requires
+from dd0c.products.route import events
 from dd0c.products.route.store import erasures
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
@@ -52,4 +54,6 @@ async def erase_end_user(
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         await erasures.add(tx, who.org, wanted.end_user, now)
+        whose = ids.text(ids.Kind.ORGANISATION, who.org)
+        await audited.record(tx, request, events.END_USER_ERASED, whose, before=now)
     return EndUserErased(erased_before=now)

@@ -26,7 +26,7 @@ from dd0c.products.route.wanted import MEASURES, LimitWanted
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 
 
 class LimitShown(BaseModel):
@@ -54,7 +54,7 @@ async def set_limit(wanted: LimitWanted, request: Request, who: Writer) -> Limit
     """In place of the one of the same scope and subject; on every gateway within a second."""
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
-        made = await wishes.set_limit(tx, who.org, wanted, use.clock.now())
+        made = await wishes.set_limit(tx, request, who.org, wanted)
         (shown,) = await _show(tx, [made])
     return shown
 
@@ -87,9 +87,8 @@ async def show_limit(limit_id: str, request: Request, who: Reader) -> LimitShown
 @router.delete("/limits/{limit_id}", operation_id="remove_limit", summary="Remove a limit")
 async def remove_limit(limit_id: str, request: Request, who: Writer) -> LimitRemoved:
     """No gateway goes by it a second later."""
-    use = resources.of(request)
-    async with tenancy.tenant(use.pool, who.org) as tx:
-        gone = await store.remove(tx, ids.parse(ids.Kind.LIMIT, limit_id), use.clock.now())
+    async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
+        gone = await wishes.remove_limit(tx, request, ids.parse(ids.Kind.LIMIT, limit_id))
     assert gone.removed_at is not None
     return LimitRemoved(id=ids.text(ids.Kind.LIMIT, gone.id), removed_at=gone.removed_at)
 

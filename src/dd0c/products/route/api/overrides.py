@@ -18,17 +18,17 @@ from dd0c.kernel.auth import members
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Moment, Name, Text
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.route import overrides, prices, rates
+from dd0c.products.route import events, overrides, prices, rates
 from dd0c.products.route.store import overrides as store
 from dd0c.products.route.store import providers
 
 router = APIRouter(prefix="/api/v1/route/prices", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 
 PER_CALL = "Dollars for a thousand."
 
@@ -171,12 +171,14 @@ async def remove_override(
         found = await store.get(tx, wanted)
         if until is None:
             await store.remove(tx, wanted, use.clock.now())
+            await audited.record(tx, request, events.PRICE_OVERRIDE_REMOVED, _id(wanted))
         elif until <= found.holds_from:
             raise InvalidInput("query.until: must be later than the override's `from`")
         elif found.holds_until is not None and until > found.holds_until:
             raise InvalidInput("query.until: it has ended before that already")
         else:
             await store.end(tx, wanted, until)
+            await audited.record(tx, request, events.PRICE_OVERRIDE_ENDED, _id(wanted), until=until)
     return Removed(id=override_id, until=until)
 
 
@@ -192,6 +194,14 @@ async def _add(
         existing = await store.list_all(tx)
         added, made = overrides.decide(wanted, existing, who.org, who.actor.id, now)
         await store.add(tx, added)
+        if added:
+            await audited.record(
+                tx,
+                request,
+                events.PRICES_OVERRIDDEN,
+                ids.text(ids.Kind.ORGANISATION, who.org),
+                overrides=[_id(one.id) for one in added],
+            )
         return await _show(tx, made), len(added)
 
 

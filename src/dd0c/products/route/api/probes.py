@@ -9,15 +9,15 @@ on it is unknown.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-import httpx
-
+from dd0c.base.errors import Timeout, Unavailable
+from dd0c.base.outbound import Outbound, Policy, Request
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.parts import register
@@ -59,24 +59,25 @@ def probes(use: Resources) -> Sequence[Probe]:
     """The probes of route."""
 
     stale_days = use.settings.prices_stale_days
+    asking = _gateway_check(use.pool, Outbound(use.settings))
 
     def probe(name: str, judge: Judge) -> Probe:
         return Probe(name, _of_each_alive(use.pool, judge), rests_on=dependencies.DATABASE)
 
     return [
-        Probe("gateway", _gateway_check(use.pool), rests_on=dependencies.DATABASE),
+        Probe("gateway", asking, rests_on=dependencies.DATABASE),
         probe("spool", judge_spool),
         probe("snapshot", judge_snapshot),
         probe("prices", lambda gateway: judge_prices(gateway, use.clock.now(), stale_days)),
     ]
 
 
-def _gateway_check(pool: Pool) -> Callable[[], Awaitable[Verdict]]:
+def _gateway_check(pool: Pool, outbound: Outbound) -> Callable[[], Awaitable[Verdict]]:
     async def check() -> Verdict:
         known = [one for one in await _list(pool) if one.state is not State.STOPPED]
         if not any(one.state is State.ALIVE for one in known):
             return Verdict("failing", "no gateway reports", _START)
-        asked = await asyncio.gather(*(_ask(one) for one in known[:ASKED_MAX]))
+        asked = await asyncio.gather(*(_ask(one, outbound) for one in known[:ASKED_MAX]))
         return _worst(map(judge_gateway, (*asked, *known[ASKED_MAX:])))
 
     return check
@@ -100,20 +101,18 @@ def _gateway(seen: Seen) -> Gateway:
     return Gateway(f"{seen.part.host}/{seen.part.pid}", seen.state, dict(seen.facts))
 
 
-async def _ask(gateway: Gateway) -> Gateway:
+async def _ask(gateway: Gateway, outbound: Outbound) -> Gateway:
     """The gateway as it answers now, where it can be reached: its admin port is loopback only."""
     url = gateway.facts.get("admin_url")
     here = gateway.name.rpartition("/")[0] == socket.gethostname()
     if gateway.state is not State.ALIVE or not here or not url:
         return gateway
-    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading certificates stops all for 20 ms
     try:
-        async with httpx.AsyncClient(
-            timeout=ANSWER_TIMEOUT_S, verify=no_tls, trust_env=False
-        ) as client:
-            answer = await client.get(f"{url}/readyz")
-        return Gateway(gateway.name, gateway.state, gateway.facts | answer.json())
-    except (httpx.HTTPError, ValueError, TypeError) as error:
+        answer = await outbound.send(
+            Request("GET", f"{url}/readyz"), within_s=ANSWER_TIMEOUT_S, policy=Policy.CONFIGURED
+        )
+        return Gateway(gateway.name, gateway.state, gateway.facts | json.loads(answer.body))
+    except (Unavailable, Timeout, ValueError, TypeError) as error:
         return Gateway(gateway.name, gateway.state, gateway.facts, mute=type(error).__name__)
 
 

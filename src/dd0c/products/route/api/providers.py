@@ -12,9 +12,11 @@ from starlette.requests import Request
 from dd0c.base import ids
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
+from dd0c.kernel.guard.circuit import State
 from dd0c.kernel.web import resources
 from dd0c.kernel.web.identity import PLATFORM_ORGS
 from dd0c.kernel.web.requires import Requires
+from dd0c.products.route.models import breaker_of
 from dd0c.products.route.store import providers as store
 
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
@@ -34,6 +36,10 @@ class ProviderShown(BaseModel):
     enabled: bool
     owner: Literal["organisation", "installation"]
     created_at: datetime
+    breaker: State = Field(
+        description="`open`: it failed too often, and its requests are refused for a while; "
+        "`half_open`: one of them tries it now."
+    )
 
 
 class ProvidersShown(BaseModel):
@@ -51,10 +57,15 @@ async def list_providers(
     async with tenancy.tenant(use.pool, who.org) as tx:
         found = await store.list_visible(tx)
     runs_it = PLATFORM_ORGS in who.permissions
-    return ProvidersShown(items=[_show(provider, runs_it=runs_it) for provider in found])
+    standings = await use.breakers.look([breaker_of(provider.id) for provider in found])
+    items = [
+        _show(provider, standing.state, runs_it=runs_it)
+        for provider, standing in zip(found, standings, strict=True)
+    ]
+    return ProvidersShown(items=items)
 
 
-def _show(found: store.Listed, *, runs_it: bool) -> ProviderShown:
+def _show(found: store.Listed, breaker: State, *, runs_it: bool) -> ProviderShown:
     return ProviderShown(
         id=ids.text(ids.Kind.PROVIDER, found.id),
         name=found.name,
@@ -63,6 +74,7 @@ def _show(found: store.Listed, *, runs_it: bool) -> ProviderShown:
         price_provider=found.price_provider,
         simulated=found.simulated,
         enabled=found.enabled,
+        breaker=breaker,
         owner="installation" if found.org is None else "organisation",
         created_at=found.created_at,
     )

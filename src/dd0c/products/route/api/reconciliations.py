@@ -20,10 +20,10 @@ from dd0c.base.errors import InvalidInput, NotFound, TooLarge
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Day, Moment, Text
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.route import standings
+from dd0c.products.route import events, standings
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.reconcile import books, comparison, exports
 from dd0c.products.route.reconcile.comparison import Difference
@@ -167,6 +167,16 @@ async def reconcile(
                 imported_at=use.clock.now(),
             )
             await store.save(tx, who.org, kept)
+            await audited.record(
+                tx,
+                request,
+                events.EXPORT_RECONCILED,
+                ids.text(ids.Kind.RECONCILIATION, kept.id),
+                provider=given.provider,
+                since=since.isoformat(),
+                until=until.isoformat(),
+                settled=settled,
+            )
         shown = await _shown(tx, kept, given.tolerance)
     if settled:
         async with tenancy.tenant(use.pool, who.org) as tx:

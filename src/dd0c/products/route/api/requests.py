@@ -65,6 +65,7 @@ async def export_requests(request: Request, who: Reader, chosen: Which) -> Strea
     use = resources.of(request)
     async with tenancy.tenant(use.pool, who.org) as tx:
         wanted = await chosen.wanted(tx)
+        await exports.tell(tx, request, who, wanted)
     name = f"requests-{use.clock.now():%Y%m%d-%H%M%S}.csv"
     return StreamingResponse(
         exports.lines(use.pool, who.org, wanted),

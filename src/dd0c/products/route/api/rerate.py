@@ -22,11 +22,10 @@ from dd0c.base.errors import InvalidInput
 from dd0c.kernel.auth import keys
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Moment, Text
 from dd0c.kernel.web.requires import Requires
-from dd0c.kernel.web.resources import Resources
-from dd0c.products.route import overrides, prices, rerating, standings
+from dd0c.products.route import events, overrides, prices, rerating, standings
 from dd0c.products.route.api.choosing import key_line
 from dd0c.products.route.api.shapes import KeyRef
 from dd0c.products.route.models import dollars_text
@@ -117,7 +116,7 @@ async def rerate(
         key_id = None if wanted.key is None else await key_line(tx, wanted.key)
     spanned = Filter(since=wanted.since, until=until, model=wanted.model, key_id=key_id, after=at)
     why = wanted.reason if wanted.apply else None
-    sums, last = await _run(use, who, spanned, why=why, limit=wanted.limit)
+    sums, last = await _run(request, who, spanned, why=why, limit=wanted.limit)
     total = Sums()
     for one in sums.values():
         total += one
@@ -143,9 +142,10 @@ async def rerate(
 
 
 async def _run(
-    use: Resources, who: Principal, wanted: Filter, *, why: str | None, limit: int
+    request: Request, who: Principal, wanted: Filter, *, why: str | None, limit: int
 ) -> tuple[dict[Group, Sums], uuid.UUID | None]:
     """Batch by batch; with the last request that was covered, None when there is no more."""
+    use = resources.of(request)
     sums: dict[Group, Sums] = {}
     async with tenancy.tenant(use.pool, who.org) as tx:
         rows = await override_store.list_all(tx)
@@ -160,6 +160,14 @@ async def _run(
                 listed = (prices.table().row(one.price_id) for one in made)
                 await ledger.add_prices(tx, {p.id: p for p in listed if p is not None}.values())
                 await ratings.rerate(tx, made, why, use.clock.now())
+                await audited.record(
+                    tx,
+                    request,
+                    events.HISTORY_RERATED,
+                    ids.text(ids.Kind.ORGANISATION, who.org),
+                    private={"reason": why},
+                    attempts=len(made),
+                )
         if len(found) < step:
             return sums, None
         last = found[-1].request_id

@@ -9,11 +9,15 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, model_validator
 from starlette.requests import Request
 
+from dd0c.base import ids
+from dd0c.kernel.audit.catalogue import EventType
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
-from dd0c.kernel.web import resources
+from dd0c.kernel.db.pool import Transaction
+from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body
 from dd0c.kernel.web.requires import Requires
+from dd0c.products.route import events
 from dd0c.products.route.amounts import Usd, pico_of
 from dd0c.products.route.models import dollars_text
 from dd0c.products.route.store import terms as store
@@ -22,7 +26,7 @@ from dd0c.products.route.store.terms import Terms
 router = APIRouter(prefix="/api/v1/route", tags=["route"])
 
 Reader = Annotated[Principal, Depends(Requires("route:read"))]
-Writer = Annotated[Principal, Depends(Requires("route:write"))]
+Writer = Annotated[Principal, Depends(Requires("route:write", in_panic=False))]
 Choice = Literal["open", "closed"]
 
 
@@ -88,6 +92,7 @@ async def set_disconnect_policy(
     drain_pico = None if wanted.usd is None else pico_of(wanted.usd)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await store.set_disconnect(tx, who.org, wanted.policy, drain_pico)
+        await _tell(tx, request, who, events.DISCONNECT_POLICY_SET, wanted)
         return _disconnect(await store.get(tx))
 
 
@@ -105,6 +110,7 @@ async def set_store_policy(wanted: StorePolicy, request: Request, who: Writer) -
     """Every gateway goes by it within a second."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await store.set_store(tx, who.org, wanted.store_away, wanted.spool_full)
+        await _tell(tx, request, who, events.STORE_POLICY_SET, wanted)
         return _store(await store.get(tx))
 
 
@@ -119,12 +125,20 @@ async def show_retention(request: Request, who: Reader) -> Retention:
 async def set_retention(
     wanted: Retention,
     request: Request,
-    who: Annotated[Principal, Depends(Requires("org:write"))],
+    who: Annotated[Principal, Depends(Requires("org:write", in_panic=False))],
 ) -> Retention:
     """The next daily job deletes what is older then, for good."""
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         await store.set_retention(tx, who.org, wanted.days)
+        await _tell(tx, request, who, events.RETENTION_SET, wanted)
     return wanted
+
+
+async def _tell(
+    tx: Transaction, request: Request, who: Principal, what: EventType, set_to: Body
+) -> None:
+    whose = ids.text(ids.Kind.ORGANISATION, who.org)
+    await audited.record(tx, request, what, whose, to=set_to.model_dump(mode="json"))
 
 
 def _disconnect(terms: Terms) -> DisconnectPolicy:

@@ -8,11 +8,14 @@ already make no message, so reading a row twice is harmless.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from dd0c.base.secrets import Secret
+from dd0c.kernel.autonomy.brake import Brake
+from dd0c.kernel.autonomy.states import Panic
 from dd0c.products.route.gateway.saved import Saved
 from dd0c.products.route.hotpath.snapshot import (
+    Halted,
     KeyEntry,
     KeysChanged,
     OverridesChanged,
@@ -32,14 +35,29 @@ from dd0c.products.route.store.keys import KeyRow
 from dd0c.products.route.store.rules import RuleRow, TermsRow
 
 
+class _Owned(Protocol):
+    """What belongs to an organisation, or to all."""
+
+    @property
+    def org(self) -> bytes | None: ...
+
+
+T = TypeVar("T", bound=_Owned)
+
+
 class Configuration:
     """The current keys, providers, prices and rules, and what may not be relied on right now.
+
+    In a panic the configuration of its organisation stays as it was when that began, but for keys:
+    one that leaked must end, and its successor work, at such a time above all.
 
     `version` counts the changes, `loaded` says that the first complete set is here, `source` where
     it came from. `expired`: too old to let any key in.
     """
 
     def __init__(self, pepper: Secret):
+        self.brake = Brake()
+        self.behind = False  # what changed during a panic that is over was not taken in yet
         self.version = 0
         self.loaded = False
         self.source: Literal["database", "disk"] = "database"
@@ -63,6 +81,11 @@ class Configuration:
         return len(self._keys)
 
     @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Where requests may go."""
+        return self._providers
+
+    @property
     def price_count(self) -> int:
         """Names that have a price."""
         return len(self._prices)
@@ -82,7 +105,7 @@ class Configuration:
 
     def greeting(self) -> list[ToWorker]:
         """What a worker that starts is told."""
-        messages: list[ToWorker] = [self.snapshot()] if self.loaded else []
+        messages: list[ToWorker] = [self.halted(), self.snapshot()] if self.loaded else []
         if self.stale:
             messages.append(Stale(stale=True))
         if self.spool_full:
@@ -96,6 +119,7 @@ class Configuration:
         self._prices = {(p.provider, p.model): p for p in saved.prices}
         self._overrides = saved.overrides
         self._rules, self._terms = saved.rules, saved.terms
+        self.brake.restore(saved.panics)
         self.version += 1
         self.source = "disk"
         self.loaded = self.stale = True
@@ -105,7 +129,14 @@ class Configuration:
         """What to keep on disk."""
         keys, prices = tuple(self._keys.values()), tuple(self._prices.values())
         return Saved(
-            as_of_us, keys, self._providers, prices, self._rules, self._terms, self._overrides
+            as_of_us,
+            keys,
+            self._providers,
+            prices,
+            self._rules,
+            self._terms,
+            self._overrides,
+            tuple(self.brake.words()),
         )
 
     def expire(self) -> list[ToWorker]:
@@ -119,6 +150,18 @@ class Configuration:
         """PostgreSQL has said everything there is."""
         self.source = "database"
         self.expired = False
+
+    def halted(self) -> Halted:
+        """Whose requests are refused."""
+        halts = [scope for scope, panic in self.brake.panics().items() if panic is Panic.HALT]
+        orgs = frozenset(scope.bytes for scope in halts if scope is not None)
+        return Halted(orgs, everywhere=None in halts)
+
+    def panic_changed(self) -> Halted:
+        """The brake says something else: who was held before may have fallen behind."""
+        self.version += 1
+        self.behind = True
+        return self.halted()
 
     def set_stale(self, stale: bool) -> Stale | None:
         """Whether changes may be missing; None when that was known."""
@@ -166,9 +209,10 @@ class Configuration:
 
     def replace_providers(self, providers: Sequence[Provider]) -> ProvidersChanged | None:
         """Take in the whole list; None when it is the one we have."""
-        if tuple(providers) == self._providers:
+        found = self._unless_held(providers, self._providers)
+        if found == self._providers:
             return None
-        self._providers = tuple(providers)
+        self._providers = found
         self.version += 1
         return ProvidersChanged(self._providers)
 
@@ -176,7 +220,10 @@ class Configuration:
         self, rules: Iterable[RuleRow], terms: Iterable[TermsRow]
     ) -> RulesChanged | None:
         """Take in all rules and terms there are; None when they are those we have."""
-        change = RulesChanged(tuple(map(rule_of, rules)), tuple(map(_terms, terms)))
+        change = RulesChanged(
+            self._unless_held(map(rule_of, rules), self._rules),
+            self._unless_held(map(_terms, terms), self._terms),
+        )
         if change == RulesChanged(self._rules, self._terms):
             return None
         self._rules, self._terms = change.rules, change.terms
@@ -194,11 +241,22 @@ class Configuration:
 
     def replace_overrides(self, prices: Iterable[Price]) -> OverridesChanged | None:
         """Take in all prices that organisations have of their own; None when they are known."""
-        if (found := tuple(prices)) == self._overrides:
+        if (found := self._unless_held(prices, self._overrides)) == self._overrides:
             return None
         self._overrides = found
         self.version += 1
         return OverridesChanged(found)
+
+    def _unless_held(self, new: Iterable[T], old: tuple[T, ...]) -> tuple[T, ...]:
+        """What is new, but of those in panic what there was, once there was anything."""
+        panics = self.brake.panics() if self.loaded else {}
+        if None in panics:
+            return old
+        held = {scope.bytes for scope in panics if scope is not None}
+        if not held:
+            return tuple(new)
+        kept = [one for one in old if one.org in held]
+        return (*(one for one in new if one.org not in held), *kept)
 
 
 def _entry(row: KeyRow) -> KeyEntry:

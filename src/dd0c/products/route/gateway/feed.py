@@ -5,26 +5,21 @@ got lost. A look reads what changed since the watermark (store/keys.py says why 
 
 When the connection breaks, the next one first catches up from the old watermark, which is fast, and
 then reads everything once: only that notices a database that was restored to an earlier state.
-
-A server that hangs answers nothing, not even a cancel: the deadline of a statement therefore shuts
-the socket down, after which the statement fails like any other on a lost connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import psycopg
-from psycopg import AsyncConnection
 
 from dd0c.base.errors import Error, Unavailable
 from dd0c.base.secrets import Secret
+from dd0c.kernel.autonomy import panics
+from dd0c.kernel.autonomy.states import Channel
+from dd0c.kernel.db.listening import Connection, connected, deadline
 from dd0c.kernel.vault.envelope import Sealed, Vault
 from dd0c.products.route import overrides, providers
 from dd0c.products.route.gateway.configuration import Configuration
@@ -44,8 +39,6 @@ RETRY_MIN_S = 0.1
 RETRY_MAX_S = 2.0
 
 log = logging.getLogger(__name__)
-
-Connection = AsyncConnection[Any]
 
 
 class Feed:
@@ -73,7 +66,7 @@ class Feed:
         delay_s = RETRY_MIN_S
         while True:
             try:
-                async with _connected(self._conninfo) as connection:
+                async with connected(self._conninfo) as connection:
                     await self._catch_up(connection)
                     await self._load(connection)
                     self._set_away(None)
@@ -95,7 +88,7 @@ class Feed:
         return round(asyncio.get_running_loop().time() - self._looked_at, 3)
 
     async def _catch_up(self, connection: Connection) -> None:
-        with _deadline(connection, LOOK_MAX_S):
+        with deadline(connection, LOOK_MAX_S):
             for channel in CHANNELS:
                 await connection.execute(f"LISTEN {channel}")
         if self._watermark is not None:
@@ -105,11 +98,14 @@ class Feed:
         while self._watermark is not None:
             async for _ in connection.notifies(timeout=POLL_EVERY_S, stop_after=1):
                 pass
-            await self._look(connection, self._watermark)
+            if self._configuration.behind:
+                await self._load(connection)
+            else:
+                await self._look(connection, self._watermark)
 
     async def _look(self, connection: Connection, since: str) -> None:
         """Take in what changed since the watermark."""
-        with _deadline(connection, LOOK_MAX_S):
+        with deadline(connection, LOOK_MAX_S):
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_changed(connection, since)
             if await rule_store.has_changed(connection, since):  # first: no key without its limits
@@ -123,7 +119,10 @@ class Feed:
 
     async def _load(self, connection: Connection) -> None:
         """Take in everything; the first time the workers get it as their snapshot."""
-        with _deadline(connection, LOAD_MAX_S):
+        self._configuration.behind = False
+        with deadline(connection, LOAD_MAX_S):
+            answered = self._configuration.brake.asks(Channel.DATABASE)
+            answered(await panics.list_said(connection))  # first: no door opens that is to be shut
             watermark = await key_store.get_watermark(connection)
             rows = await key_store.list_usable(connection)
             await self._load_providers(connection)
@@ -134,7 +133,8 @@ class Feed:
         self._configuration.confirm()
         if not self._configuration.loaded:
             self._configuration.loaded = True
-            self._tell(self._configuration.snapshot())
+            for message in self._configuration.greeting():
+                self._tell(message)
 
     async def _load_providers(self, connection: Connection) -> None:
         found = [
@@ -205,29 +205,3 @@ class Feed:
             log.warning("PostgreSQL is away, serving with what is known: %s", cause)
         else:
             log.info("following PostgreSQL", extra={"keys": self._configuration.key_count})
-
-
-@contextlib.asynccontextmanager
-async def _connected(conninfo: Secret) -> AsyncIterator[Connection]:
-    connection = await AsyncConnection.connect(conninfo.reveal(), autocommit=True)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-@contextlib.contextmanager
-def _deadline(connection: Connection, seconds: float) -> Iterator[None]:
-    """Shut the connection's socket down after `seconds`, so that what waits on it fails."""
-
-    def cut() -> None:
-        with contextlib.suppress(OSError, psycopg.Error):
-            wire = socket.socket(fileno=os.dup(connection.fileno()))
-            with wire:
-                wire.shutdown(socket.SHUT_RDWR)
-
-    timer = asyncio.get_running_loop().call_later(seconds, cut)
-    try:
-        yield
-    finally:
-        timer.cancel()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dd0c.base.telemetry import Metric
+from dd0c.kernel.guard import breakers
 from dd0c.products.route.hotpath import metrics
 
 CATALOGUE = (
     *metrics.CATALOGUE,
+    *breakers.CATALOGUE,
     Metric("dd0c_route_workers", "gauge", "Worker processes that there should be."),
     Metric("dd0c_route_workers_ready", "gauge", "Worker processes that serve."),
     Metric("dd0c_route_worker_restarts_total", "counter", "Workers that died and were replaced."),
@@ -23,6 +25,7 @@ CATALOGUE = (
         "Since the newest price change that the built-in list knows of; absent where unknown.",
     ),
     Metric("dd0c_route_database_away", "gauge", "1 while PostgreSQL is not followed."),
+    Metric("dd0c_route_panics", "gauge", "Panics that are on: of organisations, and everywhere."),
     Metric("dd0c_route_spool_backlog_bytes", "gauge", "Records that are not in the ledger yet."),
     Metric(
         "dd0c_route_spool_lag_seconds",

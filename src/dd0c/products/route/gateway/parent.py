@@ -23,6 +23,7 @@ from dd0c.base.settings import Settings
 from dd0c.products.route import prices
 from dd0c.products.route.gateway import metrics
 from dd0c.products.route.gateway.bank import Bank
+from dd0c.products.route.gateway.circuits import Circuits
 from dd0c.products.route.gateway.configuration import Configuration
 from dd0c.products.route.gateway.counting import Counting
 from dd0c.products.route.gateway.feed import Feed
@@ -70,6 +71,7 @@ class Gateway:
         ledger: Ledger,
         counting: Counting,
         bank: Bank,
+        circuits: Circuits,
     ):
         self._settings = settings
         self._configuration = configuration
@@ -79,6 +81,7 @@ class Gateway:
         self._ledger = ledger
         self._counting = counting
         self._bank = bank
+        self._circuits = circuits
         self._shipper: Shipper | None = None
         self._workers_gone = asyncio.Event()
         self._asked_to_stop = False
@@ -127,6 +130,7 @@ class Gateway:
             asyncio.create_task(until_done(self._watch_spool)),
             asyncio.create_task(until_done(self._standby.keep)),
             asyncio.create_task(until_done(self._bank.run)),
+            asyncio.create_task(until_done(self._circuits.run)),
         ]
         try:
             self._shipper = shipper = await self._begin()
@@ -195,6 +199,8 @@ class Gateway:
                     "full": configuration.spool_full,
                     "unrecorded": int(fleet.counters().get(UNRECORDED, 0)),
                 },
+                "breakers": self._circuits.report(),
+                "panics": len(configuration.brake.panics()),
                 "disk_free_bytes": shutil.disk_usage(self._settings.home).free,
                 "prices": {"source": prices.SOURCE, "as_of": prices.AS_OF and str(prices.AS_OF)},
             },
@@ -203,6 +209,7 @@ class Gateway:
                 "dd0c_route_worker_restarts_total": fleet.restarts,
                 **self._ledger_samples(),
                 **self._bank.samples(),
+                **self._circuits.breakers.samples(),
                 **fleet.gauges(),
                 "dd0c_route_token_counts_total": self._counting.counted,
                 "dd0c_route_token_counts_refused_total": self._counting.refused,
@@ -212,6 +219,7 @@ class Gateway:
                 "dd0c_route_snapshot_version": configuration.version,
                 **({} if age_s is None else {"dd0c_route_snapshot_age_seconds": age_s}),
                 **({} if prices_age is None else {"dd0c_route_prices_age_days": prices_age}),
+                "dd0c_route_panics": len(configuration.brake.panics()),
                 "dd0c_route_database_away": float(feed.away is not False),
                 "dd0c_route_spool_backlog_bytes": backlog,
                 "dd0c_route_spool_full": float(configuration.spool_full),

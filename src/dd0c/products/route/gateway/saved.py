@@ -20,6 +20,7 @@ import msgspec
 from dd0c.base.clock import Clock
 from dd0c.base.errors import Error, Unavailable
 from dd0c.base.home import Home
+from dd0c.kernel.autonomy.brake import Word
 from dd0c.kernel.vault import document
 from dd0c.kernel.vault.keychain import Keychain
 from dd0c.products.route.hotpath import snapshot
@@ -40,6 +41,7 @@ class Saved(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     terms: tuple[Terms, ...] = ()
     overrides: tuple[Price, ...] = ()
+    panics: tuple[Word, ...] = ()
 
     def __repr__(self) -> str:
         return f"Saved(as_of_us={self.as_of_us}, keys={len(self.keys)})"

@@ -27,6 +27,14 @@ from dd0c.products.route.models import Dialect, Endpoint
 MODEL_LENGTH_MAX = 256
 STRAIGHT_BYTES_MAX = 64 * 1024  # of a body; a longer one goes by relay
 
+HALTED = Refusal(
+    503,
+    "panic_halt",
+    "A panic is on: this gateway answers no request of this organisation until an owner or admin "
+    "ends it (`dd0c panic status` says since when).",
+    ((b"x-should-retry", b"false"),),
+)
+
 _FORWARDED = b"x-forwarded-for"
 _INCLUDE = b'"include_usage":true'
 _ASKED_FOR_USAGE = (Endpoint.CHAT, Endpoint.COMPLETIONS)  # else a stream would not tell it
@@ -122,8 +130,20 @@ def too_large(limits: Limits) -> Refusal:
     )
 
 
+def is_halted(request: Request, routes: Routes) -> bool:
+    """Whether a panic lets nothing of its organisation through."""
+    assert request.head.entry is not None
+    return request.head.entry.org in routes.halted
+
+
 def plan(request: Request, routes: Routes) -> Plan | Refusal:
-    """Where a whole request goes and what is sent, or why it is refused."""
+    """Where a whole request goes and what is sent, or why it is refused. One that is halted has its
+    plan too, for the record of its refusal; all that could not be planned is refused alike then."""
+    made = _plan(request, routes)
+    return HALTED if isinstance(made, Refusal) and is_halted(request, routes) else made
+
+
+def _plan(request: Request, routes: Routes) -> Plan | Refusal:
     route, entry = request.head.route, request.head.entry
     assert route is not None
     assert entry is not None
@@ -193,7 +213,7 @@ def _choose(request: Request, routes: Routes, written: bytes) -> Lane | Refusal:
             f"This key may not use {model!r:.120}. It may use: {', '.join(entry.models)}.",
         )
     lane = Lane(request, choice, model)
-    if len(request.head.lanes) < LANES_MAX:
+    if len(request.head.lanes) < LANES_MAX and not is_halted(request, routes):
         request.head.lanes[written] = lane
     return lane
 

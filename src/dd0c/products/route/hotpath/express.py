@@ -71,7 +71,12 @@ class Express:
         plane, request, lane = self._plane, self._request, self._lane
         entry, body = request.head.entry, request.content()
         connection = plane.pool.next_idle(lane.target.origin)
-        if connection is None or entry is None or plane.journal.full:
+        if (
+            connection is None
+            or entry is None
+            or plane.journal.full
+            or lane.target.circuit.troubled
+        ):
             return False
         self._begun_ns = time.monotonic_ns()
         self._identity = who = identity.draw(plane.entropy, plane.clock.now_us(), None)

@@ -116,6 +116,11 @@ def quoted(text: str) -> bytes:
     return quote(text, safe=" /:.,@+").encode()
 
 
+def told_cost(pico: int, request_id: str) -> bytes:
+    """What a stream says of its request at its end."""
+    return b"dd0c cost_usd=%b request=%b" % (dollars(pico), request_id.encode())
+
+
 def dollars(pico: int) -> bytes:
     """Pico-dollars as an exact decimal number of dollars."""
     return (b"%d.%012d" % divmod(pico, 10**12)).rstrip(b"0").rstrip(b".")

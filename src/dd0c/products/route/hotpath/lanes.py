@@ -38,7 +38,6 @@ class Lane:
         *(
             "_held",
             "_held_told",
-            "_org",
             "_prices",
             "_record",
             "_told",
@@ -47,6 +46,7 @@ class Lane:
             "endpoint",
             "model",
             "opening",
+            "org",
             "outward",
         ),
         *("reason", "requested_model", "seat", "straight", "table", "target"),
@@ -67,7 +67,7 @@ class Lane:
         self.opening: Opening | None = None
         self.seat: Seat | None = None
         self.table: object = None
-        self._org = request.head.entry.org
+        self.org = request.head.entry.org
         self._prices: dict[str, Priced] = {}
         self._told = self._held_told = -1
         self._held: Sequence[Price] = ()
@@ -81,7 +81,7 @@ class Lane:
         found = self._prices.get(model)
         if found is None:
             provider = self.target.provider.price_provider
-            price = plane.find_price(provider, model, self._org)
+            price = plane.find_price(provider, model, self.org)
             if price is not None:
                 found = self._prices[model] = price, plain.sheet(price)
         return found
@@ -91,7 +91,7 @@ class Lane:
         if self._held_told != plane.prices_told or self._held is not prices:
             self._held_told = plane.prices_told
             provider = self.target.provider.price_provider
-            self._held = plane.find_prices(provider, self.model, self._org)
+            self._held = plane.find_prices(provider, self.model, self.org)
         return self._held is prices
 
     def record(self, request: Request) -> AttemptOpened:

@@ -7,8 +7,9 @@ import time
 import msgspec
 
 from dd0c.products.route.hotpath import facts
-from dd0c.products.route.hotpath.admission import Plan
+from dd0c.products.route.hotpath.admission import HALTED, Plan
 from dd0c.products.route.hotpath.bill import Bill
+from dd0c.products.route.hotpath.circuits import BREAKER_OPEN
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.identity import Identity
 from dd0c.products.route.hotpath.received import Received
@@ -20,6 +21,8 @@ from dd0c.products.route.models import (
     EndReason,
     UsageSource,
 )
+
+_DENIALS = {BREAKER_OPEN: EndReason.BREAKER, HALTED.code: EndReason.PANIC}
 
 
 class Meter:
@@ -104,7 +107,8 @@ class Meter:
         )
 
     def denied(self, refusal: Refusal, bytes_in: int) -> AttemptClosed:
-        """The record of a request that a limit refused: it costs nothing."""
+        """The record of a request that a limit, a breaker or a panic refused: it costs nothing."""
+        end = _DENIALS.get(refusal.code, EndReason.LIMIT)
         return AttemptClosed(
             self.request_id,
             self.attempt,
@@ -113,7 +117,7 @@ class Meter:
             None,
             refusal.status,
             None,
-            EndReason.LIMIT,
+            end,
             None,
             NO_USAGE,
             UsageSource.NONE,

@@ -7,10 +7,12 @@ that a request arms none; `drain` and `cut` end it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dd0c.base.clock import Clock
+from dd0c.products.route.hotpath.circuits import Circuits
 from dd0c.products.route.hotpath.counts import Counts
 from dd0c.products.route.hotpath.delivery import Room
 from dd0c.products.route.hotpath.entropy import Entropy
@@ -23,15 +25,18 @@ from dd0c.products.route.hotpath.pricelist import PriceList
 from dd0c.products.route.hotpath.purse import Purse
 from dd0c.products.route.hotpath.routes import Routes
 from dd0c.products.route.hotpath.snapshot import (
+    CircuitTold,
     Counted,
     Drain,
     FromWorker,
     Granted,
+    Halted,
     KeysChanged,
     OverridesChanged,
     Price,
     PricesChanged,
     PriceWanted,
+    Provider,
     ProvidersChanged,
     Recall,
     RulesChanged,
@@ -74,7 +79,10 @@ class DataPlane:
         self.now = loop.time
         self.keys = Keys()
         self.known = KnownHeads()
+        self.circuits = Circuits(tell)
         self.routes = Routes()
+        self._providers: tuple[Provider, ...] = ()
+        self._halted = Halted()
         self.metrics = Metrics()
         self.entropy = Entropy()
         self.pool = Pool(limits, loop)
@@ -124,7 +132,8 @@ class DataPlane:
                 pepper = bytes.fromhex(message.pepper.reveal())
                 self.keys.replace(pepper, message.keys)
                 self.known.forget(pepper)
-                self.routes = Routes(message.providers)
+                self._providers = message.providers
+                self._route()
                 self._prices.replace(message.prices)
                 self._prices.replace_overrides(message.overrides)
                 self._take_terms(message.terms)
@@ -137,8 +146,11 @@ class DataPlane:
                 for caller in list(self.unsure):
                     caller.look_again()
             case ProvidersChanged():
-                self.routes = Routes(message.providers)
-                self.known.forget()
+                self._providers = message.providers
+                self._route()
+            case Halted():
+                self._halted = message
+                self._route()
             case PricesChanged():
                 self._prices.add(message.prices)
                 self.purse.prices_changed()
@@ -156,6 +168,8 @@ class DataPlane:
                 self.purse.hear(message)
             case Counted():
                 self.counts.heard(message)
+            case CircuitTold():
+                self.circuits.hear(message)
             case Drain():
                 pass
 
@@ -177,6 +191,12 @@ class DataPlane:
             self.find_price(provider, model, org)
         return found
 
+    def _route(self) -> None:
+        """Whoever was on a known way asks for it anew: it may lead elsewhere, or nowhere."""
+        circuits = self.circuits.replace_providers(self._providers)
+        self.routes = Routes(self._providers, circuits, self._halted)
+        self.known.forget()
+
     def _take_terms(self, terms: Iterable[Terms]) -> None:
         self.terms = {one.org: one for one in terms}
         self.journal.unbilled = frozenset(
@@ -189,6 +209,7 @@ class DataPlane:
         now = self.now()
         self.counts.sweep(now)
         self.purse.sweep()
+        self.circuits.sweep(time.monotonic())
         self.pool.sweep(now)
         for caller in [c for c in self.callers if c.deadline <= now]:
             caller.expire(now)

@@ -18,11 +18,21 @@ import msgspec
 
 from dd0c.base.errors import Unavailable
 from dd0c.base.process import crash_point
-from dd0c.products.route.hotpath import coding, dialects, exchange, heads, spool, sse, tariff
+from dd0c.products.route.hotpath import (
+    circuits,
+    coding,
+    dialects,
+    exchange,
+    fare,
+    heads,
+    spool,
+    sse,
+)
 from dd0c.products.route.hotpath.admission import Plan
 from dd0c.products.route.hotpath.answers import TAIL_BYTES, Passage, Reading, Stream
 from dd0c.products.route.hotpath.bill import Bill
 from dd0c.products.route.hotpath.delivery import Delivery
+from dd0c.products.route.hotpath.denials import STORE_AWAY
 from dd0c.products.route.hotpath.dialects import Refusal
 from dd0c.products.route.hotpath.exchange import Effect, Event, State
 from dd0c.products.route.hotpath.holds import Hold
@@ -32,9 +42,8 @@ from dd0c.products.route.hotpath.meter import Meter
 from dd0c.products.route.hotpath.outlet import Outlet
 from dd0c.products.route.hotpath.received import Received
 from dd0c.products.route.hotpath.request import Request
-from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, Price
-from dd0c.products.route.hotpath.tariff import Rating
-from dd0c.products.route.models import EndReason, Usage
+from dd0c.products.route.hotpath.snapshot import Counted
+from dd0c.products.route.models import EndReason
 
 if TYPE_CHECKING:
     from dd0c.products.route.hotpath.plane import DataPlane
@@ -68,6 +77,7 @@ class Relay:
         self._attempt = 1
         self._meter = Meter(who, 1, who.begun_us)
         self._got = self._nothing_received()
+        self._epoch = circuits.UNTIMELY
         self._out = Outlet(caller)
         self._hold: Hold | None = None
         self._denial: Refusal | None = None
@@ -85,6 +95,7 @@ class Relay:
         """Go on with what an express has sent; without a connection its answer is there."""
         self._hold, self._connection = hold, connection
         self._meter.begun_ns = begun_ns
+        self._epoch = self._plan.target.circuit.epoch_of(begun_ns)
         self._recorded = self._got.sent = True
         self._state = State.WAITING
         if connection is not None:
@@ -130,6 +141,11 @@ class Relay:
     def head_sent(self) -> bool:
         """Whether the caller has got anything."""
         return self._out.begun
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come of it (`circuits.Passenger`)."""
+        return self._state is State.ENDED
 
     @property
     def lagging(self) -> bool:
@@ -178,6 +194,7 @@ class Relay:
         self._meter.first_byte_us = self._meter.elapsed_us()
         got = self._got
         got.status, got.lines, got.said = status, lines, said
+        self._plan.target.circuit.answered(self._epoch, status)
         if 300 <= status < 400:
             self._on(Event.REDIRECTED)
             return
@@ -188,8 +205,7 @@ class Relay:
         if status != 200 or not kind.lower().startswith(b"text/event-stream"):
             self._on(Event.HEAD_TO_HOLD)
             return
-        strip = self._plan.strip_usage
-        got.stream = Stream(self._route.dialect, got.reading, strip_usage=strip)
+        got.stream = Stream(self._route.dialect, got.reading, strip_usage=self._plan.strip_usage)
         got.delivery = Delivery(self._route.endpoint, self._plane.room)
         self._on(Event.HEAD_TO_RELAY)
 
@@ -282,7 +298,7 @@ class Relay:
         that comes whole shows its length at the end only."""
         if self._drain_pico is None:
             return False
-        rate = partial(self._rate, self._find_price())
+        _, rate = fare.find(self._plane, self._plan.lane, self._got, self._meter.started_us)
         cost = self._got.likely_cost(rate, self._request.body_bytes)
         return cost is None or cost > self._drain_pico
 
@@ -313,6 +329,7 @@ class Relay:
         plane = self._plane
         if self._hold is not None:
             self._plan = self._hold.plan
+        self._epoch = self._plan.target.circuit.begin(self)
         crash_point("before_open")
         self._open()
         crash_point("after_open")
@@ -352,11 +369,11 @@ class Relay:
             return False
         if got.known and not left:
             if end is EndReason.COMPLETE and counts.sample_due():
-                counts.learn(self._wanted(), got.text(), got.usage)
+                wanted = fare.question(self._plane, self._plan.lane, got)
+                counts.learn(wanted, got.text(), got.usage)
             return False
-        asked = got.question(
-            self._wanted(), self._request.content(), left=left, head_sent=self._out.begun
-        )
+        wanted = fare.question(self._plane, self._plan.lane, got)
+        asked = got.question(wanted, self._request.content(), left=left, head_sent=self._out.begun)
         if asked is None:
             return False
         self._meter.stop()
@@ -372,14 +389,8 @@ class Relay:
         else:
             self._do(after, event)
             while self._later and self._awaiting is None:
-                first, *later = self._later
-                self._later = later
+                first, *self._later = self._later
                 self._on(first)
-
-    def _wanted(self) -> CountWanted:
-        target, model = self._plan.target, self._got.reading.model or self._plan.sent_model
-        number, provider = self._plane.counts.next_id(), target.provider.price_provider
-        return CountWanted(number, provider, model, self._route.endpoint)
 
     def _book(self, event: Event, counted: Counted | None = None) -> None:
         assert self._end is not None
@@ -390,9 +401,8 @@ class Relay:
             status = 0
         target = self._plan.target
         got.reading.mask(target.scrub)
-        price = self._find_price()
+        price, rate = fare.find(self._plane, self._plan.lane, got, self._meter.started_us)
         whole = self._end is EndReason.COMPLETE or (self._end not in CUT_SHORT and self._out.begun)
-        rate = partial(self._rate, price)
         self._bill = got.bill(rate, counted, whole=whole, upstream=self._upstream)
         if self._hold is not None and self._state is not State.CONNECTING:
             self._spend(self._hold, self._bill)
@@ -411,6 +421,8 @@ class Relay:
             got.delivery.forget()
             got.delivery = None
         self._plane.drains.discard(self)
+        if not got.status:
+            target.circuit.unanswered(self._epoch, event)
         crash_point("before_close_record")
         if self._recorded:
             self._plane.journal.close(record, self._entry.org)
@@ -422,14 +434,6 @@ class Relay:
             self._plane.purse.settle(hold, paid.rating.cost_pico, paid.usage)
         else:
             self._plane.purse.release(hold)  # no ledger will ever know of it
-
-    def _find_price(self) -> Price | None:
-        model = self._got.reading.model or self._plan.sent_model
-        provider = self._plan.target.provider.price_provider
-        return self._plane.find_price(provider, model, self._entry.org)
-
-    def _rate(self, price: Price | None, used: Usage) -> Rating:
-        return tariff.rate(price, used, self._got.reading.service_tier, self._meter.started_us)
 
     def _nothing_received(self) -> Received:
         endpoint = self._route.endpoint
@@ -458,11 +462,7 @@ class Relay:
         last = self._got.last
         cost = self._bill.rating.cost_pico if self._bill is not None else None
         if self._got.stream is not None and cost is not None and self._end is EndReason.COMPLETE:
-            shown = b"dd0c cost_usd=%b request=%b" % (
-                heads.dollars(cost),
-                self.request_id.encode(),
-            )
-            last = sse.comment(shown, last) + last
+            last = sse.comment(heads.told_cost(cost, self.request_id), last) + last
         self._write(last)
         if self._connection is not None:
             self._connection.hurry()
@@ -486,10 +486,10 @@ class Relay:
         self._caller.done(self._got.status)
 
     def _deny(self, _: Event) -> None:
-        """Say no. A refusal by a limit is an attempt too, the one of number 0; what was said to the
-        caller is why it went nowhere."""
+        """Say no. A refusal is an attempt too, the one of number 0; what was said to the caller is
+        why it went nowhere."""
         assert self._denial is not None
-        if self._denial.status != 503:
+        if self._denial is not STORE_AWAY:
             self._meter = Meter(self._who, 0, self._plane.clock.now_us())
             self._plan = msgspec.structs.replace(self._plan, reason=self._denial.message)
             self._open()

@@ -7,15 +7,16 @@ written `name/model` chooses by name; a name that no provider has is part of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from dd0c.base import secrets
+from dd0c.products.route.hotpath.circuits import Circuit
 from dd0c.products.route.hotpath.echoes import Forms
 from dd0c.products.route.hotpath.heads import quoted
-from dd0c.products.route.hotpath.snapshot import Provider
+from dd0c.products.route.hotpath.snapshot import Halted, Provider
 from dd0c.products.route.models import Dialect
 
 
@@ -33,6 +34,7 @@ class Target:
 
     __slots__ = (
         "auth",
+        "circuit",
         "host",
         "line",
         "origin",
@@ -42,8 +44,9 @@ class Target:
         "secret_bytes_max",
     )
 
-    def __init__(self, provider: Provider):
+    def __init__(self, provider: Provider, circuit: Circuit):
         self.provider = provider
+        self.circuit = circuit
         self.origin = Origin(provider.scheme, provider.host, provider.port)
         self.prefix = provider.path_prefix.rstrip("/").encode()
         name = f"[{provider.host}]" if ":" in provider.host else provider.host
@@ -69,13 +72,19 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Routes:
-    """All providers; one immutable table, replaced as a whole."""
+    """All providers, and who may go to none; one immutable table, replaced as a whole."""
 
-    def __init__(self, providers: Iterable[Provider] = ()):
+    def __init__(
+        self,
+        providers: Iterable[Provider] = (),
+        circuits: Mapping[bytes, Circuit] | None = None,
+        halted: Halted | None = None,
+    ):
+        self.halted = halted or Halted()
         self._defaults: dict[tuple[bytes | None, str], Target] = {}
         self._named: dict[tuple[bytes | None, str, str], Target] = {}
         for provider in providers:
-            target = Target(provider)
+            target = Target(provider, (circuits or {})[provider.id])
             self._defaults.setdefault((provider.org, provider.dialect), target)
             self._named.setdefault((provider.org, provider.dialect, provider.name), target)
 

@@ -518,7 +518,10 @@ class Caller(asyncio.Protocol):
             now_us = self._plane.clock.now_us()
             who = identity.draw(self._plane.entropy, now_us, request.head.traceparent)
             self._relay = Relay(self._plane, self, request, plan, who)
-            self._relay.start()
+            if admission.is_halted(request, self._plane.routes):
+                self._relay.refused(admission.HALTED)
+            else:
+                plan.target.circuit.enter(self._relay)
 
     def _answer_locally(self, request: Request) -> None:
         fine = request.head.path == b"/livez" or self._plane.ready

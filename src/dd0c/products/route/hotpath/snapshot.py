@@ -8,12 +8,14 @@ of the sealed file, and `conceal` takes it back in.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from dd0c.base.secrets import Secret
 from dd0c.products.route.models import Usage
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Raised when a message changes so that the other side, of another version, would misread it. A
 worker refuses a parent of another number; a parent that took over such a worker tells it to drain,
 which every version understands, and nothing else (K-7)."""
@@ -203,6 +205,16 @@ class SpoolFull(msgspec.Struct, frozen=True, tag="spool_full"):
     full: bool
 
 
+class Halted(msgspec.Struct, frozen=True, tag="halted"):
+    """Whose requests are all refused, because a panic is on: of these organisations, or of all."""
+
+    orgs: frozenset[bytes] = frozenset()
+    everywhere: bool = False
+
+    def __contains__(self, org: bytes) -> bool:
+        return self.everywhere or org in self.orgs
+
+
 class Stale(msgspec.Struct, frozen=True, tag="stale"):
     """Whether changes may be missing (PostgreSQL is away): unknown keys then get 503 (R-32)."""
 
@@ -286,6 +298,19 @@ class StoreAway(msgspec.Struct, frozen=True, tag="store_away"):
     away: bool
 
 
+class CircuitTold(msgspec.Struct, frozen=True, tag="circuit"):
+    """How the breaker of a provider stands. `shut`: nothing goes there but the probe; `troubled`:
+    that, or failures are counted. `until`: when a probe may be asked for, on the monotonic clock.
+    `probe`: who has asked for it is it."""
+
+    provider: bytes
+    shut: bool
+    troubled: bool
+    epoch: int
+    until: float
+    probe: bool = False
+
+
 ToWorker = (
     Snapshot
     | KeysChanged
@@ -294,6 +319,7 @@ ToWorker = (
     | OverridesChanged
     | RulesChanged
     | SpoolFull
+    | Halted
     | Stale
     | Drain
     | Counted
@@ -302,6 +328,7 @@ ToWorker = (
     | Unasked
     | Recall
     | StoreAway
+    | CircuitTold
 )
 
 
@@ -390,7 +417,33 @@ class KeysUsed(msgspec.Struct, frozen=True, tag="used"):
     keys: tuple[bytes, ...]
 
 
-FromWorker = WorkerReady | PriceWanted | WorkerStats | CountWanted | Dealings | KeysUsed
+class ProbeWanted(msgspec.Struct, frozen=True, tag="probe_wanted"):
+    """A request would try a provider that has rested. Answered with `CircuitTold`."""
+
+    provider: bytes
+
+
+Outcome = Literal["success", "failure", "abandoned"]
+
+
+class Result(msgspec.Struct, frozen=True, tag="result"):
+    """What an attempt that began in an epoch says of its provider."""
+
+    provider: bytes
+    epoch: int
+    outcome: Outcome
+
+
+FromWorker = (
+    WorkerReady
+    | PriceWanted
+    | WorkerStats
+    | CountWanted
+    | Dealings
+    | KeysUsed
+    | ProbeWanted
+    | Result
+)
 
 
 def reveal(value: object) -> str:

@@ -234,6 +234,8 @@ class Connection(asyncio.Protocol):
             if onward:
                 lines.append(onward)
             if name:
+                if name == b"content-encoding" and name in said:  # what is in transfer counts too
+                    value = b"%b, %b" % (said[name], value)
                 said[name] = value
             if delimits:
                 self._delimited = True

@@ -21,6 +21,7 @@ async def download(request: Request, who: Reader, chosen: Chosen) -> StreamingRe
     now = use.clock.now()
     async with tenancy.tenant(use.pool, who.org) as tx:
         wanted = await chosen.wanted(tx, now)
+        await exports.tell(tx, request, who, wanted)
     return StreamingResponse(
         exports.lines(use.pool, who.org, wanted),
         media_type="text/csv; charset=utf-8",

@@ -49,7 +49,7 @@ TYPED_MAX = 300
 
 router = APIRouter(include_in_schema=False)
 
-Writer = Annotated[Principal, Depends(Requires(WRITE))]
+Writer = Annotated[Principal, Depends(Requires(WRITE, in_panic=False))]
 Typed = Annotated[str, Field(max_length=TYPED_MAX)]
 Wanted = TypeVar("Wanted", bound=Body)
 
@@ -103,7 +103,7 @@ async def set_budget(
             hard={"yes": True, "no": False}.get(given.hard, given.hard),
         )
         async with tenancy.tenant(use.pool, who.org) as tx:
-            made = await wanted.set_budget(tx, who.org, new, use.clock.now())
+            made = await wanted.set_budget(tx, request, who.org, new)
     except (InvalidInput, NotFound, Conflict) as problem:
         return _form(request, who, "budget", given, problem)
     return RedirectResponse(f"{PATH}/{ids.text(ids.Kind.BUDGET, made.id)}", 303)
@@ -124,7 +124,7 @@ async def remove_budget(
         kept = await budgets.get(tx, which)
         names = await subjects.list_names(tx, [(kept.scope, kept.subject)])
         if confirm.strip() == caps.confirmed_by(who.org_name, names[kept.scope, kept.subject]):
-            await budgets.remove(tx, which, use.clock.now())
+            await wanted.remove_budget(tx, request, which)
             return RedirectResponse(PATH, 303)
     return await page.page_of(request, who, budget_id, problem=NOT_ITS_NAME, status=400)
 
@@ -152,7 +152,7 @@ async def set_limit(
             **{name: _count(getattr(given, name)) for name in wanted.MEASURES},
         )
         async with tenancy.tenant(use.pool, who.org) as tx:
-            made = await wanted.set_limit(tx, who.org, new, use.clock.now())
+            made = await wanted.set_limit(tx, request, who.org, new)
     except (InvalidInput, NotFound, Conflict) as problem:
         return _form(request, who, "limit", given, problem)
     return RedirectResponse(f"{LIMITS}/{ids.text(ids.Kind.LIMIT, made.id)}", 303)
@@ -179,7 +179,7 @@ async def remove_limit(
         kept = await limits.get(tx, which)
         names = await subjects.list_names(tx, [(kept.scope, kept.subject)])
         if confirm.strip() == caps.confirmed_by(who.org_name, names[kept.scope, kept.subject]):
-            await limits.remove(tx, which, use.clock.now())
+            await wanted.remove_limit(tx, request, which)
             return RedirectResponse(PATH, 303)
     return await _limit_page(request, who, limit_id, problem=NOT_ITS_NAME, status=400)
 

@@ -55,6 +55,10 @@ def title(request: Request) -> str:
             return "Lost with its gateway"
         case EndReason.PENDING:
             return "Not settled yet"
+        case EndReason.PANIC:
+            return "Refused while a panic was on"
+        case EndReason.BREAKER:
+            return f"Refused while {by} was left alone"
         case EndReason.LIMIT:
             if final.attempt == 0:
                 return "Refused by a limit"
@@ -115,7 +119,7 @@ def _ending(attempt: Attempt) -> str:
             return f"{attempt.provider} took longer than the deadline"
         case EndReason.LOST:
             return "The gateway ended before the answer did"
-        case EndReason.LIMIT if attempt.attempt == 0:
+        case EndReason.LIMIT | EndReason.BREAKER | EndReason.PANIC if attempt.attempt == 0:
             return f"Refused: {attempt.route_reason}"
         case EndReason.LIMIT:
             return "Cut off: a limit had nothing left for the rest of the answer"

@@ -22,6 +22,7 @@ ENDS = {
     EndReason.UPSTREAM_CUT: End("bad", "cut by provider"),
     EndReason.TIMEOUT: End("bad", "timed out"),
     EndReason.LIMIT: End("warn", "limit"),
+    EndReason.BREAKER: End("bad", "provider left alone"),
     EndReason.PANIC: End("warn", "panic"),
     EndReason.LOST: End("bad", "lost"),
     EndReason.PENDING: End("info", "pending"),

@@ -7,7 +7,6 @@ from dd0c.kernel.db.roles import (
     GATEWAY,
     INSERT,
     JOBS,
-    RUNTIME,
     SELECT,
     SHIPPER,
     UPDATE,
@@ -30,7 +29,7 @@ _CHARGED = {
 
 ACCESS = Access(
     schema="route",
-    usage=frozenset(RUNTIME),
+    usage=frozenset({APP, GATEWAY, SHIPPER, JOBS}),
     grants=(
         *(grant(APP, table, SELECT) for table in (*_LEDGER, *_SUMS)),
         grant(APP, "route.prices", SELECT, INSERT),

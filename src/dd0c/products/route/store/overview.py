@@ -27,7 +27,7 @@ By = OneOf["model", "key", "provider", "team", "tag"]
 VALUES_MAX = 200
 FAILED = [
     *(EndReason.UPSTREAM_ERROR, EndReason.UPSTREAM_CUT, EndReason.TIMEOUT),
-    *(EndReason.LIMIT, EndReason.PANIC, EndReason.LOST),
+    *(EndReason.LIMIT, EndReason.BREAKER, EndReason.PANIC, EndReason.LOST),
 ]
 
 

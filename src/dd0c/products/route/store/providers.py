@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from dd0c.kernel.vault.holding import Holding
 
@@ -88,8 +88,11 @@ async def save(tx: AsyncConnection[Any], provider: Sealed) -> None:
     )
 
 
-async def disable_simulated(tx: AsyncConnection[Any]) -> None:
-    """Switch the simulated providers off; owner role only."""
-    await tx.execute(
-        "UPDATE route.providers SET enabled = false WHERE simulated AND enabled AND org IS NULL"
-    )
+async def disable_simulated(tx: AsyncConnection[Any]) -> list[uuid.UUID]:
+    """Switch the simulated providers off, and say which were on; owner role only."""
+    async with tx.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            "UPDATE route.providers SET enabled = false"
+            " WHERE simulated AND enabled AND org IS NULL RETURNING id"
+        )
+        return await cursor.fetchall()

@@ -20,7 +20,7 @@ import uvloop
 from dd0c.base import ids
 from dd0c.kernel.db import pool as pools
 from dd0c.kernel.db import roles, tenancy
-from tests.support import missing
+from tests.support import missing, outcome
 from tests.support.database import Cluster, Database, running_cluster
 from tests.support.product import product
 
@@ -38,9 +38,11 @@ class TwoOrgs:
     globex: uuid.UUID
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Run in the background, a shell has it ignore Ctrl-C, and so would all that tests start.
     How long an example takes depends on what else the machine does."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(outcome.Recorder())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("dd0c", deadline=None)
     hypothesis.settings.load_profile("dd0c")

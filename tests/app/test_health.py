@@ -32,6 +32,7 @@ from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.guard.rates import Rates
 from dd0c.kernel.parts.part import State
 from dd0c.kernel.plans.catalogue import UNLIMITED
 from dd0c.kernel.vault import local
@@ -113,6 +114,7 @@ def use(database: Database, pool: Pool, keys: Pepper, cache: client.Client) -> R
         publisher=Publisher(pool, cache),
         panic_cache=cache,
         counters=Counters(cache, "test"),
+        rates=Rates(Counters(cache, "test")),
     )
 
 

@@ -40,6 +40,7 @@ from dd0c.kernel.guard import breakers, flags
 from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.limits import CALL_WITHIN_S
+from dd0c.kernel.guard.rates import Rates
 from dd0c.kernel.manifest import Manifest
 from dd0c.kernel.parts import heartbeat
 from dd0c.kernel.parts import part as parts
@@ -172,6 +173,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
     await stack.enter_async_context(watching.watching(brake, conninfo, panic_cache, place.path))
     broken = Breakers(guard, breakers.rules_of(settings), clock)
     vault = Vault(configured.load(settings, place, broken.named))
+    counters = Counters(guard, f"control.{uuid.uuid4().hex}")
     resources = Resources(
         settings=settings,
         pool=pool,
@@ -187,7 +189,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         uses=uses,
         vault=vault,
         contents=Contents(pool, vault, places.places(settings, pool), clock),
-        counters=Counters(guard, f"control.{uuid.uuid4().hex}"),
+        counters=counters,
+        rates=Rates(counters),
         plan=_plan(settings),
         flags=flagged,
         publisher=publisher,

@@ -28,6 +28,7 @@ from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.circuit import Rules
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.guard.rates import Rates
 from dd0c.kernel.plans.catalogue import UNLIMITED
 from dd0c.kernel.vault import local
 from dd0c.kernel.vault.envelope import Vault
@@ -101,6 +102,7 @@ def app(app_pool: Pool, database: Database) -> FastAPI:
         publisher=Publisher(app_pool, client.open_client(found, 1)),
         panic_cache=client.open_client(found, 1),
         counters=Counters(client.open_client(found, 1), "test"),
+        rates=Rates(Counters(client.open_client(found, 1), "test")),
     )
     return web.create(resources, web.Added(api=[router]))
 

@@ -1,1 +1,1 @@
-"""Limits shared by all gateways: counters in Valkey, and the windows of time that they are for."""
+"""Limits shared by all gateways and control servers: counters in Valkey, and windows of time."""

@@ -205,14 +205,7 @@ local function refusal(asks)
   end
 end
 
-local operations = {}
-
--- per counter: kind, cap, need, want, end of window
-function operations.take()
-  local org = enter()
-  if not org then
-    return SUPERSEDED
-  end
+local function grant(org)
   local asks = {}
   for index = 2, #KEYS do
     asks[index - 1] = load(org, index)
@@ -232,6 +225,22 @@ function operations.take()
     answer[#answer + 1] = tight and 1 or 0
   end
   return answer
+end
+
+local operations = {}
+
+-- per counter: kind, cap, need, want, end of window
+function operations.take()
+  local org = enter()
+  if not org then
+    return SUPERSEDED
+  end
+  return grant(org)
+end
+
+-- as take, of rates only, by whoever asks: what was taken of a rate is held by nobody
+function operations.pass()
+  return grant({})
 end
 
 -- per counter: as for take; `need` is taken whatever the cap is

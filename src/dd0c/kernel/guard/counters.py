@@ -36,6 +36,7 @@ from dd0c.kernel.guard.limits import (
     Ask,
     Counter,
     Granted,
+    Kind,
     Short,
     State,
     Superseded,
@@ -55,8 +56,8 @@ class Counters:
     """The counters as one holder sees them. `holder`: letters, digits, `.`, `-` and `_`.
 
     Every method raises Unavailable when there is no answer within `within_s`, and Superseded when
-    there is nothing but to `post`, which is the first call of a holder too; `read` and `recount`
-    need no post. One task posts: of two posts at once the first raises Superseded.
+    there is nothing but to `post`, which is the first call of a holder too; `read`, `recount` and
+    `take_one` need no post. One task posts: of two posts at once the first raises Superseded.
     """
 
     def __init__(self, client: Client, holder: str, within_s: float = CALL_WITHIN_S):
@@ -96,20 +97,16 @@ class Counters:
             [ask.counter for ask in asks],
             *(_asked(ask.counter, ask.counter.cap, ask.need, ask.want) for ask in asks),
         )
-        match reply:
-            case b"uncounted", *indexes:
-                return Uncounted(tuple(indexes))
-            case b"short", index, remaining, others, frees_in_ms:
-                frees_in_s = None if frees_in_ms < 0 else frees_in_ms / 1000
-                return Short(index, remaining, others, frees_in_s)
-        _, second, left_ms, *granted = reply
-        return Granted(
-            amounts=tuple(granted[0::3]),
-            remaining=tuple(granted[1::3]),
-            tight=tuple(map(bool, granted[2::3])),
-            second=second,
-            until_s=began + left_ms / 1000,
-        )
+        return _taken(reply, began)
+
+    async def take_one(self, counter: Counter) -> Granted | Short:
+        """Take one of a rate, whoever we are: what was taken of a rate is held by nobody."""
+        assert counter.kind is Kind.RATE
+        asked, began = _asked(counter, counter.cap, 1, 1), time.monotonic()
+        (reply,) = await self._run([self._call("pass", counter.org, [counter], asked)])
+        taken = _taken(reply, began)
+        assert not isinstance(taken, Uncounted)
+        return taken
 
     async def take_anyway(self, amounts: Amounts) -> None:
         """Take what was used without permission, whatever the caps are."""
@@ -266,6 +263,24 @@ def _asked(counter: Counter, cap: int, need: int, want: int) -> tuple[object, ..
     assert 0 <= need <= want <= AMOUNT_MAX
     assert 0 <= cap <= AMOUNT_MAX
     return counter.kind, cap, need, want, counter.expires_s or 0
+
+
+def _taken(reply: list[Any], began: float) -> Granted | Short | Uncounted:
+    """What a take came to, which was asked for at `began`."""
+    match reply:
+        case b"uncounted", *indexes:
+            return Uncounted(tuple(indexes))
+        case b"short", index, remaining, others, frees_in_ms:
+            frees_in_s = None if frees_in_ms < 0 else frees_in_ms / 1000
+            return Short(index, remaining, others, frees_in_s)
+    _, second, left_ms, *granted = reply
+    return Granted(
+        amounts=tuple(granted[0::3]),
+        remaining=tuple(granted[1::3]),
+        tight=tuple(map(bool, granted[2::3])),
+        second=second,
+        until_s=began + left_ms / 1000,
+    )
 
 
 def _by_org(amounts: Amounts) -> dict[bytes, Amounts]:

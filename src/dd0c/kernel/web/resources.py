@@ -22,6 +22,7 @@ from dd0c.kernel.db.pool import Pool
 from dd0c.kernel.guard.breakers import Breakers
 from dd0c.kernel.guard.counters import Counters
 from dd0c.kernel.guard.flags import Flags
+from dd0c.kernel.guard.rates import Rates
 from dd0c.kernel.plans.catalogue import Plan
 from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.paging import Cursors
@@ -43,6 +44,7 @@ class Resources:
     contents: Contents  # what others sent
     panic_cache: Client  # to say so in Valkey
     counters: Counters  # of the gateways' limits: to look at, and to have counted anew
+    rates: Rates  # how often what is dear is asked for here
     breakers: Breakers  # of what is called from here
     plan: Plan  # of organisations that have none of their own
     flags: Flags  # what is switched on, for whom

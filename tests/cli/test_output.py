@@ -62,8 +62,11 @@ def test_a_table_in_a_pipe_is_plain_and_whole() -> None:
 
 
 def test_json_is_what_the_api_said() -> None:
-    """The items stand whole in `items`, whatever columns the table has."""
-    assert json.loads(printed("--json")) == {"items": ITEMS}
+    """The items stand whole in `items`, whatever columns the table has; what would turn a
+    terminal's lines around, or is obeyed by it, is escaped."""
+    text = printed("--json")
+    assert json.loads(text) == {"items": ITEMS}
+    assert text.replace("\n", "").isprintable()
 
 
 def test_csv_is_exact_and_no_formula() -> None:

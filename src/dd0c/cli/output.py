@@ -114,13 +114,19 @@ def formats(*offered: Literal["json", "csv"]) -> Callable[[F], F]:
 
 def write_json(value: Any) -> None:
     """The value as indented JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(_inert(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def write_json_line(value: Any) -> None:
     """The value as one line, at once: for what is followed."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(_inert(json.dumps(value, ensure_ascii=False)))
     sys.stdout.flush()
+
+
+def _inert(text: str) -> str:
+    """JSON in which what a terminal would obey or hide is escaped; only strings can hold it."""
+    pieces = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(pieces)
 
 
 def write_file(how: How, to: Path | None, pieces: Iterator[bytes], **about: str) -> None:
@@ -182,6 +188,11 @@ def tell(word: str, colour: str, text: str) -> None:
     coloured = in_colour(sys.stderr)
     head = click.style(word, fg=colour, bold=True) if coloured else word
     click.echo(f"{head} {redact.scrub(text)}", err=True, color=coloured)
+
+
+def visible(text: str) -> str:
+    """The text in characters that print; what a terminal would obey or hide is written out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def moment(text: str | None) -> datetime | None:
@@ -303,7 +314,7 @@ def _visible(value: Any) -> str:
     """A cell of a table."""
     if value is None or value == []:
         return UNKNOWN
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _text(value))
+    return visible(_text(value))
 
 
 def _text(value: Any) -> str:

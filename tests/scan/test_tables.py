@@ -73,8 +73,8 @@ def test_a_name_has_one_table() -> None:
 
 
 def test_each_tool_alone_is_what_it_is_in_its_file() -> None:
-    """Tools are parsed one by one at first use; that must be what the whole file says (no
-    anchors, nothing between two tools)."""
+    """Tools are parsed one by one at first use; that must be what the whole file says
+    (anchors before the tools only)."""
     whole = {
         name: tables.compiled(row)
         for text in FAMILIES.values()

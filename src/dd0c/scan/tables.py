@@ -53,8 +53,10 @@ with them. A `*` repeats, a `?` may be absent; kinds behind a `*` are the last w
 `words` (xargs: further words of its command; an option with `replaces: true` has the text in whose
 place they come). It holds unless code was given otherwise (option or operand of a code kind).
 
-YAML's traps: quote `"-1"`, `"no"`, `"on"`, `"y"`, and words with `*`, `: ` or `#`. No anchors: each
-tool is parsed alone, at first use, because all tables together take too long to start a program.
+YAML's traps: quote `"-1"`, `"no"`, `"on"`, `"y"`, and words with `*`, `: ` or `#`. What several
+commands have in common is an anchor below `shared:`, before `tools:`, and is merged (`<<: *name`).
+Anchors elsewhere do not work: each tool is parsed alone, with what stands before `tools:`, at first
+use, because all tables together take too long to start a program.
 A rule other than those of risk and kind: `rule: id`, with the id in `rules.yaml`.
 """
 
@@ -148,6 +150,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of tables."""
 
     tools: tuple[ToolRow, ...]
+    shared: dict[str, object] = {}
+    """Only a place for anchors."""
 
 
 class RuleRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -355,8 +359,9 @@ def _index() -> dict[str, str]:
     for family in families():
         text = family.read_text(encoding="utf-8")
         starts = list(NAMES.finditer(text))
+        head = text[: starts[0].start()] if starts else ""
         for start, end in zip(starts, [*(m.start() for m in starts[1:]), None], strict=True):
-            row = text[start.start() : end]
+            row = head + text[start.start() : end]
             for name in start[1].split(","):
                 found[name.strip().strip("\"'")] = row
     return found
@@ -369,7 +374,7 @@ def names() -> frozenset[str]:
 
 @cache
 def _parsed(text: str) -> Command:
-    return compiled(read_rows(f"tools:\n{text}")[0])
+    return compiled(read_rows(text)[0])
 
 
 def find(name: str) -> Command | None:

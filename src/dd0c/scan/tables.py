@@ -36,6 +36,10 @@ where the option has some, counts as `risk`); `bare` if there are no operands; a
 `operands_risk` if there are; then the worst of the options, their `values`, and what the kinds of
 values and operands say. Effects of the command are added always, those of options if given.
 
+`values` are exact words or patterns (`"*://*, git@*"`; a comma in a value is `\\,`; the empty word is
+an option given without a value). The one that matches says risk, effects, `makes`, and may be of
+another `kind`. Operands have them too: `{kind: text, repeats: true, values: {…}}`.
+
 Options of a level also hold below it, unless `inherits: false` (git's: `git -C x log`, but
 `git log -C` is something else). A sub-command's own win.
 
@@ -64,7 +68,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
@@ -96,18 +100,28 @@ RiskName = Literal["safe", "caution", "dangerous", "blocked"]
 
 
 class ValueRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one value of an option changes."""
+    """What one value changes, of an option or among operands."""
 
+    kind: str | None = None
     risk: RiskName = "safe"
     makes: RiskName | None = None
     effects: tuple[Effect, ...] = ()
     why: str = ""
 
 
+class OperandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operand whose values differ in what they do; a mere kind is a string."""
+
+    kind: str
+    repeats: bool = False
+    optional: bool = False
+    values: dict[str, ValueRow] = {}
+
+
 class OptionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An option as it is written; `kind` alone means that it takes a value."""
 
-    takes: Literal["nothing", "value", "optional"] | None = None
+    takes: Literal["none", "value", "optional"] | None = None
     kind: str | None = None
     risk: RiskName = "safe"
     makes: RiskName | None = None
@@ -116,7 +130,7 @@ class OptionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str | None = None
     values: dict[str, ValueRow] = {}
     drops_operand: int = 0
-    operands: tuple[str, ...] | None = None
+    operands: tuple[str | OperandRow, ...] | None = None
     stdin: str | None = None
     replaces: bool = False
 
@@ -132,7 +146,7 @@ class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str | None = None
     options: dict[str, str | OptionRow] = {}
     inherits: bool = True
-    operands: tuple[str, ...] = ()
+    operands: tuple[str | OperandRow, ...] = ()
     operands_risk: RiskName | None = None
     bare: RiskName | None = None
     stdin: str = "data"
@@ -164,36 +178,42 @@ class RuleRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """What one value of an option or operand changes."""
+
+    kind: str | None
+    risk: Risk
+    makes: Risk | None
+    effects: frozenset[Effect]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """A place for operands: the kind, and whether it may repeat or be absent."""
 
     kind: str
     many: bool = False
     optional: bool = False
+    values: Mapping[str, Value] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What one value of an option changes."""
-
-    risk: Risk
-    makes: Risk | None
-    effects: frozenset[Effect]
-    why: str
+    def find_value(self, text: str) -> Value | None:
+        """What is said of this value: exactly, or by the most exact pattern."""
+        return _most_exact(self.values, text)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """An option: what it takes, and what it does to the command."""
 
-    takes: Literal["nothing", "value", "optional"]
+    takes: Literal["none", "value", "optional"]
     kind: str | None
     risk: Risk
     makes: Risk | None
     effects: frozenset[Effect]
     why: str
     rule: str | None
-    values: dict[str, Value]
+    values: Mapping[str, Value]
     drops_operand: int
     operands: tuple[Operand, ...] | None
     stdin: str | None
@@ -299,8 +319,8 @@ def _option(where: str, row: str | OptionRow) -> Option:
         row = OptionRow() if row == "flag" else OptionRow(kind=row)
     if row.kind is not None and row.kind not in KINDS:
         raise ValueError(f"{where}: kind {row.kind}")
-    takes = row.takes or ("value" if row.kind else "nothing")
-    if (takes == "nothing") != (row.kind is None):
+    takes = row.takes or ("value" if row.kind else "none")
+    if (takes == "none") != (row.kind is None):
         raise ValueError(f"{where}: takes {takes}, of kind {row.kind}")
     return Option(
         takes=takes,
@@ -310,16 +330,7 @@ def _option(where: str, row: str | OptionRow) -> Option:
         effects=frozenset(row.effects),
         why=row.why,
         rule=row.rule,
-        values={
-            text: Value(
-                risk=_risk(one.risk),
-                makes=_risk(one.makes) if one.makes else None,
-                effects=frozenset(one.effects),
-                why=one.why,
-            )
-            for texts, one in row.values.items()
-            for text in texts.split(", ")
-        },
+        values=_values(where, row.values),
         drops_operand=row.drops_operand,
         operands=(
             None if row.operands is None else tuple(_operand(where, one) for one in row.operands)
@@ -329,11 +340,29 @@ def _option(where: str, row: str | OptionRow) -> Option:
     )
 
 
-def _operand(where: str, text: str) -> Operand:
-    kind = text.rstrip("*?")
-    if kind not in KINDS:
-        raise ValueError(f"{where}: kind {text}")
-    return Operand(kind, many=text.endswith("*"), optional=text.endswith("?"))
+def _values(where: str, rows: dict[str, ValueRow]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for texts, row in rows.items():
+        if row.kind is not None and row.kind not in KINDS:
+            raise ValueError(f"{where}: kind {row.kind}")
+        value = Value(
+            kind=row.kind,
+            risk=_risk(row.risk),
+            makes=_risk(row.makes) if row.makes else None,
+            effects=frozenset(row.effects),
+            why=row.why,
+        )
+        found.update((text.replace("\\,", ","), value) for text in re.split(r"(?<!\\), ?", texts))
+    return found
+
+
+def _operand(where: str, row: str | OperandRow) -> Operand:
+    if isinstance(row, str):
+        kind = row.rstrip("*?")
+        row = OperandRow(kind, repeats=row.endswith("*"), optional=row.endswith("?"))
+    if row.kind not in KINDS:
+        raise ValueError(f"{where}: kind {row.kind}")
+    return Operand(row.kind, row.repeats, row.optional, _values(where, row.values))
 
 
 def _risk(name: RiskName) -> Risk:

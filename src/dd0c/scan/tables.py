@@ -23,6 +23,9 @@
         "describe-*": {risk: safe}
         exec: {operands: [text, command], style: posix}
         config: {commands: {view: {risk: safe}}}   # nested; what is not listed is dangerous
+        list, show: safe              # short for that risk, its effect, and operands: [text*]
+        ssh: {operands: [text, command], dashes: true}   # if there is a `--`, it runs what follows
+        kubectl: {becomes: kubectl}   # the words behind it are those of that program
 
 **Safe is proved**: list only what you know. An option that is not listed is `caution`, `dangerous`
 where a listed one is risky; an operand too many is `caution`; a sub-command not listed and a tool
@@ -36,7 +39,7 @@ where the option has some, counts as `risk`); `bare` if there are no operands; a
 `operands_risk` if there are; then the worst of the options, their `values`, and what the kinds of
 values and operands say. Effects of the command are added always, those of options if given.
 
-`values` are exact words or patterns (`"*://*, git@*"`; a comma in a value is `\\,`; the empty word is
+`values` are words or patterns (`"*://*, git@*"`; a comma in a value is `\\,`; the empty word is
 an option given without a value). The one that matches says risk, effects, `makes`, and may be of
 another `kind`. Operands have them too: `{kind: text, repeats: true, values: {…}}`.
 
@@ -151,7 +154,9 @@ class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bare: RiskName | None = None
     stdin: str = "data"
     dialect: str | None = None
-    commands: dict[str, CommandRow] = {}
+    commands: dict[str, CommandRow | RiskName] = {}
+    dashes: bool = False
+    becomes: str | None = None
 
 
 class ToolRow(CommandRow, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -242,6 +247,10 @@ class Command:
     stdin: str
     dialect: str | None
     commands: dict[str, Command]
+    dashes: bool
+    """If there is a `--`, what is run stands behind it and nowhere else (kubectl exec)."""
+    becomes: str | None
+    """The words behind it are those of this program (k3s kubectl)."""
 
     def find_command(self, word: str) -> Command | None:
         """The sub-command of this name: exactly, or by the most exact pattern."""
@@ -294,16 +303,26 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
         stdin=row.stdin,
         dialect=row.dialect or (above.dialect if above else None),
         commands={},
+        dashes=row.dashes,
+        becomes=row.becomes,
     )
     parent = command
     if not row.inherits:
         parent = _without_options(command, above)
     for names, sub in row.commands.items():
+        if isinstance(sub, str):
+            sub = _worth(sub, parent)
         for one in names.split(", "):
             if one in command.commands:
                 raise ValueError(f"{name}: command {one} twice")
             command.commands[one] = _command(f"{name} {one}", sub, parent)
     return command
+
+
+def _worth(risk: RiskName, above: Command) -> CommandRow:
+    """A sub-command of which only the risk is said."""
+    effect = {"safe": Effect.READS, "caution": Effect.WRITES}.get(risk, Effect.DELETES)
+    return CommandRow(risk=risk, effects=(*sorted(above.effects), effect), operands=("text*",))
 
 
 def _without_options(command: Command, above: Command | None) -> Command:

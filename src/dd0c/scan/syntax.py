@@ -137,6 +137,8 @@ class Place:
     """Variables that the text itself sets before or around it (also by read, for, printf -v)."""
     functions: frozenset[str] = frozenset()
     """Names that the text defines as functions or aliases."""
+    sources: tuple[Invocation, ...] = ()
+    """Commands before it in its pipe: what it reads comes from them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,9 @@ from dd0c.kernel.web.paging import Cursors
 from dd0c.kernel.web.probes import Probe
 from dd0c.kernel.web.resources import Resources
 from dd0c.products.route.manifest import MANIFEST as ROUTE
+from dd0c.products.run.manifest import MANIFEST as RUN
 
-MANIFESTS: tuple[Manifest, ...] = (ROUTE,)
+MANIFESTS: tuple[Manifest, ...] = (ROUTE, RUN)
 POOL_SIZE = 8
 QUEUE_POOL_SIZE = 2
 CACHE_CONNECTIONS = 2
@@ -204,6 +205,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> FastAPI:
         probes=list_probes(resources, cache),
         jobs=worker.JOBS,
         limit_key=next((m.limit_key for m in MANIFESTS if m.limit_key), None),
+        counts={quota: query for m in MANIFESTS for quota, query in m.counts.items()},
     )
     app = web.create(resources, added)  # long enough that a beat beside it would be late
     me = parts.this("control", clock)

@@ -26,20 +26,26 @@ from dd0c.kernel.db.schema import Source
 from dd0c.kernel.hooks import sealed
 from dd0c.kernel.vault import configured, local, rotation
 from dd0c.kernel.vault.holding import Holding
-from dd0c.products import route
+from dd0c.products import route, run
 from dd0c.products.route.store import providers
-from dd0c.products.route.store.access import ACCESS
+from dd0c.products.route.store.access import ACCESS as ROUTE_ACCESS
+from dd0c.products.run.store import versions
+from dd0c.products.run.store.access import ACCESS as RUN_ACCESS
 
 ADMIN_URL = "DD0C_DATABASE_ADMIN_URL"
 COPY = "copy the folder `secrets` of the home in which `dd0c migrate` ran first"
 
-PRODUCTS = (Source("route", Path(route.__file__).parent / "migrations", ACCESS),)
+PRODUCTS = (
+    Source("route", Path(route.__file__).parent / "migrations", ROUTE_ACCESS),
+    Source("run", Path(run.__file__).parent / "migrations", RUN_ACCESS),
+)
 
 HOLDINGS = (
     providers.HOLDING,
     Holding("kernel", "audit_contents"),
     Holding("kernel", "contents"),
     sealed.HOLDING,
+    versions.HOLDING,
 )
 """Every table with sealed secrets."""
 

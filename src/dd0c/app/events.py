@@ -13,8 +13,9 @@ from dd0c.kernel.hooks import events as hooks
 from dd0c.kernel.jobs import events as jobs
 from dd0c.kernel.plans.catalogue import PLAN_EVENTS
 from dd0c.products.route import events as route
+from dd0c.products.run import events as run
 
 CATALOGUE: tuple[EventType, ...] = (
     *(*catalogue.EVENTS, *auth.EVENTS, *autonomy.EVENTS, *FLAG_EVENTS, *PLAN_EVENTS, *hooks.EVENTS),
-    *(*host_events.EVENTS, *content.EVENTS, *jobs.EVENTS, *route.EVENTS),
+    *(*host_events.EVENTS, *content.EVENTS, *jobs.EVENTS, *route.EVENTS, *run.EVENTS),
 )

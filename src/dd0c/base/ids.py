@@ -58,6 +58,8 @@ class Kind(StrEnum):
     RECEIVED = "rcv"
     ENDPOINT = "whe"
     DELIVERY = "dlv"
+    RUNBOOK = "rbk"
+    STEP = "stp"
 
 
 def new(now_ms: int | None = None) -> uuid.UUID:

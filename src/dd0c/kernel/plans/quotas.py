@@ -41,7 +41,7 @@ COUNTS: Mapping[Quota, LiteralString] = MappingProxyType(
         ),
     }
 )
-"""How many there are in the organisation of the transaction."""
+"""How many there are in the organisation of the transaction, of what is the kernel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,15 @@ class Standing:
     frees_at: datetime | None
 
 
-async def take(tx: Transaction, quota: Quota, default: Plan) -> None:
+async def take(
+    tx: Transaction, quota: Quota, default: Plan, counts: Mapping[Quota, LiteralString] = COUNTS
+) -> None:
     """One more is to be made in this transaction; PlanExceeded. `default`: the plan of those who
-    have none of their own."""
+    have none of their own. `counts`: how many there are, where a product has them."""
     if (await load(tx, default)).plan.limit(quota) is None:
         return
     held = await load(tx, default, locked=True)
-    held.plan.require(quota, await _count(tx, quota))
+    held.plan.require(quota, await _count(tx, counts[quota]))
 
 
 async def take_monthly(tx: Transaction, quota: Quota, default: Plan, now: datetime) -> int:
@@ -87,12 +89,15 @@ async def take_monthly(tx: Transaction, quota: Quota, default: Plan, now: dateti
     return used + 1
 
 
-async def list_standings(tx: Transaction, default: Plan, now: datetime) -> list[Standing]:
+async def list_standings(
+    tx: Transaction, default: Plan, now: datetime, counts: Mapping[Quota, LiteralString] = COUNTS
+) -> list[Standing]:
     """How every quota stands that something can be taken of."""
     held = await load(tx, default)
     first, frees_at = month(now, held.zone)
     found = [
-        Standing(quota, held.plan.limit(quota), await _count(tx, quota), None) for quota in COUNTS
+        Standing(quota, held.plan.limit(quota), await _count(tx, query), None)
+        for quota, query in counts.items()
     ]
     for quota in filter(lambda each: each.is_monthly, Quota):
         used = await _used(tx, quota, first)
@@ -127,9 +132,9 @@ def month(now: datetime, zone: ZoneInfo) -> tuple[date, datetime]:
     return first, datetime.fromtimestamp(window.until_s, UTC)
 
 
-async def _count(tx: Transaction, quota: Quota) -> int:
+async def _count(tx: Transaction, query: LiteralString) -> int:
     async with tx.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(COUNTS[quota])
+        await cursor.execute(query)
         row = await cursor.fetchone()
     assert row is not None
     return int(row[0])

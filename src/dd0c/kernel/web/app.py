@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import LiteralString
 
 from fastapi import APIRouter, Depends, FastAPI
 
 from dd0c.base import settings
 from dd0c.kernel.jobs.job import Job
+from dd0c.kernel.plans import quotas
+from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import (
     access,
     autonomy,
@@ -56,6 +59,7 @@ class Added:
     probes: Sequence[Probe] = ()
     jobs: Sequence[Job] = ()
     limit_key: LimitKey | None = None
+    counts: Mapping[Quota, LiteralString] = field(default_factory=dict)
 
 
 def create(resources: Resources, added: Added) -> FastAPI:
@@ -73,6 +77,7 @@ def create(resources: Resources, added: Added) -> FastAPI:
     app.state.settings = settings.explain(resources.settings)
     app.state.jobs = added.jobs
     app.state.limit_key = added.limit_key
+    app.state.counts = {**quotas.COUNTS, **added.counts}
     app.state.begun = time.monotonic()
     app.state.metrics = metrics
     app.state.ready = Health([readable], resources.clock, READY_SHARED_S)

@@ -90,7 +90,7 @@ async def load(request: Request, org: uuid.UUID) -> PlanShown:
     use = resources.of(request)
     async with tenancy.tenant(use.pool, org) as tx:
         held = await quotas.load(tx, use.plan)
-        found = await quotas.list_standings(tx, use.plan, use.clock.now())
+        found = await quotas.list_standings(tx, use.plan, use.clock.now(), request.app.state.counts)
     return PlanShown(
         plan=held.plan.name,
         own=held.is_own,

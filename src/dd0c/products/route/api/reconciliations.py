@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import uuid
-import zlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,12 +14,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from dd0c.base import ids
-from dd0c.base.errors import InvalidInput, NotFound, TooLarge
+from dd0c.base.errors import InvalidInput, NotFound
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.db import tenancy
 from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.web import audited, resources
 from dd0c.kernel.web.fields import Body, Day, Moment, Text
+from dd0c.kernel.web.packed import unpack
 from dd0c.kernel.web.requires import Requires
 from dd0c.products.route import events, standings
 from dd0c.products.route.models import dollars_text
@@ -133,7 +132,9 @@ async def reconcile(
     """Keeps what the export says by day and model, and compares it with the ledger. The same export
     again is not imported again. Lines that name a request give it the cost that was not known."""
     use = resources.of(request)
-    text = await asyncio.to_thread(_unpack, given)
+    text = await asyncio.to_thread(
+        unpack, "export", given.export, packed=given.packed, bytes_max=UNPACKED_BYTES_MAX
+    )
     read = await asyncio.to_thread(exports.read, given.provider, text)
     today = use.clock.now().astimezone(UTC).date()
     since = max(given.since or read.since, read.since)
@@ -222,19 +223,6 @@ async def list_waiting(
     async with tenancy.tenant(use.pool, who.org) as tx:
         found = await store.list_waiting(tx, since=since)
     return AllWaiting(items=[_waiting(one) for one in found])
-
-
-def _unpack(given: ExportGiven) -> str:
-    if not given.packed:
-        return given.export
-    try:
-        unpacking = zlib.decompressobj()
-        data = unpacking.decompress(base64.b64decode(given.export), UNPACKED_BYTES_MAX)
-        if unpacking.unconsumed_tail:
-            raise TooLarge(f"body.export: unpacked it has more than {UNPACKED_BYTES_MAX:,} bytes")
-        return data.decode()
-    except (ValueError, zlib.error) as error:
-        raise InvalidInput(f"body.export: is not packed text: {error}") from None
 
 
 async def _credential(tx: Transaction, name: str | None) -> providers.Listed | None:

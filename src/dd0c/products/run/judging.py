@@ -1,0 +1,92 @@
+"""Steps with the verdicts on their commands: read a text, judge what it says to type. No I/O.
+
+The tables of the scanner are of shell commands as bash reads them. What another program reads
+(PowerShell, a database's prompt) is judged too, but nothing it says makes that harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from dd0c.base.errors import TooLarge
+from dd0c.products.run.models import Format, Parsed, Step
+from dd0c.scan.models import Finding, Risk, Span, Verdict
+
+SOURCE_BYTES_MAX = 1_000_000
+STEPS_MAX = 2_000
+COMMANDS_MAX = 1_000
+BATCH = 50
+"""Commands that are judged at once: the first steps are shown while others are judged."""
+
+SHELL = "shell"
+OTHER_SHELL = "other-language"
+
+
+class JudgedStep(msgspec.Struct, frozen=True):
+    """A step, and the verdicts on its commands in their order."""
+
+    step: Step
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def risk(self) -> Risk | None:
+        """Of the worst command; None: it has none."""
+        return max((verdict.risk for verdict in self.verdicts), default=None)
+
+
+def read(source: str, format: Format | None) -> Parsed:
+    """What a text says to do; without a format it is told from the text. TooLarge."""
+    from dd0c.products.run import parsing  # its libraries take a while to load: for those who read
+
+    parsed = parsing.parse(source, format)
+    commands = sum(len(step.commands) for step in parsed.steps)
+    for what, found, most in (
+        ("steps", len(parsed.steps), STEPS_MAX),
+        ("commands", commands, COMMANDS_MAX),
+    ):
+        if found > most:
+            raise TooLarge(
+                f"this has {found:,} {what}, and a runbook has {most:,} at most",
+                hint="divide it into runbooks that call each other",
+            )
+    return parsed
+
+
+def judge(steps: Sequence[Step]) -> list[JudgedStep]:
+    """The steps with their verdicts, all commands judged in one call."""
+    from dd0c.scan import verdicts
+
+    found = iter(verdicts.judge([command.text for step in steps for command in step.commands]))
+    return [
+        JudgedStep(step, tuple(_of_language(step.tool, next(found)) for _ in step.commands))
+        for step in steps
+    ]
+
+
+def batches(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """The steps in order, so many at a time that a batch has about BATCH commands."""
+    batch: list[Step] = []
+    commands = 0
+    for step in steps:
+        batch.append(step)
+        commands += len(step.commands)
+        if commands >= BATCH or len(batch) >= BATCH:
+            yield batch
+            batch, commands = [], 0
+    if batch:
+        yield batch
+
+
+def _of_language(tool: str | None, verdict: Verdict) -> Verdict:
+    """The verdict, at least dangerous where it is no shell that reads the command."""
+    if tool in (None, SHELL) or verdict.risk >= Risk.DANGEROUS:
+        return verdict
+    why = Finding(
+        Risk.DANGEROUS,
+        OTHER_SHELL,
+        Span(0, len(verdict.text)),
+        f"this is read by {tool}, whose commands are not known here",
+    )
+    return msgspec.structs.replace(verdict, risk=Risk.DANGEROUS, findings=(why, *verdict.findings))

@@ -1,0 +1,1 @@
+"""All SQL of run: runbooks, their versions and steps."""

@@ -3,7 +3,7 @@
     tools:
     - names: [kubectl, oc]            # in ONE line, at column 0: the index reads only these lines
       about: Kubernetes' command line.
-      style: gnu                      # see STYLES; or a language that reads all words (find, test)
+      style: gnu                      # see STYLES; or a language that reads all words (find)
       risk: caution                   # of the tool; default of its sub-commands; required on top
       effects: [network]
       options:
@@ -52,9 +52,9 @@ Kinds: `text` (data), `name`, `host` (data), `url` (file:// and @file read); pat
 (this and all following words, joined), `program` (a program or script that is run: dangerous),
 `config` (a file or setting that can run things: dangerous), `parameters` (of a shell text: must
 not look like options), `assignments` (only words NAME=value; empties before the next kind); and
-languages: `sql`, `redis`, `awk`, `sed`, `jq`, `python` …, read by `languages/`; `dialect` goes
-with them. A `*` repeats, a `?` may be absent; kinds behind a `*` are the last words
-(`[reads*, writes]`).
+languages: `sql`, `redis`, `awk`, `sed`, `jq`, `python` …, read by `languages/` (`redis…`: this and
+all following words); `dialect` goes with them. A `*` repeats, a `?` may be absent; kinds behind a
+`*` are the last words (`[reads*, writes]`).
 
 `stdin` says what a tool makes of its standard input: `data`; `script` (shell), a language, or
 `words` (xargs: further words of its command; an option with `replaces: true` has the text in whose
@@ -76,7 +76,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -90,14 +90,31 @@ STYLES = frozenset({"gnu", "posix", "go", "bsd", "keys", "none"})
 DATA = frozenset({"text", "name", "host", "url"})
 PATHS = frozenset({"reads", "writes", "overwrites", "deletes"})
 CODE = frozenset({"command", "shell", "shell…", "program", "config"})
-LANGUAGES = frozenset(
-    {"sql", "redis", "mongo", "awk", "sed", "jq", "python", "perl", "ruby", "js", "lua", "php"}
+_READ = frozenset(
+    {
+        "awk",
+        "dc",
+        "ed",
+        "gdb",
+        "jq",
+        "mongo",
+        "python",
+        "redis",
+        "sed",
+        "socat",
+        "sql",
+        "ssh",
+        "vim",
+    }
 )
+LANGUAGES = _READ | {"perl", "ruby", "js", "lua", "php"} | {f"{one}…" for one in _READ}
+"""With `…`: this and all following words, joined."""
 KINDS = DATA | PATHS | CODE | LANGUAGES | {"parameters", "assignments"}
-WHOLE = frozenset({"find", "test"})
+WHOLE = frozenset({"find"})
 """Languages that read all words of a tool: as a style."""
 
 _T = TypeVar("_T")
+Values: TypeAlias = "Mapping[str, Value]"
 
 RiskName = Literal["safe", "caution", "dangerous", "blocked"]
 
@@ -200,7 +217,7 @@ class Operand:
     kind: str
     many: bool = False
     optional: bool = False
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
 
     def find_value(self, text: str) -> Value | None:
         """What is said of this value: exactly, or by the most exact pattern."""
@@ -218,7 +235,7 @@ class Option:
     effects: frozenset[Effect]
     why: str
     rule: str | None
-    values: Mapping[str, Value]
+    values: Values
     drops_operand: int
     operands: tuple[Operand, ...] | None
     stdin: str | None
@@ -255,6 +272,10 @@ class Command:
     def find_command(self, word: str) -> Command | None:
         """The sub-command of this name: exactly, or by the most exact pattern."""
         return _most_exact(self.commands, word)
+
+    def without_commands(self) -> Command:
+        """The same where a word turned out to be no sub-command but an operand."""
+        return replace(self, commands={})
 
 
 def _most_exact(table: Mapping[str, _T], word: str) -> _T | None:
@@ -310,12 +331,11 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
     if not row.inherits:
         parent = _without_options(command, above)
     for names, sub in row.commands.items():
-        if isinstance(sub, str):
-            sub = _worth(sub, parent)
+        below = _worth(sub, parent) if isinstance(sub, str) else sub
         for one in names.split(", "):
             if one in command.commands:
                 raise ValueError(f"{name}: command {one} twice")
-            command.commands[one] = _command(f"{name} {one}", sub, parent)
+            command.commands[one] = _command(f"{name} {one}", below, parent)
     return command
 
 

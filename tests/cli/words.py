@@ -13,6 +13,7 @@ from tests.support.control import Served
 from tests.support.people import address
 
 PRICES = Path(__file__).parent / "prices.toml"
+RUNBOOK = Path(__file__).parents[1] / "corpus" / "runbooks" / "made__wiki-paste.md"
 OVERRIDE = {"provider": "openai", "model": "to-remove", "from": "2026-11-01T00:00:00Z"}
 ARGUMENTS = {
     "key create": ["made by a test"],
@@ -73,6 +74,9 @@ ARGUMENTS = {
     "route rerate": ["--since", "2026-11-01", "--dry-run"],
     "route tokens count": ["--model", "gpt-5-mini"],
     "route reconcile": ["--pending"],
+    "run classify": ["kubectl get pods"],
+    "run parse": [str(RUNBOOK)],
+    "run check": [str(RUNBOOK)],
     "profile use": ["p"],
     "profile remove": ["p"],
 }

@@ -27,6 +27,7 @@ VERBS = {
     "usage": ("usage", "Tokens and cost by model, key, team, tag, day."),
     "requests": ("requests", "List requests, show one's whole story, follow them live."),
     "route": ("route", "The LLM gateway: providers, requests, usage."),
+    "run": ("run", "Runbooks: judge their commands, read them into steps."),
     "key": ("key", "Make, list and revoke API keys."),
     "person": ("person", "List people, change what they may do, remove them."),
     "invite": ("invite", "Invite people; list and revoke invitations."),

@@ -1,0 +1,76 @@
+"""A runbook's text into steps: the way in (N-1, N-2).
+
+Structure first: what is a heading, a list, a block is known before any sentence is read, and every
+step says which characters of the source it was made from. Pure and deterministic: no server, no
+model, no clock. Whatever is given, the answer is steps or `InvalidInput`, within the bounds below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dd0c.base.errors import InvalidInput, TooLarge
+from dd0c.products.run.models import Format, Parsed, Remark, Step
+from dd0c.products.run.parsing import html, markdown, sections
+from dd0c.products.run.parsing.passages import Source
+from dd0c.products.run.parsing.steps import Steps
+
+SIZE_BYTES_MAX = 1 << 20
+LINES_MAX = 40_000
+STEPS_MAX = 2_000
+
+_HTML = re.compile(
+    r"\s*<(?:!doctype\s+html|html|head|body|h[1-6]|p|div|ul|ol|table|pre|section|article|ac:)\b",
+    re.I,
+)
+_MARKDOWN = re.compile(
+    r"^(?:#{1,6} +\S|\s*(?:```|~~~)|=+\s*$|> |\|.*\||\[[^\]\n]+\]: )|^-{3,}\s*$|\*\*\S|`[^`\n]+`|\]\([^)\n]+\)",
+    re.M,
+)
+
+
+def decode(given: bytes) -> tuple[str, tuple[Remark, ...]]:
+    """The text of a file, and what was wrong with its bytes."""
+    if len(given) > SIZE_BYTES_MAX:
+        raise TooLarge(f"a runbook may have {SIZE_BYTES_MAX // 1024} KiB")
+    text = given.decode(errors="replace").removeprefix("\ufeff")
+    wrong = text.count("\ufffd") - given.count("\ufffd".encode())
+    if not wrong:
+        return text, ()
+    return text, (Remark(None, f"{wrong} places are not UTF-8 and were replaced"),)
+
+
+def parse(source: str, format: Format | None = None) -> Parsed:
+    """All steps of a runbook. TooLarge or InvalidInput when it is over a bound."""
+    format = format or detect(source)
+    return Parsed(format, tuple(iter_steps(source, format)))
+
+
+def iter_steps(source: str, format: Format | None = None) -> Iterator[Step]:
+    """The steps, each as soon as its section has been read."""
+    if len(source) > SIZE_BYTES_MAX:
+        raise TooLarge(f"a runbook may have {SIZE_BYTES_MAX // 1024} KiB")
+    page = Source(source)
+    if len(page.lines) > LINES_MAX:
+        raise InvalidInput(f"a runbook may have {LINES_MAX} lines, this has {len(page.lines)}")
+    match format or detect(source):
+        case Format.HTML:
+            blocks = html.read(page)
+        case Format.TEXT:
+            blocks = markdown.read(page, plain=True)
+        case _:
+            blocks = markdown.read(page)
+    steps = Steps(page)
+    for drafts in sections.read(page, blocks):
+        for draft in drafts:
+            yield from steps.of(draft)
+            if steps.count > STEPS_MAX:
+                raise InvalidInput(f"a runbook may have {STEPS_MAX} steps")
+
+
+def detect(source: str) -> Format:
+    """How a text is written, by its first signs; what has none is plain text."""
+    if _HTML.match(source):
+        return Format.HTML
+    return Format.MARKDOWN if _MARKDOWN.search(source) else Format.TEXT

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from dd0c.scan.judgement import NOTHING, Judgement, Text, found
 from dd0c.scan.models import Effect, Finding, Risk, Span
+from dd0c.scan.reading import Evaluated, Function, Reading, Use
 from dd0c.scan.shell_rules_variables import is_dangerous, is_numeric, judge_assignment
-from dd0c.scan.syntax import Feed, Glob, Invocation, Substitution, Word
-from dd0c.scan.walk import Evaluated, Function, Reading, Use
+from dd0c.scan.syntax import Feed, Glob, Invocation, Literal, Substitution, Word
 
 _SPECIAL = frozenset("#?$!-") | {
     "SECONDS",
@@ -99,7 +100,7 @@ def judge_word(word: Word) -> Judgement:
 
 
 def judge_shell_part(invocation: Invocation, reading: Reading) -> Judgement:
-    """What an invocation does by way of the shell: variables it sets, and builtins that evaluate."""
+    """What an invocation does by way of the shell: what it sets, and what it evaluates."""
     told = NOTHING
     name = invocation.words[0].text or ""
     given = name not in ("declare", "typeset", "local", "readonly") or _is_exported(invocation)
@@ -114,7 +115,7 @@ def _is_exported(invocation: Invocation) -> bool:
 
 
 def _declares(invocation: Invocation, reading: Reading) -> Judgement:
-    """`declare -i n=…` evaluates, `-n` makes another name of a variable, `"$x"` sets who knows what."""
+    """`declare -i n=…` evaluates, `-n` makes another name, `"$x"` sets who knows what."""
     told = NOTHING
     letters = "".join(w.lead[1:] for w in invocation.words[1:] if w.lead.startswith(("-", "+")))
     if "i" in letters:
@@ -122,6 +123,9 @@ def _declares(invocation: Invocation, reading: Reading) -> Judgement:
         told += found(Risk.DANGEROUS, "arithmetic-evaluation", invocation.span, message)
     if "n" in letters and invocation.words[0].text != "export":
         message = "another name for a variable: what is set through it is not seen"
+        told += found(Risk.DANGEROUS, "variable-by-name", invocation.span, message)
+    if set(letters) & {"a", "A"} and any(_is_variable(a.value) for a in invocation.assignments):
+        message = "a value that is not said is read as the words of an array"
         told += found(Risk.DANGEROUS, "variable-by-name", invocation.span, message)
     assigned = {a.span for a in invocation.assignments}
     for word in invocation.words[1:]:
@@ -136,6 +140,10 @@ def _declares(invocation: Invocation, reading: Reading) -> Judgement:
             message = f"{whole.partition('=')[0]} decides what other commands run"
             told += found(Risk.DANGEROUS, "poisoned-environment", word.span, message)
     return told
+
+
+def _is_variable(value: Word | None) -> bool:
+    return value is not None and bool(value.parts) and not isinstance(value.parts[0], Literal)
 
 
 def _sets(invocation: Invocation, reading: Reading) -> Judgement:
@@ -174,7 +182,7 @@ def _first_unsaid(words: Sequence[Word]) -> Judgement:
 def _tests(invocation: Invocation, reading: Reading) -> Judgement:
     """`test -v name[…]` evaluates the subscript; so may a word that could be `-v`."""
     words = invocation.words[1:]
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         text = word.text
         if before.text in ("-v", "-R") and (text is None or "[" in text):
             message = "the subscript of this name is evaluated"

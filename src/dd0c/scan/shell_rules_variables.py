@@ -1,10 +1,10 @@
 """Variables that make other programs run something, or make this shell read its text otherwise.
 
 A name that is known to do so is dangerous however it is set. Any other name is judged by its value
-where a program gets it (`NAME=value cmd`, `export`, `env`): a number or a plain word starts nothing,
-but nobody knows all variables that name a program, so what could be a command line or a path is not
-passed over. A variable of this shell only (`x=1`) is data: what becomes of it is judged where it is
-used.
+where a program gets it (`NAME=value cmd`, `export`, `env`): a number or a plain word starts
+nothing, but nobody knows all variables that name a program, so what could be a command line or a
+path is not passed over. A variable of this shell only (`x=1`) is data: what becomes of it is judged
+where it is used.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 One process parses many texts, because a start costs two milliseconds. They are kept apart by a line
 with the command `:` between them. That a text cannot reach into its neighbour is not hoped for but
-checked: only where the marks before and behind a text stand in the tree as commands of their own, at
-the very places where they were put, was the parser at rest at both (no quote, no here-document, no
-compound command was open), so that it read the text as it would have alone. Every other text is
+checked: only where the marks before and behind a text stand in the tree as commands of their own,
+at the very places where they were put, was the parser at rest at both (no quote, no here-document,
+no compound command was open), so that it read the text as it would have alone. Every other text is
 parsed again by itself, and so is every text where the whole was refused.
 
-The program is a stranger's: it gets bounded memory and time, what it says is read up to a bound, and
-how deep it says it is known before anything recursive looks at it.
+The program is a stranger's: it gets bounded memory and time, what it says is read up to a bound,
+and how deep it says it is known before anything recursive looks at it.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _parse_alone(text: bytes) -> Parsed | Refused:
         return Refused("syntax", where[3].decode(errors="replace"))
     if _DEEP.search(said.out):
         return Refused("limit", "it is nested too deep")
-    return Parsed(tuple(msgspec.json.decode(said.out).get("Stmts") or ()), 0)
+    return Parsed(tuple(msgspec.json.decode(said.out).get("Stmts") or []), 0)
 
 
 def _ask(source: bytes) -> _Said | Refused:
@@ -200,7 +200,9 @@ def _program() -> str:
 
 def _exchange(child: subprocess.Popen[bytes], source: bytes) -> tuple[bytes, bytes] | None:
     """Feed it and hear it out; None if that takes too long or is too much."""
-    assert child.stdin and child.stdout and child.stderr
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
     said: dict[IO[bytes], bytearray] = {child.stdout: bytearray(), child.stderr: bytearray()}
     left = memoryview(source)
     end = time.monotonic() + TIME_S_MAX

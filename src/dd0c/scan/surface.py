@@ -76,52 +76,52 @@ def _scanned(text: str) -> _Scan:
     bodies: list[tuple[str, bool]] = []
     at = begun = 0
     while (step := _STEP.search(text, at)) is not None:
-        token, start, at = step[0], step.start(), step.end()
+        sign, start, at = step[0], step.start(), step.end()
         top = open_[-1] if open_ else ""
-        if token[0] == "\\":
-            if token == "\\\n":
+        if sign[0] == "\\":
+            if sign == "\\\n":
                 scan.cuts.append(start)
             continue
-        if top == '"' and (token[0] in "'#(){\n<>" or token == "}"):
+        if top == '"' and (sign[0] in "'#(){\n<>" or sign == "}"):
             at = start + 1
             continue
-        if token == "'" or token.startswith("$'"):
-            if token == "'":
+        if sign == "'" or sign.startswith("$'"):
+            if sign == "'":
                 end = text.find("'", at)
                 at = len(text) if end < 0 else end + 1
             scan.plain.append(Span(begun, start))
             begun = at
-        elif token == '"':
+        elif sign == '"':
             if top == '"':
                 open_.pop()
                 begun = at
             else:
                 scan.plain.append(Span(begun, start))
                 open_.append('"')
-        elif token == "`":
+        elif sign == "`":
             _toggle(open_)
-        elif token == "#":
+        elif sign == "#":
             if start == 0 or (text[start - 1] in _WORD_BEGINS and top != "}"):
                 end = text.find("\n", at)
                 scan.plain.append(Span(begun, start))
                 at = begun = len(text) if end < 0 else end
-        elif token.startswith("<<"):
+        elif sign.startswith("<<"):
             named = (
                 None
-                if token == "<<<" or ")" * 2 in "".join(open_[-2:])
+                if sign == "<<<" or ")" * 2 in "".join(open_[-2:])
                 else _DELIMITER.match(text, at)
             )
             if named:
                 at = named.end()
-                bodies.append((named[1], token == "<<-"))
-        elif token == "\n":
+                bodies.append((named[1], sign == "<<-"))
+        elif sign == "\n":
             if bodies:
                 scan.plain.append(Span(begun, start))
                 at = begun = _past(scan, bodies, at)
                 bodies = []
-        elif token in _CLOSES:
-            open_ += [_CLOSES[token]] * (2 if token.endswith("((") else 1)
-        elif token == top:
+        elif sign in _CLOSES:
+            open_ += [_CLOSES[sign]] * (2 if sign.endswith("((") else 1)
+        elif sign == top:
             open_.pop()
         scan.levels = max(scan.levels, len(open_))
     scan.plain.append(Span(min(begun, len(text)), len(text)))

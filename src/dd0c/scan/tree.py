@@ -1,4 +1,4 @@
-"""Words of shfmt's tree as words of ours: quotes removed, escapes resolved, what is not said kept apart.
+"""Words of shfmt's tree as words of ours: quotes removed, escapes resolved, the unsaid kept apart.
 
 A literal part spans the characters between its quotes, so that where text and span have the same
 length the one is the other. `~` and `~user` become an expansion named `~…`, which is one word and
@@ -126,7 +126,7 @@ class Words:
         """A word, or the body of a here-document (`quoted`: nothing in it is split)."""
         check(node, "Word")
         parts: list[Part] = []
-        for part in node.get("Parts") or ():
+        for part in node.get("Parts") or []:
             parts += self._part(part, quoted, first=not parts)
         if not quoted:
             parts = _braced(parts)
@@ -148,7 +148,7 @@ class Words:
         elif kind == "DblQuoted":
             if not node.get("Parts"):
                 yield Literal("", Span(span.start + 1, span.end - 1), quoted=True)
-            for part in node.get("Parts") or ():
+            for part in node.get("Parts") or []:
                 yield from self._part(part, quoted=True, first=False)
         elif kind == "ParamExp":
             self._inner.parameter(node, span)
@@ -173,7 +173,7 @@ def _name(node: Node) -> str | None:
 
 def _many(node: Node) -> bool:
     """Whether it is several words, or none, even within quotes."""
-    parts = (node.get("Index") or {}).get("Parts") or ()
+    parts = (node.get("Index") or {}).get("Parts") or []
     every = len(parts) == 1 and parts[0].get("Value") == "@"
     return _name(node) == "@" or every or "Names" in node
 
@@ -254,8 +254,19 @@ _ANSI_C = re.compile(
     re.DOTALL,
 )
 _LETTERS = {
-    "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
-    "v": "\v", "\\": "\\", "'": "'", '"': '"', "?": "?",
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+    "E": "\x1b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "?": "?",
 }
 
 

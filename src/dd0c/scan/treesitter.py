@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING
 from dd0c.scan.models import Span
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node
 
-KINDS = frozenset(
-    ["ansi_c_string", "arithmetic_expansion", "array", "binary_expression", "brace_expression", "c_style_for_statement", "case_item", "case_statement", "command", "command_name", "command_substitution", "comment", "compound_statement", "concatenation", "declaration_command", "do_group", "elif_clause", "else_clause", "expansion", "extglob_pattern", "file_descriptor", "file_redirect", "for_statement", "function_definition", "heredoc_body", "heredoc_content", "heredoc_end", "heredoc_redirect", "heredoc_start", "herestring_redirect", "if_statement", "list", "negated_command", "number", "parenthesized_expression", "pipeline", "postfix_expression", "process_substitution", "program", "raw_string", "redirected_statement", "regex", "simple_expansion", "special_variable_name", "string", "string_content", "subscript", "subshell", "ternary_expression", "test_command", "test_operator", "translated_string", "unary_expression", "unset_command", "variable_assignment", "variable_assignments", "variable_name", "while_statement", "word"]
-)
+_KINDS = """
+ansi_c_string arithmetic_expansion array binary_expression brace_expression
+c_style_for_statement case_item case_statement command command_name command_substitution
+comment compound_statement concatenation declaration_command do_group elif_clause else_clause
+expansion extglob_pattern file_descriptor file_redirect for_statement function_definition
+heredoc_body heredoc_content heredoc_end heredoc_redirect heredoc_start herestring_redirect
+if_statement list negated_command number parenthesized_expression pipeline postfix_expression
+process_substitution program raw_string redirected_statement regex simple_expansion
+special_variable_name string string_content subscript subshell ternary_expression test_command
+test_operator translated_string unary_expression unset_command variable_assignment
+variable_assignments variable_name while_statement word
+"""
+KINDS = frozenset(_KINDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +42,20 @@ class Seen:
 
 
 @cache
-def _parser() -> Parser:
+def language() -> Language:
+    """The grammar, loaded at first use."""
     import tree_sitter
     import tree_sitter_bash
 
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    return tree_sitter.Language(tree_sitter_bash.language())
 
 
 def look(text: str) -> Seen:
     """The commands of a text."""
+    from tree_sitter import Parser
+
     source = text.encode(errors="surrogatepass")
-    tree = _parser().parse(source)
+    tree = Parser(language()).parse(source)
     commands: set[tuple[int, int]] = set()
     doubts: list[tuple[int, int]] = []
     pending = [tree.root_node]

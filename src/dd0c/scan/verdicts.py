@@ -19,11 +19,11 @@ from dd0c.scan.judgement import Judgement, Text
 from dd0c.scan.models import Effect, Finding, Risk, Span, Verdict
 from dd0c.scan.packs import version
 from dd0c.scan.paths import judge_read, judge_write
+from dd0c.scan.reading import Reading
 from dd0c.scan.shfmt import Parsed, Refused
 from dd0c.scan.surface import Joined
 from dd0c.scan.syntax import Invocation, Place, Redirection
 from dd0c.scan.tree import Unknown
-from dd0c.scan.walk import Reading
 
 ROUNDS_MAX = 8
 TEXTS_MAX = 500

@@ -8,11 +8,14 @@ saw is left out. What has no branch here is `Unknown`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from dd0c.scan.feeds import Input, redirected, said
 from dd0c.scan.models import Span
+from dd0c.scan.names import NAME, SKIPPED, collect, is_number, lone_literal, set_by
+from dd0c.scan.reading import Evaluated, Function, Reading, Use
 from dd0c.scan.shfmt import Node, Parsed
 from dd0c.scan.syntax import (
     Assignment,
@@ -29,95 +32,16 @@ from dd0c.scan.syntax import (
 )
 from dd0c.scan.tree import Unknown, Words, check
 
-_NAME = re.compile(r"[A-Za-z_]\w*")
 _NUMBER = re.compile(r"(?:\d+#)?\w+")
-_SETTERS = frozenset(
-    {"read", "mapfile", "readarray", "getopts", "printf", "unset", "declare", "typeset", "local"}
-    | {
-        "export",
-        "readonly",
-        "wait",
-        "set",
-        "shift",
-        "let",
-        "coproc",
-        "select",
-        "eval",
-        "source",
-        ".",
-    }
-)
-_POSITIONAL = frozenset("@*123456789")
-_BY_THEMSELVES = frozenset({"REPLY", "MAPFILE", "OPTARG", "BASH_REMATCH", "COPROC"})
-_SKIPPED = frozenset({"Pos", "End", "OpPos", "Position", "ValuePos", "ValueEnd", "Left", "Right"})
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """Something that bash reads as an expression: values in it are expressions again."""
-
-    span: Span
-    names: frozenset[str] = frozenset()
-    texts: tuple[str, ...] = ()
-    """Literal text that is evaluated."""
-    unsaid: bool = False
-    """Whether the output of a command is, and may be no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """`${…}` that does more than stand for a value: `indirect` (`${!x}`) or `prompt` (`${x@P}`)."""
-
-    kind: str
-    name: str | None
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function that the text defines."""
-
-    name: str
-    span: Span
-    calls: tuple[Invocation, ...]
-    forks: bool
-    """Whether something in it goes to the background or into a pipe."""
-
-
-@dataclass(slots=True)
-class Reading:
-    """All that a text does, before anything is judged."""
-
-    invocations: list[Invocation] = field(default_factory=list)
-    assignments: list[Assignment] = field(default_factory=list)
-    """That stand alone."""
-    redirections: list[Redirection] = field(default_factory=list)
-    """Of compound commands, or without a command."""
-    evaluated: list[Evaluated] = field(default_factory=list)
-    uses: list[Use] = field(default_factory=list)
-    functions: list[Function] = field(default_factory=list)
-    values: dict[str, list[Word | None]] = field(default_factory=dict)
-    """What each variable is set to; None where that is not said."""
-    numeric: set[Span] = field(default_factory=set)
-    """Substitutions whose output is a number."""
-    commands: set[Span] = field(default_factory=set)
-    """Where command words stand in the text that was parsed."""
 
 
 def read(parsed: Parsed, text: str, source: Callable[[int], int], outer: Place) -> Reading:
-    """What a parsed text does. `source` leads from its characters to those of the text judged first.
+    """What a parsed text does; `source` leads from its characters to those of the first text.
 
     Raises:
         Unknown: a node that nobody has thought of.
     """
     return _Walk(parsed, text, source, outer).reading
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    feed: Feed = Feed.NOTHING
-    text: Word | None = None
-    sources: tuple[Invocation, ...] = ()
 
 
 class _Walk:
@@ -132,9 +56,9 @@ class _Walk:
         self._words = Words(lambda at: source(self._char(at)), self)
         names, functions = set(outer.assigned), set(outer.functions)
         for statement in parsed.statements:
-            _collect(statement, names, functions)
+            collect(statement, names, functions)
         self._place = Place(assigned=frozenset(names), functions=frozenset(functions))
-        self._input = _Input(outer.feed, outer.stdin_text, outer.sources)
+        self._input = Input(outer.feed, outer.stdin_text, outer.sources)
         for statement in parsed.statements:
             self._statement(statement)
 
@@ -147,15 +71,15 @@ class _Walk:
     # --- statements
 
     def _statements(self, nodes: Iterable[Node] | None) -> None:
-        for node in nodes or ():
+        for node in nodes or []:
             self._statement(node)
 
     def _statement(self, node: Node) -> None:
         check(node, "Stmt")
-        redirections = tuple(self._redirection(r) for r in node.get("Redirs") or ())
+        redirections = tuple(self._redirection(r) for r in node.get("Redirs") or [])
         outside = self._input
-        self._input = _redirected(outside, redirections)
-        command = node.get("Cmd")
+        self._input = redirected(outside, redirections)
+        command: Any = node.get("Cmd")
         kind = "" if command is None else check(command)
         if command is None or kind not in ("CallExpr", "DeclClause"):
             self.reading.redirections += redirections
@@ -177,7 +101,7 @@ class _Walk:
         target = self._words.word(node["Word"])
         literal = any(
             p["Type"] != "Lit" or "\\" in p.get("Value", "")
-            for p in node["Word"].get("Parts") or ()
+            for p in node["Word"].get("Parts") or []
         )
         return Redirection(
             operator=node["Op"],
@@ -193,15 +117,15 @@ class _Walk:
             return self._words.word(node, quoted=True)
         check(node, "Word")
         parts = []
-        for part in node.get("Parts") or ():
+        for part in node.get("Parts") or []:
             if check(part) != "Lit":
                 raise Unknown("here-document", part)
             parts.append(Literal(part.get("Value", ""), self._words.span(part), quoted=True))
         return Word(tuple(parts), self._words.span(node))
 
     def _call(self, node: Node, redirections: tuple[Redirection, ...]) -> None:
-        assignments = tuple(self._assignment(a) for a in node.get("Assigns") or ())
-        words = tuple(self._words.word(w) for w in node.get("Args") or ())
+        assignments = tuple(self._assignment(a) for a in node.get("Assigns") or [])
+        words = tuple(self._words.word(w) for w in node.get("Args") or [])
         if not words:
             self.reading.assignments += assignments
             self.reading.redirections += redirections
@@ -220,7 +144,7 @@ class _Walk:
         place = replace(self._place, feed=given.feed, stdin_text=given.text, sources=given.sources)
         span = self._words.span(node)
         self.reading.invocations.append(Invocation(words, span, assignments, redirections, place))
-        for name, value in _set_by(words):
+        for name, value in set_by(words):
             self.reading.values.setdefault(name, []).append(value)
 
     def _declaration(self, node: Node, redirections: tuple[Redirection, ...]) -> None:
@@ -230,7 +154,7 @@ class _Walk:
         span = self._words.span(variant)
         words = [Word((Literal(variant["Value"], span),), span)]
         assignments = []
-        for operand in node.get("Args") or ():
+        for operand in node.get("Args") or []:
             made = self._assignment(operand)
             if made.name and made.value is None:
                 words.append(Word((Literal(made.name, made.span),), made.span))
@@ -261,7 +185,7 @@ class _Walk:
         check(node, "ArrayExpr")
         parts: list[Part] = []
         span = self._words.span(node)
-        for element in node.get("Elems") or ():
+        for element in node.get("Elems") or []:
             check(element, "ArrayElem")
             if element.get("Index") is not None:
                 self._subscript(element["Index"], self._words.span(element))
@@ -294,9 +218,10 @@ class _Walk:
         loop = node["Loop"]
         span = self._words.span(loop)
         if check(loop) == "WordIter":
-            items = [self._words.word(item) for item in loop.get("Items") or ()]
-            values = self.reading.values.setdefault(loop["Name"]["Value"], [])
-            values += items or [None]
+            items = [self._words.word(item) for item in loop.get("Items") or []]
+            name = str(loop["Name"]["Value"])
+            self.reading.values.setdefault(name, []).extend(items or [None])
+            self.reading.assignments.append(Assignment(name, None, span))
         else:
             for key in ("Init", "Cond", "Post"):
                 if loop.get(key) is not None:
@@ -305,9 +230,9 @@ class _Walk:
 
     def _case(self, node: Node) -> None:
         self._words.word(node["Word"])
-        for item in node.get("Items") or ():
+        for item in node.get("Items") or []:
             check(item, "CaseItem")
-            for pattern in item.get("Patterns") or ():
+            for pattern in item.get("Patterns") or []:
                 self._words.word(pattern)
             self._statements(item.get("Stmts"))
 
@@ -317,10 +242,10 @@ class _Walk:
         outside = self._input
         if node["Op"] in ("|", "|&"):
             before = tuple(self.reading.invocations[first:])
-            said = _said(before, node["X"])
+            text = said(before, node["X"])
             sources = (*outside.sources, *before)
-            feed = Feed.PIPE if said is None else Feed.TEXT
-            self._input = _Input(feed, said, sources)
+            feed = Feed.PIPE if text is None else Feed.TEXT
+            self._input = Input(feed, text, sources)
         elif node["Op"] not in ("&&", "||"):
             raise Unknown("BinaryCmd", node)
         self._statement(node["Y"])
@@ -328,7 +253,7 @@ class _Walk:
 
     def _function(self, node: Node) -> None:
         first = len(self.reading.invocations)
-        outside, self._input = self._input, _Input(Feed.PIPE)
+        outside, self._input = self._input, Input(Feed.PIPE)
         self._statement(node["Body"])
         self._input = outside
         calls = tuple(self.reading.invocations[first:])
@@ -342,7 +267,7 @@ class _Walk:
     def _let(self, node: Node) -> None:
         start = self._char(node["Let"]["Offset"])
         self.reading.commands.add(Span(start, start + len("let")))
-        for expression in node.get("Exprs") or ():
+        for expression in node.get("Exprs") or []:
             self.arithmetic(expression, self._words.span(expression))
 
     def _test(self, node: Node) -> None:
@@ -391,10 +316,10 @@ class _Walk:
         first = len(self.reading.invocations), len(self.reading.assignments)
         outside = self._input
         if node.get("Op") == ">(":
-            self._input = _Input(Feed.PIPE)
+            self._input = Input(Feed.PIPE)
         self._statements(node.get("Stmts"))
         self._input = outside
-        if _is_number(node):
+        if is_number(node):
             self.reading.numeric.add(self._words.span(node))
         return Script(
             tuple(self.reading.invocations[first[0] :]), tuple(self.reading.assignments[first[1] :])
@@ -412,11 +337,12 @@ class _Walk:
             operator = expansion.get("Op")
             value = None
             if expansion.get("Word") is not None:
-                value = self._words.word(expansion["Word"], quoted=True)
+                value = self._inner_word(expansion["Word"])
             if operator == "@" and (value is None or value.text not in tuple("QUuLEAaKk")):
                 self.reading.uses.append(Use("prompt", name, span))
             elif operator in ("=", ":=") and name is not None:
                 self.reading.values.setdefault(name, []).append(value)
+                self.reading.assignments.append(Assignment(name, value, span))
         if node.get("Index") is not None:
             self._subscript(node["Index"], span)
         if node.get("Slice") is not None:
@@ -428,7 +354,14 @@ class _Walk:
             check(node["Repl"], "Replace")
             for key in ("Orig", "With"):
                 if node["Repl"].get(key) is not None:
-                    self._words.word(node["Repl"][key], quoted=True)
+                    self._inner_word(node["Repl"][key])
+
+    def _inner_word(self, node: Node) -> Word:
+        """A word within `${…}`, where the parser leaves `<(…)` as text and bash runs it."""
+        for part in node.get("Parts") or []:
+            if part.get("Type") == "Lit" and re.search(r"[<>]\(", part.get("Value", "")):
+                raise Unknown("process substitution", part)
+        return self._words.word(node, quoted=True)
 
     def pattern(self, node: Node, span: Span) -> None:
         """The parser keeps an extended glob as text: what would run in it is not seen."""
@@ -447,11 +380,10 @@ class _Walk:
     def _operands(self, node: Node) -> Iterator[Evaluated]:
         kind = check(node)
         if kind == "BinaryArithm":
-            target = _lone_literal(node["X"])
-            if node["Op"].endswith("=") and node["Op"] not in ("==", "!=", "<=", ">="):
-                if target and _NAME.fullmatch(target) and node["Op"] == "=":
-                    yield from self._operands(node["Y"])
-                    return
+            target = lone_literal(node["X"])
+            if node["Op"] == "=" and target and NAME.fullmatch(target):
+                yield from self._operands(node["Y"])
+                return
             yield from self._operands(node["X"])
             yield from self._operands(node["Y"])
         elif kind in ("UnaryArithm", "ParenArithm"):
@@ -470,7 +402,7 @@ class _Walk:
         unsaid = False
         for part in word.parts:
             if isinstance(part, Literal):
-                if _NAME.fullmatch(part.text):
+                if NAME.fullmatch(part.text):
                     names.add(part.text)
                 elif not _NUMBER.fullmatch(part.text):
                     texts.append(part.text)
@@ -480,7 +412,7 @@ class _Walk:
                 names.add(part.name)
         lengths = {
             str(p["Param"].get("Value", ""))
-            for p in node.get("Parts") or ()
+            for p in node.get("Parts") or []
             if p.get("Length") and p.get("Param")
         }
         return Evaluated(span, frozenset(names - lengths), tuple(texts), unsaid)
@@ -511,58 +443,8 @@ def _characters(text: str) -> list[int]:
     return [*found, len(text)]
 
 
-def _redirected(given: _Input, redirections: Sequence[Redirection]) -> _Input:
-    for redirection in redirections:
-        if redirection.fd not in (None, 0):
-            continue
-        if redirection.operator in ("<<", "<<-"):
-            given = _Input(Feed.TEXT, redirection.body, given.sources)
-        elif redirection.operator == "<<<":
-            given = _Input(Feed.TEXT, redirection.target, given.sources)
-        elif redirection.operator in ("<", "<>", "<&"):
-            piped = any(isinstance(p, Substitution) for p in redirection.target.parts)
-            given = _Input(Feed.PIPE if piped else Feed.FILE, None, given.sources)
-    return given
-
-
-def _said(before: Sequence[Invocation], node: Node) -> Word | None:
-    """What the left side of a pipe writes, where it is one `echo` or `printf` of plain words."""
-    if len(before) != 1 or (node.get("Cmd") or {}).get("Type") != "CallExpr":
-        return None
-    (only,) = before
-    if only.redirections or only.assignments or node.get("Negated"):
-        return None
-    name, *words = only.words
-    if name.text == "echo" and words and not any(w.splits or w.lead.startswith("-") for w in words):
-        return _echoed(words)
-    if name.text == "printf" and len(words) == 2 and words[0].text in ("%s", "%s\\n"):
-        return words[1]
-    if name.text == "printf" and len(words) == 1 and (text := words[0].text) is not None:
-        plain = text.replace("\\n", "\n")
-        if "\\" not in plain and "%" not in plain and not plain.startswith("-"):
-            return Word((Literal(plain, words[0].span, quoted=True),), words[0].span)
-    return None
-
-
-def _echoed(words: Sequence[Word]) -> Word | None:
-    parts: list[Part] = []
-    for word in words:
-        if any(isinstance(p, Literal) and "\\" in p.text for p in word.parts):
-            return None
-        parts += [Literal(" ", Span(word.span.start, word.span.start))] if parts else []
-        parts += word.parts
-    return Word(tuple(parts), Span(words[0].span.start, words[-1].span.end))
-
-
 def _is_every(node: Node | None) -> bool:
-    return node is not None and _lone_literal(node) in ("@", "*")
-
-
-def _lone_literal(node: Node) -> str | None:
-    parts = node.get("Parts") or ()
-    if len(parts) == 1 and parts[0].get("Type") == "Lit":
-        return str(parts[0].get("Value", ""))
-    return None
+    return node is not None and lone_literal(node) in ("@", "*")
 
 
 def _joined_evaluation(span: Span, operands: Iterable[Evaluated]) -> Evaluated:
@@ -582,88 +464,5 @@ def _forks(node: Any) -> bool:
             node.get("Type") == "BinaryCmd" and node["Op"] in ("|", "|&")
         ):
             return True
-        return any(_forks(value) for key, value in node.items() if key not in _SKIPPED)
+        return any(_forks(value) for key, value in node.items() if key not in SKIPPED)
     return isinstance(node, list) and any(_forks(value) for value in node)
-
-
-_COUNTERS = {"wc": None, "seq": None, "nproc": None, "grep": "c", "date": "+%s", "pgrep": "c"}
-
-
-def _is_number(node: Node) -> bool:
-    """Whether a substitution is one pipe that ends in a command that prints numbers only."""
-    statements = node.get("Stmts") or ()
-    if len(statements) != 1:
-        return False
-    command = statements[0].get("Cmd") or {}
-    if command.get("Type") == "BinaryCmd" and command["Op"] == "|":
-        command = command["Y"].get("Cmd") or {}
-        piped = True
-    else:
-        piped = bool(statements[0].get("Redirs"))
-    if command.get("Type") != "CallExpr" or command.get("Assigns"):
-        return False
-    words = [_lone_literal(word) for word in command.get("Args") or ()]
-    if not words or words[0] not in _COUNTERS:
-        return False
-    if words[0] == "wc":
-        return piped and all(w is not None and w.startswith("-") for w in words[1:])
-    needs = _COUNTERS[words[0]]
-    if words[0] == "date":
-        return words[1:] == [needs]
-    if needs is None:
-        return True
-    options = [w for w in words[1:] if w is not None and re.fullmatch(r"-[a-zA-Z]+", w)]
-    return any(needs in option for option in options) and (piped or len(words) <= 4)
-
-
-def _collect(node: Any, names: set[str], functions: set[str]) -> None:
-    """Names that are set, and names that are defined, anywhere in a tree."""
-    if isinstance(node, list):
-        for value in node:
-            _collect(value, names, functions)
-        return
-    if not isinstance(node, dict):
-        return
-    kind = node.get("Type")
-    name = node.get("Name")
-    if kind == "FuncDecl":
-        functions.add(str(name["Value"]) if name else "")
-        names |= _POSITIONAL
-    elif name is not None and "Value" in name:
-        names.add(str(name["Value"]))
-    elif kind == "ParamExp" and (node.get("Exp") or {}).get("Op") in ("=", ":="):
-        names.add(str((node.get("Param") or {}).get("Value", "")))
-    elif kind in ("BinaryArithm", "UnaryArithm"):
-        target = _lone_literal(node["X"])
-        if target and _NAME.fullmatch(target):
-            names.add(target)
-    elif kind == "CallExpr" and node.get("Args"):
-        _collect_set(node["Args"], names, functions)
-    for key, value in node.items():
-        if key not in _SKIPPED:
-            _collect(value, names, functions)
-
-
-def _collect_set(words: Sequence[Node], names: set[str], functions: set[str]) -> None:
-    command = _lone_literal(words[0])
-    if command == "alias":
-        for word in words[1:]:
-            head = (word.get("Parts") or [{}])[0]
-            functions.add(str(head.get("Value", "")).partition("=")[0])
-    elif command in _SETTERS:
-        names |= _BY_THEMSELVES
-        if command in ("set", "shift"):
-            names |= _POSITIONAL
-        literal = [_lone_literal(word) for word in words[1:]]
-        names |= {w.partition("=")[0].partition("[")[0] for w in literal if w}
-
-
-def _set_by(words: Sequence[Word]) -> Iterator[tuple[str, Word | None]]:
-    """Variables that a builtin sets, to what is not said."""
-    name = words[0].text
-    if name not in _SETTERS or name in ("set", "shift", "unset", "export", "readonly", "wait"):
-        return
-    for word in words[1:]:
-        text = word.text
-        if text and (found := _NAME.match(text)) and "=" not in text:
-            yield found[0], None

@@ -1,0 +1,124 @@
+"""Which names a tree sets and defines, wherever in it that happens.
+
+Asked before the tree is walked, since a loop or a function may use a name before it is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dd0c.scan.shfmt import Node
+from dd0c.scan.syntax import Word
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+SKIPPED = frozenset({"Pos", "End", "OpPos", "Position", "ValuePos", "ValueEnd", "Left", "Right"})
+_SETTERS = frozenset(
+    {"read", "mapfile", "readarray", "getopts", "printf", "unset", "declare", "typeset", "local"}
+    | {
+        "export",
+        "readonly",
+        "wait",
+        "set",
+        "shift",
+        "let",
+        "coproc",
+        "select",
+        "eval",
+        "source",
+        ".",
+    }
+)
+_POSITIONAL = frozenset("@*123456789")
+_BY_THEMSELVES = frozenset({"REPLY", "MAPFILE", "OPTARG", "BASH_REMATCH", "COPROC"})
+
+
+def collect(node: Any, names: set[str], functions: set[str]) -> None:
+    """Names that are set, and names that are defined, anywhere in a tree."""
+    if isinstance(node, list):
+        for value in node:
+            collect(value, names, functions)
+        return
+    if not isinstance(node, dict):
+        return
+    kind = node.get("Type")
+    name = node.get("Name")
+    if kind == "FuncDecl":
+        functions.add(str(name["Value"]) if name else "")
+        names |= _POSITIONAL
+    elif name is not None and "Value" in name:
+        names.add(str(name["Value"]))
+    elif kind == "ParamExp" and (node.get("Exp") or {}).get("Op") in ("=", ":="):
+        names.add(str((node.get("Param") or {}).get("Value", "")))
+    elif kind in ("BinaryArithm", "UnaryArithm"):
+        target = lone_literal(node["X"])
+        if target and NAME.fullmatch(target):
+            names.add(target)
+    elif kind == "CallExpr" and node.get("Args"):
+        _collect_set(node["Args"], names, functions)
+    for key, value in node.items():
+        if key not in SKIPPED:
+            collect(value, names, functions)
+
+
+def _collect_set(words: Sequence[Node], names: set[str], functions: set[str]) -> None:
+    command = lone_literal(words[0])
+    if command == "alias":
+        for word in words[1:]:
+            head = (word.get("Parts") or [{}])[0]
+            functions.add(str(head.get("Value", "")).partition("=")[0])
+    elif command in _SETTERS:
+        names |= _BY_THEMSELVES
+        if command in ("set", "shift"):
+            names |= _POSITIONAL
+        literal = [lone_literal(word) for word in words[1:]]
+        names |= {w.partition("=")[0].partition("[")[0] for w in literal if w}
+
+
+def set_by(words: Sequence[Word]) -> Iterator[tuple[str, Word | None]]:
+    """Variables that a builtin sets, to what is not said."""
+    name = words[0].text
+    if name not in _SETTERS or name in ("set", "shift", "unset", "export", "readonly", "wait"):
+        return
+    for word in words[1:]:
+        text = word.text
+        if text and (found := NAME.match(text)) and "=" not in text:
+            yield found[0], None
+
+
+_COUNTERS = {"wc": None, "seq": None, "nproc": None, "grep": "c", "date": "+%s", "pgrep": "c"}
+
+
+def is_number(node: Node) -> bool:
+    """Whether a substitution is one pipe that ends in a command that prints numbers only."""
+    statements = node.get("Stmts") or []
+    if len(statements) != 1:
+        return False
+    command = statements[0].get("Cmd") or {}
+    if command.get("Type") == "BinaryCmd" and command["Op"] == "|":
+        command = command["Y"].get("Cmd") or {}
+        piped = True
+    else:
+        piped = bool(statements[0].get("Redirs"))
+    if command.get("Type") != "CallExpr" or command.get("Assigns"):
+        return False
+    words = [lone_literal(word) for word in command.get("Args") or []]
+    if not words or words[0] not in _COUNTERS:
+        return False
+    if words[0] == "wc":
+        return piped and all(w is not None and w.startswith("-") for w in words[1:])
+    needs = _COUNTERS[words[0]]
+    if words[0] == "date":
+        return words[1:] == [needs]
+    if needs is None:
+        return True
+    options = [w for w in words[1:] if w is not None and re.fullmatch(r"-[a-zA-Z]+", w)]
+    return any(needs in option for option in options) and (piped or len(words) <= 4)
+
+
+def lone_literal(node: Node) -> str | None:
+    parts = node.get("Parts") or []
+    if len(parts) == 1 and parts[0].get("Type") == "Lit":
+        return str(parts[0].get("Value", ""))
+    return None

@@ -43,6 +43,9 @@ values and operands say. Effects of the command are added always, those of optio
 an option given without a value). The one that matches says risk, effects, `makes`, and may be of
 another `kind`. Operands have them too: `{kind: text, repeats: true, values: {…}}`.
 
+Of two rows of `commands` or `options` with one name the later wins, and merged ones come first: a
+family has its own exceptions from what `<<: *verbs` says.
+
 Options of a level also hold below it, unless `inherits: false` (git's: `git -C x log`, but
 `git log -C` is something else). A sub-command's own win.
 
@@ -301,8 +304,6 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
     own: dict[str, Option] = {}
     for names, option in row.options.items():
         for one in names.split(", "):
-            if one in own:
-                raise ValueError(f"{name}: option {one} twice")
             own[one] = _option(f"{name} {one}", option)
     style = row.style or (above.style if above else "gnu")
     if style not in STYLES | WHOLE:
@@ -333,8 +334,6 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
     for names, sub in row.commands.items():
         below = _worth(sub, parent) if isinstance(sub, str) else sub
         for one in names.split(", "):
-            if one in command.commands:
-                raise ValueError(f"{name}: command {one} twice")
             command.commands[one] = _command(f"{name} {one}", below, parent)
     return command
 

@@ -170,6 +170,10 @@ class Console:
             for each in section.related.get(kind, ())
         ]
 
+    def fragment(self, template: str, /, **names: Any) -> str:
+        """A part of a page that streams."""
+        return self._templates.get_template(template).render(names)
+
     def render_alone(self, template: str, /, status: int = 200, **names: Any) -> HTMLResponse:
         """A page without the frame."""
         text = self._templates.get_template(template).render(names)

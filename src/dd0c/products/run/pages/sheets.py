@@ -1,0 +1,158 @@
+"""A runbook as a sheet: its source, and beside each part of it the steps that were made of it.
+
+A sheet streams: what has been judged is on screen while the rest is judged, by nothing but an
+answer that goes on, so it needs no script. Its head says what is known when the text was read; its
+end, which the style sheet moves up, how risky it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic_core import to_json
+
+from dd0c.base.errors import Error
+from dd0c.kernel.auth.principals import Principal
+from dd0c.kernel.web import problems, twin
+from dd0c.kernel.web.console import frame
+from dd0c.products.run import documents, shapes
+from dd0c.products.run.judging import JudgedStep
+from dd0c.products.run.models import Format, Parsed, Remark, Step
+from dd0c.products.run.pages import excerpts
+from dd0c.products.run.pages.excerpts import Excerpt, Source
+from dd0c.products.run.shapes import StepShown
+
+TONES = {"safe": "good", "caution": "warn", "dangerous": "bad", "blocked": "never", None: "info"}
+LINES_SHOWN = 2_000
+HERE = "<!-- sheet -->"  # no text of a runbook can be it: they are escaped
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is shown of a runbook beside its steps; `id` and `version` of one that is kept."""
+
+    source: str
+    name: str = ""
+    id: str = ""
+    version: int | None = None
+    filled: dict[str, str] = field(default_factory=dict)
+    """Placeholders, and what the reader put in their place."""
+    edited: tuple[int, int] | None = None
+    """Lines that are open to be edited."""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What the page says."""
+
+    name: str
+    id: str
+    version: int | None
+    format: Format
+    steps: list[StepShown]
+    remarks: Sequence[Remark]
+
+
+async def answer(
+    request: Request, who: Principal, book: Book, parsed: Parsed, **names: Any
+) -> Response:
+    """The sheet of a text that was read; `names` are for its templates."""
+    steps = [_fill(step, book.filled) for step in parsed.steps]
+    if twin.is_wanted(request):
+        shown = [shapes.show_step(n, one) async for n, one in _numbered(steps)]
+        sheet = Sheet(book.name, book.id, book.version, parsed.format, shown, parsed.remarks)
+        return Response(to_json(sheet, indent=1), media_type="application/json")
+    open_to_all = list(dict.fromkeys(name for step in parsed.steps for name in step.placeholders))
+    page = frame.of(request).render(
+        request,
+        who,
+        "run/sheet.html",
+        book=book,
+        steps=len(steps),
+        commands=sum(len(step.commands) for step in steps),
+        placeholders=open_to_all,
+        format=parsed.format,
+        remarks=parsed.remarks,
+        here=HERE,
+        shown=excerpts.pieces,
+        **names,
+    )
+    before, _, after = bytes(page.body).partition(HERE.encode())
+    headers = {name: page.headers[name] for name in frame.HEADERS}
+    pieces = _pieces(frame.of(request), book, steps, (before, after), names)
+    return StreamingResponse(pieces, media_type="text/html; charset=utf-8", headers=headers)
+
+
+async def _pieces(
+    console: frame.Console,
+    book: Book,
+    steps: list[Step],
+    around: tuple[bytes, bytes],
+    names: dict[str, Any],
+) -> AsyncIterator[bytes]:
+    yield around[0]
+    source, judged = Source(book.source), _numbered(steps)
+    counts: Counter[str | None] = Counter()
+    firsts: dict[str | None, int] = {}
+    problem = ""
+    try:
+        for each in excerpts.excerpts(steps, source.lines):
+            cards = [shapes.show_step(*(await anext(judged))) for _ in each.steps]
+            for card in cards:
+                counts[card.risk] += 1
+                firsts.setdefault(card.risk, card.position)
+            if each.first <= LINES_SHOWN or cards:
+                yield console.fragment(
+                    "run/pair.html", **_pair(book, source, each, cards), **names
+                ).encode()
+    except Error as error:  # the status is out: it is said where the steps end
+        problem = problems.sentence(error)
+    told = [(TONES[risk], risk, counts[risk], firsts[risk]) for risk in TONES if counts[risk]]
+    yield console.fragment(
+        "run/sum.html", told=told, problem=problem, more=source.lines > LINES_SHOWN
+    ).encode()
+    yield around[1]
+
+
+def _pair(book: Book, source: Source, each: Excerpt, cards: list[StepShown]) -> dict[str, object]:
+    """What the template of a part of the source and its steps asks."""
+    typed = [command.span for card in cards for command in card.commands]
+    last = min(each.last, max(each.first, LINES_SHOWN))
+    is_open = book.edited == (each.first, each.last)
+    return {
+        "each": each,
+        "cards": cards,
+        "lines": source.show(each.first, last, typed),
+        "text": source.text(each.first, each.last) if is_open else None,
+        "tones": TONES,
+        "shown": excerpts.pieces,
+    }
+
+
+async def _numbered(steps: Sequence[Step]) -> AsyncIterator[tuple[int, JudgedStep]]:
+    position = 0
+    async for judged in documents.judge(steps):
+        position += 1
+        yield position, judged
+
+
+def _fill(step: Step, filled: dict[str, str]) -> Step:
+    """The step with what the reader put in place of its placeholders, the longest first."""
+    mine = sorted((name for name in step.placeholders if filled.get(name)), key=len, reverse=True)
+    if not mine:
+        return step
+    commands = []
+    for command in step.commands:
+        text = command.text
+        for name in mine:
+            text = text.replace(name, filled[name])
+        commands.append(msgspec.structs.replace(command, text=text))
+    left = tuple(name for name in step.placeholders if name not in mine)
+    return msgspec.structs.replace(step, commands=tuple(commands), placeholders=left)

@@ -27,8 +27,8 @@ from typing import IO, Any, TypeAlias
 
 import msgspec
 
-MEMORY_BYTES_MAX = 1024 * 1024 * 1024
-"""Of addresses; the runtime of Go reserves much and uses little."""
+MEMORY_BYTES_MAX = 512 * 1024 * 1024
+"""Of data that can be written; the runtime of Go reserves addresses without end and uses few."""
 TIME_S_MAX = 5
 OUTPUT_BYTES_MAX = 96 * 1024 * 1024
 BATCH_BYTES_MAX = 128 * 1024
@@ -184,7 +184,7 @@ def _ask(source: bytes) -> _Said | Refused:
         try:
             if hasattr(resource, "prlimit"):  # not on macOS
                 limits = (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX)
-                resource.prlimit(child.pid, resource.RLIMIT_AS, limits)
+                resource.prlimit(child.pid, resource.RLIMIT_DATA, limits)
                 resource.prlimit(child.pid, resource.RLIMIT_CPU, (TIME_S_MAX, TIME_S_MAX))
             said = _exchange(child, source)
         finally:

@@ -48,7 +48,7 @@ def compare(before: Sequence[Kept], after: Sequence[Kept]) -> list[Difference]:
             continue
         if old in stayed:
             found += _removed(before, range(told, old), left)
-            told = old + 1
+            told = old
         found.append(_compared(before[old], kept, old, at, moved=old not in stayed))
     return [*found, *_removed(before, range(told, len(before)), left)]
 

@@ -14,14 +14,13 @@ from dd0c.base.errors import TooLarge
 from dd0c.products.run.models import Format, Parsed, Step
 from dd0c.scan.models import Finding, Risk, Span, Verdict
 
-SOURCE_BYTES_MAX = 1_000_000
-STEPS_MAX = 2_000
+SOURCE_BYTES_MAX = 1_048_576
 COMMANDS_MAX = 1_000
 BATCH = 50
 """Commands that are judged at once: the first steps are shown while others are judged."""
 
 SHELL = "shell"
-OTHER_SHELL = "other-language"
+OTHER_LANGUAGE = "unread-code"
 
 
 class JudgedStep(msgspec.Struct, frozen=True):
@@ -38,19 +37,15 @@ class JudgedStep(msgspec.Struct, frozen=True):
 
 def read(source: str, format: Format | None) -> Parsed:
     """What a text says to do; without a format it is told from the text. TooLarge."""
-    from dd0c.products.run import parsing  # its libraries take a while to load: for those who read
+    from dd0c.products.run.parsing import reading  # its libraries are for those who read
 
-    parsed = parsing.parse(source, format)
+    parsed = reading.parse(source, format)
     commands = sum(len(step.commands) for step in parsed.steps)
-    for what, found, most in (
-        ("steps", len(parsed.steps), STEPS_MAX),
-        ("commands", commands, COMMANDS_MAX),
-    ):
-        if found > most:
-            raise TooLarge(
-                f"this has {found:,} {what}, and a runbook has {most:,} at most",
-                hint="divide it into runbooks that call each other",
-            )
+    if commands > COMMANDS_MAX:
+        raise TooLarge(
+            f"this has {commands:,} commands, and a runbook has {COMMANDS_MAX:,} at most",
+            hint="divide it into runbooks that call each other",
+        )
     return parsed
 
 
@@ -85,7 +80,7 @@ def _of_language(tool: str | None, verdict: Verdict) -> Verdict:
         return verdict
     why = Finding(
         Risk.DANGEROUS,
-        OTHER_SHELL,
+        OTHER_LANGUAGE,
         Span(0, len(verdict.text)),
         f"this is read by {tool}, whose commands are not known here",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dd0c.products.run.models import StepKind
 from dd0c.products.run.parsing import vocabulary
 from dd0c.products.run.parsing.passages import Passage
-from dd0c.products.run.parsing.sentences import Sentence
+from dd0c.products.run.parsing.sentences import Mood, Sentence
 from dd0c.products.run.parsing.typed import Entry
 
 _COMMON = frozenset(
@@ -57,33 +57,40 @@ class Draft:
         return [entry for entry in self.entries if entry.tool]
 
 
-def without_leads(drafts: Sequence[Draft]) -> list[Draft]:
-    """The drafts of a section but for those whose order the next one gives in full."""
+def without_leads(drafts: Sequence[Draft], *, goes_on: bool) -> list[Draft]:
+    """The drafts of a section but for those whose order another gives in full.
+
+    goes_on: sections stand below this one, which give the procedure that it only names.
+    """
     kept: list[Draft] = []
-    following: Draft | None = None
     for draft in reversed(drafts):
-        if following is None or not _leads_to(draft, following, first=draft is drafts[0]):
+        if not _leads_on(draft, kept[::-1], first=draft is drafts[0], goes_on=goes_on):
             kept.append(draft)
-            following = draft
     return kept[::-1]
 
 
-def _leads_to(draft: Draft, following: Draft, *, first: bool) -> bool:
+def _leads_on(draft: Draft, following: Sequence[Draft], *, first: bool, goes_on: bool) -> bool:
     sentence = draft.sentence
     if draft.typed or draft.kind or draft.detailed or sentence is None or draft.links:
         return False
     v = vocabulary.load()
-    if v.announcement.search(sentence.text.rstrip(" :.")) and not sentence.chooses:
+    announces = v.announcement.search(sentence.text.rstrip(" :.")) and not sentence.chooses
+    if not following:
+        return goes_on and (bool(announces) or sentence.mood is Mood.OFFER)
+    if announces or sentence.text.endswith(":"):
         return True
-    if sentence.text.endswith(":"):
+    after = following[0]
+    if first and sentence.verb in v.vague and after.typed and after.paragraph == draft.paragraph + 1:
         return True
-    if not following.typed or following.sentence is None:
+    return any(_gives_in_full(sentence, later) for later in following[:2])
+
+
+def _gives_in_full(sentence: Sentence, later: Draft) -> bool:
+    if not later.typed or later.sentence is None or later.sentence.verb != sentence.verb:
         return False
-    if first and sentence.verb in v.vague and following.paragraph == draft.paragraph + 1:
-        return True
-    return sentence.verb == following.sentence.verb and _overlap(sentence, following.sentence)
+    first, second = (_stems(s.text) for s in (sentence, later.sentence))
+    return len(first & second) >= 0.5 * min(len(first), len(second))
 
 
-def _overlap(one: Sentence, other: Sentence) -> bool:
-    first, second = (set(re.findall(r"\w+", s.text.lower())) - _COMMON for s in (one, other))
-    return len(first & second) >= 0.6 * min(len(first), len(second))
+def _stems(text: str) -> set[str]:
+    return {word.removesuffix("s") for word in re.findall(r"\w+", text.lower())} - _COMMON

@@ -31,22 +31,24 @@ from dd0c.products.run.parsing.typed import Entry
 class Section:
     """What stands between two headings."""
 
-    def __init__(self, source: Source, path: Sequence[Passage], paragraphs: int = 0) -> None:
+    def __init__(self, source: Source, path: Sequence[Passage]) -> None:
         self.source = source
         self.path = tuple(" ".join(heading.text.split()) for heading in path)
         self.heading = path[-1] if path else None
         self.drafts: list[Draft] = []
         self.current: Draft | None = None
-        self.paragraph = paragraphs
+        self.paragraph = 0
         self.question: Passage | None = None
         self.condition: Sentence | None = None
+        self.noted = False
+        self.in_item = False
         v = vocabulary.load()
         self.explains = any(v.explaining.fullmatch(name) for name in self.path[-1:])
 
-    def read(self, blocks: Sequence[Block]) -> list[Draft]:
-        """The drafts of these blocks, leads left out."""
+    def read(self, blocks: Sequence[Block], *, has_parts: bool) -> list[Draft]:
+        """The drafts of these blocks, leads left out; has_parts: sections stand below this one."""
         self._blocks(blocks)
-        return without_leads(self.drafts)
+        return without_leads(self.drafts, goes_on=has_parts)
 
     def _blocks(self, blocks: Sequence[Block]) -> None:
         for index, block in enumerate(blocks):
@@ -58,7 +60,9 @@ class Section:
                     self._code(block)
                 case Listing():
                     before = blocks[index - 1] if index else None
-                    self._listing(block, before if isinstance(before, Paragraph) else None)
+                    self._listing(
+                        block, before if isinstance(before, Paragraph) else None, following
+                    )
                 case Table():
                     self._table(block)
                 case Quote():
@@ -76,51 +80,80 @@ class Section:
             self.current.links += block.words.links
             self.current.reach(block.span.end)
             return
+        self.noted = False
         for index, sentence in enumerate(found):
             last = index == len(found) - 1
             self._sentence(sentence, following if last else None, first=index == 0)
+        if self.current and self.in_item and self.current.paragraph == self.paragraph:
+            self.current.reach(block.span.end)
 
     def _sentence(self, sentence: Sentence, following: Block | None, *, first: bool) -> None:
         shown = self._entries(following) if isinstance(following, Code) else []
         introduces = any(entry.tool for entry in shown)
-        if sentence.mood is Mood.UNDO and self.current:
-            self._undo(sentence, shown)
-        elif sentence.mood is Mood.FORBIDDEN:
+        note = bool(vocabulary.load().label.match(sentence.text))
+        self.noted |= note
+        if sentence.mood is Mood.FORBIDDEN:
             self.question = None
-        elif self.current and sentence.judges and self._is_about_current(sentence, introduces):
-            self._expect(sentence, shown)
+        elif self.current and self._belongs(sentence, shown, introduces=introduces):
+            return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):
             self._order(sentence)
         elif sentence.mood is Mood.CONDITION and isinstance(following, Listing):
-            self.condition, self.current = sentence, None
-        elif introduces and not vocabulary.load().label.match(sentence.text):
-            self._open(sentence)
+            self.condition = sentence
+        elif introduces and not note:
+            self._open(sentence).judged = sentence.judges
         elif sentence.mood is Mood.QUESTION:
             self.question = sentence.words
         elif inferred := self._typed_in(sentence):
             self._open(sentence).entries += inferred
 
-    def _is_about_current(self, sentence: Sentence, introduces: bool) -> bool:
-        assert self.current is not None
-        if introduces and not self.current.typed:
+    def _belongs(self, sentence: Sentence, shown: Sequence[Entry], *, introduces: bool) -> bool:
+        """Whether the sentence says something about the current step, which then has it."""
+        current = self.current
+        assert current is not None
+        v = vocabulary.load()
+        same = current.paragraph == self.paragraph
+        asks = sentence.asks or sentence.mood is Mood.PURPOSE
+        if sentence.mood is Mood.UNDO:
+            self._undo(sentence, shown)
+        elif self.noted and not introduces:
+            if current.typed and not self._typed_in(sentence):
+                current.add(sentence)
+        elif current.typed and sentence.waits and current.sentence and current.sentence.waits:
+            self._expect(sentence, shown)
+        elif current.kind is StepKind.DECISION and same and self._offers_more(sentence):
+            current.add(sentence)
+        elif introduces and not current.typed and not sentence.asks and self.paragraph <= current.paragraph + 1:
+            if sentence.mood is Mood.PURPOSE and not same:
+                return False
+            current.add(sentence)
+            if sentence.judges:
+                self._expect(sentence, shown)
+        elif sentence.judges and not introduces and (current.typed or not asks):
+            self._expect(sentence, shown)
+        elif same and not asks and v.lasts.search(sentence.text) and v.time.search(sentence.text):
+            current.add(sentence)
+        else:
             return False
-        if sentence.mood in (Mood.ORDER, Mood.PURPOSE) and not self.current.typed:
-            return False
-        return not introduces
+        return True
+
+    def _offers_more(self, sentence: Sentence) -> bool:
+        """Another way of the choice that the current step is."""
+        return sentence.mood is Mood.OFFER or bool(re.match(r"or\b", sentence.text, re.IGNORECASE))
 
     def _counts(self, sentence: Sentence, *, first: bool, introduces: bool) -> bool:
         """Whether an order is one for whoever reads this: not dropped in passing."""
         if introduces or not self.explains:
             return True
-        return first and sentence.mood is Mood.ORDER
+        return first and sentence.mood is Mood.ORDER and not self.in_item
 
     def _order(self, sentence: Sentence) -> None:
         current = self.current
         inline = self._typed_in(sentence)
         alone = sentence.leads or sentence.chooses or sentence.waits or inline or self.question
         same = current is not None and current.paragraph == self.paragraph
-        if sentence.mood is Mood.OFFER and not inline and not sentence.chooses:
-            alone = False
+        if sentence.mood is Mood.OFFER and not inline and not sentence.chooses and not self.question:
+            alone = vocabulary.load().condition.match(sentence.text)
         if current and same and not alone and not current.typed and current.kind is None:
             current.add(sentence)
             return
@@ -157,7 +190,8 @@ class Section:
 
     def _expect(self, sentence: Sentence, shown: Sequence[Entry]) -> None:
         assert self.current is not None
-        self.current.add(sentence)
+        if sentence.text not in self.current.said:
+            self.current.add(sentence)
         lead = vocabulary.load().output_lead.search(sentence.text.rstrip(" :."))
         if not (lead and shown):
             self.current.expected.append((sentence.words.span.start, sentence.words.text))
@@ -189,21 +223,20 @@ class Section:
             self._open_by_heading(block)
         if self.current is None:
             return
+        if all(entry.data for entry in entries) and self.current.paragraph != self.paragraph:
+            return
         self.current.reach(block.span.end)
         if any(entry.tool for entry in entries):
             self.current.entries += entries
         else:
-            self._output(block, entries)
+            self._output(entries)
 
-    def _output(self, block: Code, entries: Sequence[Entry]) -> None:
+    def _output(self, entries: Sequence[Entry]) -> None:
         assert self.current is not None
-        if (
-            block.language in ("yaml", "yml", "json", "toml", "ini", "xml")
-            and not self.current.typed
-        ):
-            self.current.detailed = True
-        else:
+        if not all(entry.data for entry in entries):
             self.current.expected += [(entry.span.start, entry.text) for entry in entries]
+        elif not self.current.typed:
+            self.current.detailed = True
 
     def _heading_asks(self) -> bool:
         if self.heading is None or self.explains:
@@ -248,48 +281,71 @@ class Section:
 
     # lists
 
-    def _listing(self, block: Listing, before: Paragraph | None) -> None:
+    def _listing(self, block: Listing, before: Paragraph | None, after: Block | None) -> None:
+        """Items are steps, or details of the step above, or how to judge what it shows."""
         parent = self.current if self.current and self.current.paragraph == self.paragraph else None
         lead = _last(before)
-        has_commands = any(self._has_commands(item) for item in block.items)
-        if parent is None or before is None or lead is None:
+        commands = any(self._has_commands(item) for item in block.items) or (
+            isinstance(after, Code) and any(entry.tool for entry in self._entries(after))
+        )
+        condition, self.condition = self.condition, None
+        if self.current and self.current.typed and condition and not commands:
+            self._judge_items(block)
+        elif condition is not None:
+            self._conditional_items(block, condition)
+        elif lead is not None and lead.mood is Mood.STATEMENT and _is_unfinished(lead):
+            return
+        elif parent is None or lead is None or not lead.text.endswith((":", "following")):
             self._items(block)
-        elif parent.typed and not has_commands:
+        elif parent.typed and not commands:
             self._judge_items(block)
         elif parent.kind is StepKind.DECISION or lead.chooses:
             parent.kind = StepKind.DECISION
             self._items(block)
-        elif has_commands or vocabulary.load().announcement.search(lead.text.rstrip(" :.")):
+        elif commands or vocabulary.load().announcement.search(lead.text.rstrip(" :.")):
             self._lead_items(block, parent, lead)
         else:
             parent.detailed = True
             parent.reach(block.span.end)
+            parent.entries += self._queries(block, lead)
+
+    def _queries(self, block: Listing, lead: Sentence) -> list[Entry]:
+        """The metrics and queries that a list names, when they are what the lead says to look at."""
+        found = []
+        for item in block.items:
+            for part in item:
+                if isinstance(part, Listing):
+                    found += self._queries(part, lead)
+                elif isinstance(part, Paragraph):
+                    found += typed.of_sentence(part.words, self.source, lead.text)
+        return [entry for entry in found if entry.reads]
 
     def _lead_items(self, block: Listing, parent: Draft, lead: Sentence) -> None:
         """Items that are steps below an order: with a condition it is a decision, else a lead."""
-        if vocabulary.load().condition.match(lead.text) and len(block.items) > 1:
+        if re.match(r"(?:if|unless|in case)\b", lead.text, re.IGNORECASE) and len(block.items) > 1:
             parent.kind = StepKind.DECISION
-        elif parent.sentence is lead or (parent.sentence and parent.sentence.text == lead.text):
+        elif parent.sentence is not None and parent.sentence.text == lead.text:
             self.drafts.remove(parent)
         self._items(block)
 
     def _items(self, block: Listing) -> None:
-        lead, self.condition = self.condition, None
-        count = len(self.drafts)
+        outside, self.in_item = self.in_item, True
         for item in block.items:
             self.current = None
             self._blocks(item)
-        if lead is not None:
-            self._settle_condition(lead, count)
+        self.in_item = outside
 
-    def _settle_condition(self, lead: Sentence, count: int) -> None:
+    def _conditional_items(self, block: Listing, condition: Sentence) -> None:
+        """Items under "If …:": a decision when they are several steps, else its condition."""
+        count = len(self.drafts)
+        self._items(block)
+        span = condition.words.span
         if len(self.drafts) - count > 1:
-            span = lead.words.span
-            draft = Draft(self.path, lead.words, span.start, span.end, lead, self.paragraph)
-            draft.kind = StepKind.DECISION
+            draft = Draft(self.path, condition.words, span.start, span.end, condition)
+            draft.paragraph, draft.kind = self.paragraph, StepKind.DECISION
             self.drafts.insert(count, draft)
         elif len(self.drafts) - count == 1:
-            self.drafts[count].start = lead.words.span.start
+            self.drafts[count].start = span.start
 
     def _judge_items(self, block: Listing) -> None:
         """Details of what is seen: those that judge are expected of the current step."""
@@ -319,6 +375,11 @@ def _last(paragraph: Paragraph | None) -> Sentence | None:
     return found[-1] if found else None
 
 
+def _is_unfinished(sentence: Sentence) -> bool:
+    """Whether the items of the list behind it complete the sentence ("Going on may:")."""
+    return bool(re.search(r"\b(?:may|can|could|might|will|are|is|when|if|that|because)\s*:$", sentence.text))
+
+
 def _only_links(words: Passage) -> bool:
     rest = words.text
     for mark in reversed([m for m in words.marks if m.target]):
@@ -335,7 +396,9 @@ def read(source: Source, blocks: Sequence[Block]) -> Iterator[list[Draft]]:
             gathered.append(block)
             continue
         if gathered:
-            yield Section(source, [words for _, words in path]).read(gathered)
+            section = Section(source, [words for _, words in path])
+            below = block is not None and bool(path) and block.level > path[-1][0]
+            yield section.read(gathered, has_parts=below)
             gathered = []
         if block is not None:
             path = [entry for entry in path if entry[0] < block.level]

@@ -28,6 +28,7 @@ _ABBREVIATION = re.compile(
 _ENDED = re.compile(r"\s+[A-Z`\"“]")
 _COMMA = re.compile(r"[,;:]\s+|\)\s+|\s+[-–—]+>?\s+|\bthen\s+|\.\.\.\s+", re.IGNORECASE)
 _CLAUSE_AND = re.compile(r",?\s+(?:and then|then|and)\s+(?:then\s+)?", re.IGNORECASE)
+_WORD = re.compile(r"\w*")
 _LABEL = re.compile(r"[^:.?!]{1,60}:\s+")
 
 
@@ -99,7 +100,7 @@ def _parts(passage: Passage) -> Iterator[Passage]:
     for found in _END.finditer(text):
         while code and code.end <= found.start():
             code = next(codes)
-        if code and code.start <= found.start() < code.end:
+        if code and code.start <= found.start() and found.end() <= code.end:
             continue
         if found["stop"] == "." and _ABBREVIATION.search(
             text[max(begin, found.start() - 8) : found.end()]
@@ -154,10 +155,13 @@ def _mood(v: Vocabulary, text: str) -> tuple[Mood, int, str]:
     elif label := _LABEL.match(text, position):
         if found := _order_at(v, text, _past_leads(v, text, label.end())):
             return found[0], found[1], found[2]
+    if conditional and (found := v.duty.search(text, position) or v.offer.search(text, position)):
+        duty = v.duty.match(text, found.start())
+        return (Mood.ORDER if duty else Mood.OFFER), found.start("verb"), found["verb"].lower()
     if question:
         return Mood.QUESTION, position, ""
     if purpose:
-        return Mood.PURPOSE, position, "to"
+        return Mood.PURPOSE, position, _WORD.match(text, purpose.end())[0].lower()
     if conditional and text.endswith(":"):
         return Mood.CONDITION, position, ""
     return Mood.STATEMENT, 0, ""
@@ -180,6 +184,8 @@ def _order_at(v: Vocabulary, text: str, position: int) -> tuple[Mood, int, str] 
             return None
         return Mood.ORDER, found.start("verb"), found["verb"].lower()
     if found := v.offer.match(text, position):
+        if v.insight.match(text, found.start("verb")):
+            return None
         return Mood.OFFER, found.start("verb"), found["verb"].lower()
     if (found := v.gerund.match(text, position)) and re.search(r"\bby\s$", text[:position]):
         return Mood.ORDER, position, found["verb"].lower()

@@ -11,15 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dd0c.products.run.models import Command, Step, StepKind, Variable
-from dd0c.products.run.parsing import sentences, typed, vocabulary
+from dd0c.products.run.parsing import placeholders, sentences, vocabulary
 from dd0c.products.run.parsing.drafts import Draft
 from dd0c.products.run.parsing.passages import LINE_BREAK, Passage, Source
 from dd0c.products.run.parsing.typed import SHELLS, Entry
 from dd0c.scan.models import Span
 
-_SET = re.compile(
-    r"(?:^|[;&|\n]\s*|\bexport\s+|\blocal\s+)\s*([A-Za-z_]\w*)=|\bread\s+(?:-\w+\s+)*([A-Za-z_]\w*)"
-)
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _NUMBERS = {
     "a": 1,
@@ -79,7 +76,6 @@ class Steps:
             Command(entry.line, self.source.given(entry.span), entry.text, entry.inferred)
             for entry in shells
         )
-        wanted = typed.placeholders(part.typed, part.shown)
         return Step(
             kind=_kind(draft, part, last=last),
             section=draft.section,
@@ -89,7 +85,7 @@ class Steps:
             tool=tool,
             commands=commands,
             query=None if shells else "\n".join(e.text for e in part.typed) or None,
-            placeholders=tuple(name for name in wanted if name.strip("${}") not in self.set),
+            placeholders=self._placeholders(part),
             interactive=any(entry.interactive for entry in part.typed),
             expected=_expected(draft, part, last=last),
             timeout_s=_timeout(draft) if last else None,
@@ -98,20 +94,23 @@ class Steps:
             variables=tuple(self._variables(commands)),
         )
 
+    def _placeholders(self, part: _Part) -> tuple[str, ...]:
+        known, found = set(self.set), []
+        for entry in part.typed:
+            found += placeholders.find_placeholders(entry.text, known, language=entry.tool)
+            known |= placeholders.assigned(entry.text)
+        return tuple(dict.fromkeys(found))
+
     def _variables(self, commands: Sequence[Command]) -> Iterator[Variable]:
         used = dict.fromkeys(name for c in commands for name in _USED.findall(c.text))
-        own = {name for c in commands for name in _names_set(c.text)}
+        own = {name for c in commands for name in placeholders.assigned(c.text)}
         for name in used:
             yield Variable(name, self.set.get(name, self.count if name in own else None))
 
     def _note_variables(self, step: Step) -> None:
         for command in step.commands:
-            for name in _names_set(command.text):
+            for name in placeholders.assigned(command.text):
                 self.set[name] = self.count
-
-
-def _names_set(command: str) -> list[str]:
-    return [first or second for first, second in _SET.findall(command)]
 
 
 def _parts(draft: Draft) -> list[_Part]:
@@ -158,7 +157,7 @@ def _trimmed(text: str) -> str:
     kept = text
     for tail in v.tails:
         cut = tail.sub("", kept)
-        kept = cut if len(cut) > 3 else kept
+        kept = cut if " " in cut else kept
     return kept
 
 

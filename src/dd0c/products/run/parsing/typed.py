@@ -8,19 +8,18 @@ all the same: everything behind this trusts that no command was invented.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dd0c.products.run.parsing import languages, sessions, transcript
+from dd0c.products.run.parsing import inline, languages, sessions, transcript
 from dd0c.products.run.parsing.blocks import Code
 from dd0c.products.run.parsing.passages import Passage, Source
-from dd0c.products.run.parsing.placeholders import find_placeholders
 from dd0c.products.run.parsing.transcript import EntryKind
 from dd0c.scan.models import Span
 
 SHELLS = frozenset(("shell", "powershell", "cmd"))
 DATA = frozenset(("yaml", "json", "toml", "ini", "xml", "hcl", "properties", "diff", "dockerfile"))
-_AFTER_LABEL = re.compile(r"(?::|\b[Rr]un|\b[Ee]xecute)\s+(?=\S)")
+_METRICS = re.compile(r"(?i)\b(?:metrics?|promql|prometheus quer(?:y|ies))\b")
+_METRIC = re.compile(r"[a-z][a-z0-9]*(?:[_:][a-z0-9_:]+)+(?:\{[^{}]*\})?")
 _PROMPT = re.compile(
     r"^\s*(?:->|\.\.\.|>+|\$|#|%|PS[^>\n]*>|[^\s@]+@[^\s]+[$#%])[ \t]?", re.MULTILINE
 )
@@ -84,31 +83,37 @@ def stands_there(text: str, written: str) -> bool:
     )
 
 
-def of_sentence(words: Passage, source: Source) -> list[Entry]:
-    """What a sentence itself says to type: inline code, or words behind a colon without marks."""
+def of_sentence(words: Passage, source: Source, lead: str = "") -> list[Entry]:
+    """What a sentence itself says to type: inline code, or words behind a colon without marks.
+
+    Names in it are metrics when it speaks of metrics, or the `lead` of the list it stands in does.
+    """
     entries = []
+    text = words.text
+    metrics = _METRICS.search(f"{lead} {text}") is not None
     for mark in words.codes:
-        text = words.text[mark.start : mark.end]
-        if " " in text and languages.sure(text):
+        code = text[mark.start : mark.end]
+        if inline.inline_command(code, text[: mark.start], text[mark.end :]):
             entries.append(_of_words(words, Span(mark.start, mark.end), source))
-    if entries or words.codes:
-        return entries
-    for found in _AFTER_LABEL.finditer(words.text):
-        text = words.text[found.end() :].rstrip(".")
-        if languages.sure(text):
-            return [
-                _of_words(words, Span(found.end(), found.end() + len(text)), source, inferred=True)
-            ]
-    return []
+        elif language := _query(code, metrics=metrics):
+            entry = _of_words(words, Span(mark.start, mark.end), source)
+            reads = languages.reads_only(code, language)
+            entries.append(replace(entry, tool=language, interactive=False, reads=reads))
+    if not words.codes and (found := inline.bare_command(text)):
+        entries.append(_of_words(words, Span(*found), source, inferred=True))
+    return entries
+
+
+def _query(code: str, *, metrics: bool) -> str | None:
+    """The language of inline code that another program reads; of a metric's name where it is one."""
+    language = languages.detect([code])
+    if language in languages.QUERIES and " " in code:
+        return language
+    return "promql" if metrics and _METRIC.fullmatch(code) else None
 
 
 def _of_words(words: Passage, part: Span, source: Source, *, inferred: bool = False) -> Entry:
-    text = words.text[part.start : part.end]
     span = words.span_of(part)
+    text = " ".join(words.text[part.start : part.end].split())
+    text = re.sub(r"^(?:\$|%|>) ", "", text)
     return Entry(text, span, source.line(span.start), "shell", inferred, sessions.opens(text))
-
-
-def placeholders(entries: Sequence[Entry], shown: Sequence[Entry]) -> tuple[str, ...]:
-    """What has to be filled in before these can run, in order, each once."""
-    found = [name for entry in entries for name in find_placeholders(entry.text)]
-    return tuple(dict.fromkeys(found))

@@ -25,6 +25,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offers: str
     advice: str
     perceptions: str
+    insights: str
     expectations: list[str]
     output_leads: list[str]
     questions: str
@@ -63,6 +64,7 @@ class Vocabulary:
     offer: re.Pattern[str]
     advice: re.Pattern[str]
     perception: re.Pattern[str]
+    insight: re.Pattern[str]
     expectation: re.Pattern[str]
     output_lead: re.Pattern[str]
     question: re.Pattern[str]
@@ -136,10 +138,14 @@ def load() -> Vocabulary:
             rf"\s+(?:to|that you|you|that we)\s+(?:should\s+)?{verb}"
         ),
         perception=_pattern(rf"{_any(w.perceptions)}\b"),
+        insight=_pattern(rf"{_any(w.insights)}\b"),
         expectation=_pattern(*w.expectations),
         output_lead=_pattern(*w.output_leads),
         question=_pattern(rf"\b{_any(w.questions)}\b"),
-        change=_pattern(rf"\b(?:{_listed(w.changes)})\b"),
+        change=_pattern(
+            rf"(?:{_listed(w.changes)})\b",
+            rf"(?:try|consider|start by|by)\s+(?:{'|'.join(map(_gerund, w.changes.split()))})\b",
+        ),
         changing_command=re.compile(rf"(?<![\w.=/-]){_any(w.changing_commands)}(?![\w=/.:-])"),
         wait=_pattern(*w.waits),
         choice=_pattern(*w.choices),
@@ -160,7 +166,7 @@ def load() -> Vocabulary:
         acting=_pattern(rf"\b{_any(w.acting)}\b"),
         tails=tuple(map(_pattern, w.tails)),
         time=_pattern(
-            rf"(?P<count>\d{{1,4}}|an?|one|two|three|five|ten|fifteen|thirty)(?:\s*(?:-|to|–)\s*(?P<upper>\d{{1,4}}))?\s*-?\s*(?P<unit>{units})\b"
+            rf"(?<![\w.=-])(?P<count>\d{{1,4}}|an?|one|two|three|five|ten|fifteen|thirty)(?:\s*(?:-|to|–)\s*(?P<upper>\d{{1,4}}))?\s*-?\s*(?P<unit>{units})\b"
         ),
         seconds={f"{unit}{s}": value for unit, value in w.times.items() for s in ("", "s")},
         lasts=_pattern(w.lasts),

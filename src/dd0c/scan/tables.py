@@ -26,6 +26,7 @@
         list, show: safe              # short for that risk, its effect, and operands: [text*]
         ssh: {operands: [text, command], dashes: true}   # if there is a `--`, it runs what follows
         kubectl: {becomes: kubectl}   # the words behind it are those of that program
+      groups: [compute, instances]    # behind these words the same commands stand again
 
 **Safe is proved**: list only what you know. An option that is not listed is `caution`, `dangerous`
 where a listed one is risky; an operand too many is `caution`; a sub-command not listed and a tool
@@ -67,6 +68,8 @@ YAML's traps: quote `"-1"`, `"no"`, `"on"`, `"y"`, and words with `*`, `: ` or `
 commands have in common is an anchor below `shared:`, before `tools:`, and is merged (`<<: *name`).
 Anchors elsewhere do not work: each tool is parsed alone, with what stands before `tools:`, at first
 use, because all tables together take too long to start a program.
+`"--*": flag` is every option that is not listed: only behind the last sub-command (what it takes for
+a value could hide one), and only where no option of the tool can harm.
 A rule other than those of risk and kind: `rule: id`, with the id in `rules.yaml`.
 """
 
@@ -175,6 +178,7 @@ class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stdin: str = "data"
     dialect: str | None = None
     commands: dict[str, CommandRow | RiskName] = {}
+    groups: tuple[str, ...] = ()
     dashes: bool = False
     becomes: str | None = None
 
@@ -267,13 +271,21 @@ class Command:
     stdin: str
     dialect: str | None
     commands: dict[str, Command]
+    groups: frozenset[str]
+    """Words behind which the same sub-commands stand (`gcloud compute instances list`)."""
     dashes: bool
     """If there is a `--`, what is run stands behind it and nowhere else (kubectl exec)."""
     becomes: str | None
     """The words behind it are those of this program (k3s kubectl)."""
 
+    def find_option(self, name: str) -> Option | None:
+        """The option of this name: exactly, or by the most exact pattern."""
+        return _most_exact(self.options, name)
+
     def find_command(self, word: str) -> Command | None:
         """The sub-command of this name: exactly, or by the most exact pattern."""
+        if word in self.groups and word not in self.commands:
+            return self
         return _most_exact(self.commands, word)
 
     def without_commands(self) -> Command:
@@ -293,11 +305,11 @@ def read_rows(text: str) -> tuple[ToolRow, ...]:
     return msgspec.yaml.decode(text, type=File).tools
 
 
-def compiled(row: ToolRow) -> Command:
-    """The tool as it is used; raises ValueError where the row says what cannot be."""
+def compiled(row: ToolRow, name: str) -> Command:
+    """The tool by one of its names; raises ValueError where the row says what cannot be."""
     if row.risk is None:
-        raise ValueError(f"{row.names[0]}: a tool needs a risk")
-    return _command(row.names[0], row, None)
+        raise ValueError(f"{name}: a tool needs a risk")
+    return _command(name, row, None)
 
 
 def _command(name: str, row: CommandRow, above: Command | None) -> Command:
@@ -325,6 +337,7 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
         stdin=row.stdin,
         dialect=row.dialect or (above.dialect if above else None),
         commands={},
+        groups=frozenset(row.groups),
         dashes=row.dashes,
         becomes=row.becomes,
     )
@@ -440,14 +453,14 @@ def names() -> frozenset[str]:
 
 
 @cache
-def _parsed(text: str) -> Command:
-    return compiled(read_rows(text)[0])
+def _parsed(text: str, name: str) -> Command:
+    return compiled(read_rows(text)[0], name)
 
 
 def find(name: str) -> Command | None:
     """The table of a tool, or None if it has none."""
     text = _index().get(name)
-    return None if text is None else _parsed(text)
+    return None if text is None else _parsed(text, name)
 
 
 @cache

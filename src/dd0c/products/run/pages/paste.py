@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
 from dd0c.base import ids
-from dd0c.base.errors import Error, InvalidInput, TooLarge
+from dd0c.base.errors import Error, InvalidInput, LimitExceeded, TooLarge
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.web import problems, resources
 from dd0c.kernel.web.console import forgery, frame
@@ -83,19 +83,33 @@ async def preview(request: Request, who: Reader) -> Response:
         book = await read_book(given)
         await documents.require_rate(resources.of(request).rates, who.org)
         return await sheet(request, who, book, given)
-    except (InvalidInput, TooLarge) as problem:
+    except (InvalidInput, TooLarge, LimitExceeded) as problem:
         return _form(request, who, _text(given), problem)
 
 
-async def sheet(request: Request, who: Principal, book: Book, given: FormData) -> Response:
+async def again(request: Request, who: Principal, given: FormData, problem: Error) -> Response:
+    """The text that was not kept, and why; the form where it cannot be read."""
+    try:
+        book = replace(await read_book(given), problem=problems.sentence(problem))
+        return await sheet(request, who, book, given, problem.status)
+    except (InvalidInput, TooLarge):
+        return _form(request, who, _text(given), problem)
+
+
+async def sheet(
+    request: Request, who: Principal, book: Book, given: FormData, status: int = 200
+) -> Response:
     """The steps of a text that was posted."""
-    parsed = await documents.read(book.source, _format(given))
-    return await sheets.answer(request, who, book, parsed, **names(who, book))
+    parsed = await documents.read(book.source, read_format(given))
+    return await sheets.answer(request, who, book, parsed, status=status, **names(who, book))
 
 
 def names(who: Principal, book: Book) -> dict[str, Any]:
-    """What the template of a sheet asks besides."""
+    """What the template of a sheet asks besides, where no more is said."""
     return {
+        "versions": (),
+        "newest": None,
+        "danger": None,
         "runbooks": PATH,
         "preview": PASTE,
         "keep": f"{PATH}/{book.id}/versions" if book.id else PATH,
@@ -125,6 +139,7 @@ async def read_book(given: FormData) -> Book:
         source=text,
         name=_field(given, "name").strip(),
         id=_runbook(given),
+        version=_version(given),
         filled={
             name.removeprefix(FILL): value.strip()
             for name, value in given.multi_items()
@@ -137,6 +152,11 @@ async def read_book(given: FormData) -> Book:
 def _runbook(given: FormData) -> str:
     text = _field(given, "runbook")
     return ids.text(ids.Kind.RUNBOOK, ids.parse(ids.Kind.RUNBOOK, text)) if text else ""
+
+
+def _version(given: FormData) -> int | None:
+    text = _field(given, "version")
+    return int(text) if re.fullmatch("[1-9][0-9]{0,8}", text) else None
 
 
 async def _uploaded(given: FormData) -> str:
@@ -165,7 +185,8 @@ def _field(given: FormData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _format(given: FormData) -> Format | None:
+def read_format(given: FormData) -> Format | None:
+    """How it is written, as was chosen; InvalidInput."""
     name = _field(given, "format")
     if name and name not in set(Format):
         raise InvalidInput("choose how it is written")

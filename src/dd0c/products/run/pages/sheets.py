@@ -15,18 +15,20 @@ from typing import Any
 import msgspec
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from dd0c.base.errors import Error
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.web import problems, twin
 from dd0c.kernel.web.console import frame
-from dd0c.products.run import documents, shapes
-from dd0c.products.run.judging import JudgedStep
+from dd0c.products.run import documents, lineage, shapes, trust
+from dd0c.products.run.lineage import Kept
 from dd0c.products.run.models import Format, Parsed, Remark, Step
 from dd0c.products.run.pages import excerpts
 from dd0c.products.run.pages.excerpts import Excerpt, Source
 from dd0c.products.run.shapes import StepShown
+from dd0c.products.run.trust import Trust
 
 TONES = {"safe": "good", "caution": "warn", "dangerous": "bad", "blocked": "never", None: "info"}
 LINES_SHOWN = 2_000
@@ -45,7 +47,22 @@ class Book:
     """Placeholders, and what the reader put in their place."""
     edited: tuple[int, int] | None = None
     """Lines that are open to be edited."""
+    kept: Sequence[Kept] = ()
+    """The steps with their trust, where the text is that of a version."""
     problem: str = ""
+
+
+class Held(BaseModel):
+    """How far a step is trusted, and why."""
+
+    level: int
+    sentence: str
+
+
+class Card(StepShown):
+    """A step as a card shows it."""
+
+    trust: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +73,40 @@ class Sheet:
     id: str
     version: int | None
     format: Format
-    steps: list[StepShown]
+    steps: list[Card]
     remarks: Sequence[Remark]
+    versions: Sequence[object]
 
 
 async def answer(
-    request: Request, who: Principal, book: Book, parsed: Parsed, **names: Any
+    request: Request,
+    who: Principal,
+    book: Book,
+    parsed: Parsed,
+    *,
+    status: int = 200,
+    **names: Any,
 ) -> Response:
     """The sheet of a text that was read; `names` are for its templates."""
     steps = [_fill(step, book.filled) for step in parsed.steps]
     if twin.is_wanted(request):
-        shown = [shapes.show_step(n, one) async for n, one in _numbered(steps)]
-        sheet = Sheet(book.name, book.id, book.version, parsed.format, shown, parsed.remarks)
-        return Response(to_json(sheet, indent=1), media_type="application/json")
+        shown = [card async for card in _cards(steps, book.kept)]
+        sheet = Sheet(
+            book.name,
+            book.id,
+            book.version,
+            parsed.format,
+            shown,
+            parsed.remarks,
+            names["versions"],
+        )
+        return Response(to_json(sheet, indent=1), status, media_type="application/json")
     open_to_all = list(dict.fromkeys(name for step in parsed.steps for name in step.placeholders))
     page = frame.of(request).render(
         request,
         who,
         "run/sheet.html",
+        status,
         book=book,
         steps=len(steps),
         commands=sum(len(step.commands) for step in steps),
@@ -82,12 +115,22 @@ async def answer(
         remarks=parsed.remarks,
         here=HERE,
         shown=excerpts.pieces,
+        tones=TONES,
+        as_data=_as_data(request, book),
         **names,
     )
     before, _, after = bytes(page.body).partition(HERE.encode())
     headers = {name: page.headers[name] for name in frame.HEADERS}
     pieces = _pieces(frame.of(request), book, steps, (before, after), names)
-    return StreamingResponse(pieces, media_type="text/html; charset=utf-8", headers=headers)
+    return StreamingResponse(pieces, status, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _as_data(request: Request, book: Book) -> dict[str, str] | None:
+    """The twin of a version's page; what was only posted has no address."""
+    if not book.kept:
+        return None
+    address = twin.address(request)
+    return {"json": address, "curl": twin.curl(request, address), "csv": ""}
 
 
 async def _pieces(
@@ -98,13 +141,13 @@ async def _pieces(
     names: dict[str, Any],
 ) -> AsyncIterator[bytes]:
     yield around[0]
-    source, judged = Source(book.source), _numbered(steps)
+    source, judged = Source(book.source), _cards(steps, book.kept)
     counts: Counter[str | None] = Counter()
     firsts: dict[str | None, int] = {}
     problem = ""
     try:
         for each in excerpts.excerpts(steps, source.lines):
-            cards = [shapes.show_step(*(await anext(judged))) for _ in each.steps]
+            cards = [await anext(judged) for _ in each.steps]
             for card in cards:
                 counts[card.risk] += 1
                 firsts.setdefault(card.risk, card.position)
@@ -121,7 +164,7 @@ async def _pieces(
     yield around[1]
 
 
-def _pair(book: Book, source: Source, each: Excerpt, cards: list[StepShown]) -> dict[str, object]:
+def _pair(book: Book, source: Source, each: Excerpt, cards: list[Card]) -> dict[str, object]:
     """What the template of a part of the source and its steps asks."""
     typed = [command.span for card in cards for command in card.commands]
     last = min(each.last, max(each.first, LINES_SHOWN))
@@ -136,11 +179,17 @@ def _pair(book: Book, source: Source, each: Excerpt, cards: list[StepShown]) -> 
     }
 
 
-async def _numbered(steps: Sequence[Step]) -> AsyncIterator[tuple[int, JudgedStep]]:
+async def _cards(steps: Sequence[Step], kept: Sequence[Kept]) -> AsyncIterator[Card]:
     position = 0
     async for judged in documents.judge(steps):
+        held = lineage.today(kept[position], judged).trust if kept else None
         position += 1
-        yield position, judged
+        shown = shapes.show_step(position, judged).model_dump()
+        yield Card(**shown, trust=None if held is None else _held(held))
+
+
+def _held(held: Trust) -> Held:
+    return Held(level=held.level, sentence=trust.SENTENCES[held.why])
 
 
 def _fill(step: Step, filled: dict[str, str]) -> Step:

@@ -75,7 +75,8 @@ def judge_input(kind: str, invocation: Invocation, context: Context) -> Judgemen
     """What a tool does that takes its standard input for code."""
     place = invocation.place
     if place.feed is Feed.NOTHING:
-        return NOTHING
+        reason = f"{context.tool} runs what will be typed"
+        return found(Risk.CAUTION, "interactive", invocation.span, reason)
     if place.feed is Feed.TEXT and place.stdin_text is not None:
         return judge("shell" if kind == "script" else kind, (place.stdin_text,), context)
     reason = f"{context.tool} runs what another command or a file says"

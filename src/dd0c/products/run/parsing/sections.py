@@ -397,7 +397,7 @@ def read(source: Source, blocks: Sequence[Block]) -> Iterator[list[Draft]]:
             continue
         if gathered:
             section = Section(source, [words for _, words in path])
-            below = block is not None and bool(path) and block.level > path[-1][0]
+            below = block is not None and len(path) > 1 and block.level > path[-1][0]
             yield section.read(gathered, has_parts=below)
             gathered = []
         if block is not None:

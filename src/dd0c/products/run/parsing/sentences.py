@@ -155,9 +155,9 @@ def _mood(v: Vocabulary, text: str) -> tuple[Mood, int, str]:
     elif label := _LABEL.match(text, position):
         if found := _order_at(v, text, _past_leads(v, text, label.end())):
             return found[0], found[1], found[2]
-    if conditional and (found := v.duty.search(text, position) or v.offer.search(text, position)):
-        duty = v.duty.match(text, found.start())
-        return (Mood.ORDER if duty else Mood.OFFER), found.start("verb"), found["verb"].lower()
+    if conditional and (begin := v.duty.search(text, position) or v.offer.search(text, position)):
+        if found := _order_at(v, text, begin.start()):
+            return found
     if question:
         return Mood.QUESTION, position, ""
     if purpose:
@@ -184,7 +184,8 @@ def _order_at(v: Vocabulary, text: str, position: int) -> tuple[Mood, int, str] 
             return None
         return Mood.ORDER, found.start("verb"), found["verb"].lower()
     if found := v.offer.match(text, position):
-        if v.insight.match(text, found.start("verb")):
+        sees = v.perception.match(text, found.start("verb")) and not found["able"]
+        if sees or v.insight.match(text, found.start("verb")):
             return None
         return Mood.OFFER, found.start("verb"), found["verb"].lower()
     if (found := v.gerund.match(text, position)) and re.search(r"\bby\s$", text[:position]):

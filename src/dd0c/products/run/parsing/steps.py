@@ -17,6 +17,7 @@ from dd0c.products.run.parsing.passages import LINE_BREAK, Passage, Source
 from dd0c.products.run.parsing.typed import SHELLS, Entry
 from dd0c.scan.models import Span
 
+_DATA = re.compile(r"'[^']*'|\"[^\"]*\"|<[^<>]*>")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _NUMBERS = {
     "a": 1,
@@ -187,7 +188,7 @@ def _changes(clause: str, part: _Part) -> bool:
     v = vocabulary.load()
     if v.change.match(clause):
         return True
-    return any(v.changing_command.search(entry.text) for entry in part.typed)
+    return any(v.changing_command.search(_DATA.sub(" ", entry.text)) for entry in part.typed)
 
 
 def _calls(draft: Draft) -> bool:

@@ -19,7 +19,10 @@ from dd0c.scan.models import Span
 SHELLS = frozenset(("shell", "powershell", "cmd"))
 DATA = frozenset(("yaml", "json", "toml", "ini", "xml", "hcl", "properties", "diff", "dockerfile"))
 _METRICS = re.compile(r"(?i)\b(?:metrics?|promql|prometheus quer(?:y|ies))\b")
-_METRIC = re.compile(r"[a-z][a-z0-9]*(?:[_:][a-z0-9_:]+)+(?:\{[^{}]*\})?")
+_METRIC = re.compile(
+    r"[a-z][a-z0-9]*(?:[_:][a-z0-9_:]+)+(?:\{[^{}]*\})?"
+    r"|[a-z][a-z0-9_:]*(?:\{[^{}]*\})? *(?:[=!]=|[<>]=?) *[\d.]+"
+)
 _PROMPT = re.compile(
     r"^\s*(?:->|\.\.\.|>+|\$|#|%|PS[^>\n]*>|[^\s@]+@[^\s]+[$#%])[ \t]?", re.MULTILINE
 )

@@ -14,6 +14,7 @@ _Alternatives = str  # words between bars or blanks
 
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verbs: str
+    doubtful: str
     nouns_before: str
     vague: str
     no_orders: str
@@ -92,6 +93,13 @@ class Vocabulary:
     vague: frozenset[str]
 
 
+_DETERMINED = (
+    r"(?:the|an?|all|any|your|our|each|it|its|them|this|that|these|those|both|every|in|into|on|out|off|to|at|for|with|from"
+    r"|if|whether|how|what|which|or|and|as|down|up|back|through|over|via|by|only|one|two|more|some|another|no|\w+ing|\w+s)\b"
+    r"|[`$\d\"'#@]"
+)
+
+
 def _any(words: _Alternatives) -> str:
     return "(?:" + "|".join(word.strip() for word in words.split("|")) + ")"
 
@@ -123,7 +131,10 @@ def load() -> Vocabulary:
     gerunds = "|".join(sorted((_gerund(v) for v in w.verbs.split()), key=len, reverse=True))
     units = _listed(" ".join(f"{unit}s {unit}" for unit in w.times))
     return Vocabulary(
-        order=_pattern(rf"{verb}(?!\s*:\s*\S+\s*$)(?!\s+{_listed(w.nouns_before)}\b)"),
+        order=_pattern(
+            rf"(?!{_listed(w.doubtful)}\s+(?!{_DETERMINED}))"
+            rf"{verb}(?!\s*:\s*\S+\s*$)(?!\s+{_listed(w.nouns_before)}\b)"
+        ),
         gerund=_pattern(rf"(?P<verb>{gerunds})\b"),
         no_order=_pattern(rf"{_any(w.no_orders)}\b"),
         lead=_pattern(rf"{_any(w.leads)}\b[,:]?\s+"),
@@ -132,7 +143,7 @@ def load() -> Vocabulary:
         duty=_pattern(
             rf"{_any(w.persons)}(?:\s+|(?='))(?:then |now )?{_any(w.modals)}\s+{adverbs}(?:to\s+)?{verb}"
         ),
-        offer=_pattern(rf"{_any(w.persons)}\s+{_any(w.offers)}\s+{adverbs}(?:want to\s+)?{verb}"),
+        offer=_pattern(rf"{_any(w.persons)}\s+(?:(?P<able>can)|{_any(w.offers)})\s+{adverbs}(?:want to\s+)?{verb}"),
         advice=_pattern(
             rf"(?:it is|it's|it may be|it might be|we|you are)\s+(?:\w+ly\s+)?(?:{_any(w.advice)}|recommend|suggest|advise)"
             rf"\s+(?:to|that you|you|that we)\s+(?:should\s+)?{verb}"

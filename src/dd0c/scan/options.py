@@ -212,6 +212,7 @@ def _find(
         found = options.get(name) or options.get("-" + name)
         if found is None and name in ("-help", "-version"):
             found = FLAG
+        found = found or command.find_option(name)
         if found is not None and (said or equals):
             yield name, found, at
         elif said:
@@ -220,7 +221,7 @@ def _find(
     if text.startswith("--") or (equals and name in options):
         yield from _find_long(name, at, said, command, (reading, word))
         return
-    yield from _find_bundle(text, said, options, (reading, word))
+    yield from _find_bundle(text, said, command, (reading, word))
 
 
 def _find_long(
@@ -237,16 +238,18 @@ def _find_long(
         reading.abbreviated.append((name, word.span))
         for one in short:
             yield one, command.options[one], at
+    elif (any_other := command.find_option(name)) is not None:
+        yield name, any_other, at
     else:
         reading.unknown.append((name, word.span))
 
 
 def _find_bundle(
-    text: str, said: bool, options: Mapping[str, Option], into: tuple[Reading, Word]
+    text: str, said: bool, command: Command, into: tuple[Reading, Word]
 ) -> Iterator[tuple[str, Option, int | None]]:
     reading, word = into
     for index, letter in enumerate(text[1:], start=1):
-        option = options.get(f"-{letter}")
+        option = command.find_option(f"-{letter}")
         if option is None:
             reading.unknown.append((f"-{letter}", word.span))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dd0c.scan.judgement import Text
 from dd0c.scan.models import Span
 from dd0c.scan.syntax import Assignment, Invocation, Redirection, Word
 
@@ -22,7 +23,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """`${…}` that does more than stand for a value: `indirect` (`${!x}`) or `prompt` (`${x@P}`)."""
+    """More than a value: `indirect` (`${!x}`), `prompt` (`${x@P}`) or `history` (`!!`)."""
 
     kind: str
     name: str | None
@@ -56,5 +57,7 @@ class Reading:
     """What each variable is set to; None where that is not said."""
     numeric: set[Span] = field(default_factory=set)
     """Substitutions whose output is a number."""
+    texts: list[Text] = field(default_factory=list)
+    """Texts that bash reads otherwise than the parser does: to be judged as well."""
     commands: set[Span] = field(default_factory=set)
     """Where command words stand in the text that was parsed."""

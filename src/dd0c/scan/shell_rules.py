@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from dd0c.scan import tables
 from dd0c.scan.judgement import NOTHING, Judgement, Text, found
 from dd0c.scan.models import Effect, Finding, Risk, Span
 from dd0c.scan.reading import Evaluated, Function, Reading, Use
@@ -70,6 +71,9 @@ def _used(use: Use) -> Finding:
     if use.kind == "prompt":
         told = "the value is expanded as a prompt: what it says in $(…) runs"
         return Finding(Risk.DANGEROUS, "prompt-expansion", use.span, told)
+    if use.kind == "history":
+        told = "typed at a terminal, this becomes an earlier command or a part of one"
+        return Finding(Risk.DANGEROUS, "history-expansion", use.span, told)
     told = "which variable is read hangs on the value of another, and a subscript in it runs"
     return Finding(Risk.DANGEROUS, "indirect-expansion", use.span, told)
 
@@ -83,8 +87,8 @@ def _defined(function: Function, all_: Sequence[Function]) -> Iterator[Finding]:
     if function.name in reached and any(f.forks for f in all_ if f.name in reached):
         told = f"{function.name} starts itself again and again, until the machine has no processes"
         yield Finding(Risk.BLOCKED, "fork-bomb", function.span, told)
-    if not re.fullmatch(r"[A-Za-z_][\w-]*", function.name):
-        told = "the name of this function is no word that a person would take for a command"
+    if not re.fullmatch(r"[A-Za-z_][\w-]*", function.name) or tables.find(function.name):
+        told = f"{function.name or 'this'} is made to mean something other than it says"
         yield Finding(Risk.DANGEROUS, "shadowed-command", function.span, told)
 
 

@@ -85,6 +85,11 @@ _HARMLESS = (
     *("ETCDCTL_API", "SYSTEMD_COLORS", "SYSTEMD_LESS", "HISTTIMEFORMAT", "ANSIBLE_NOCOLOR"),
     *("VAULT_ADDR", "CONSUL_HTTP_ADDR", "NOMAD_ADDR", "DOCKER_CONTEXT", "CLOUDSDK_CORE_PROJECT"),
 )
+_BOUNDED = (
+    *("KUBECONFIG", "DOCKER_HOST", "*_HOST", "*_URL", "*_URI", "*_ADDR", "*_ENDPOINT", "*_TOKEN"),
+    *("*PASSWORD", "*_KEY", "*_SECRET", "*_ID", "*_NAME", "*_DIR", "*_FILE", "*_VERSION"),
+)
+"""Where a program looks, or who it is: it then does as it always does."""
 _PLAIN = re.compile(r"[\w.,:@%+-]*")
 _COMMAND_LIKE = re.compile(r"[\s;|&$`(){}<>!]|^[./~]|\.(?:sh|py|pl|so)\b")
 
@@ -100,7 +105,7 @@ def judge_assignment(one: Assignment, *, given: bool) -> Judgement:
     if not given or one.value is None or _is_plain(one.value):
         return NOTHING
     text = one.value.text
-    if text is None or _COMMAND_LIKE.search(text):
+    if not _matches(name, _BOUNDED) and (text is None or _COMMAND_LIKE.search(text)):
         told = f"{name} is handed to a program that may run what it says"
         return found(Risk.DANGEROUS, "unknown-environment", one.span, told)
     told = f"nothing is known of the variable {name}, which a program is given"

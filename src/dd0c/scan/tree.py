@@ -110,6 +110,9 @@ class Inner(Protocol):
     def pattern(self, node: Node, span: Span) -> None:
         """Of an extended glob, which the parser leaves as text."""
 
+    def history(self, span: Span) -> None:
+        """A word with a `!` that a shell at a terminal replaces by an earlier command."""
+
 
 class Words:
     """Makes words of nodes; positions go through `place` to those of the text that was judged."""
@@ -136,11 +139,15 @@ class Words:
         kind = check(node)
         span = self.span(node)
         if kind == "Lit":
+            if "!" in node.get("Value", "") and _HISTORY.search(node["Value"]):
+                self._inner.history(span)
             yield from (
                 _quoted_text(node["Value"], span) if quoted else _text(node["Value"], span, first)
             )
         elif kind == "SglQuoted":
             text = node.get("Value", "")
+            if quoted and re.search(r"\$[({]|`", text):
+                raise Unknown("quote within double quotes", node)
             if node.get("Dollar"):
                 yield Literal(ansi_c(text), Span(span.start + 2, span.end - 1), quoted=True)
             else:
@@ -178,6 +185,7 @@ def _many(node: Node) -> bool:
     return _name(node) == "@" or every or "Names" in node
 
 
+_HISTORY = re.compile(r"(?<![$\[{\\])!(?=[\w!$?^*#%:{-])")
 _TILDE = re.compile(r"~[^/]*")
 _SPECIAL = re.compile(r"\\(.)|([*?])|(\[(?:[!^]?\]?[^\]]*)\])", re.DOTALL)
 

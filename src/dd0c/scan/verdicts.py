@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dd0c.scan import shell_rules, shfmt, surface, tools, treesitter, walk
 from dd0c.scan.judgement import Judgement, Text
@@ -22,7 +22,7 @@ from dd0c.scan.paths import judge_read, judge_write
 from dd0c.scan.reading import Reading
 from dd0c.scan.shfmt import Parsed, Refused
 from dd0c.scan.surface import Joined
-from dd0c.scan.syntax import Invocation, Place, Redirection
+from dd0c.scan.syntax import Feed, Invocation, Place, Redirection
 from dd0c.scan.tree import Unknown
 
 ROUNDS_MAX = 8
@@ -182,7 +182,7 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
         job.note(one)
     for redirection in reading.redirections:
         job.note(_judge_redirection(redirection))
-    made: list[_Job] = []
+    made = [_inner(job, text, job.outer) for text in reading.texts]
     pending = deque(reading.invocations)
     while pending:
         job.case.invocations += 1
@@ -204,6 +204,8 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
 
 def _inner(job: _Job, text: Text, place: Place) -> _Job:
     holder = job.holder or (None if text.exact else text.span)
+    if place.stdin_text is not None and place.stdin_text.text == text.text:
+        place = replace(place, feed=Feed.PIPE, stdin_text=None)
     return _Job(job.case, text.text, holder, text.span.start, place)
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from dd0c.scan.feeds import Input, redirected, said
+from dd0c.scan.judgement import Text
 from dd0c.scan.models import Span
 from dd0c.scan.names import NAME, SKIPPED, collect, is_number, lone_literal, set_by
 from dd0c.scan.reading import Evaluated, Function, Reading, Use
@@ -52,7 +53,7 @@ class _Walk:
         self._base = parsed.base
         self._size = len(text.encode(errors="surrogatepass"))
         self._chars = None if text.isascii() else _characters(text)
-        self._source = source
+        self._text = text
         self._words = Words(lambda at: source(self._char(at)), self)
         names, functions = set(outer.assigned), set(outer.functions)
         for statement in parsed.statements:
@@ -93,6 +94,8 @@ class _Walk:
                 raise Unknown(kind, command)
             walk(self, command)
         self._input = outside
+        if kind == "CallExpr" and lone_literal((command.get("Args") or [{}])[-1]) == "exec":
+            self._input = redirected(outside, redirections)
 
     def _redirection(self, node: Node) -> Redirection:
         check(node, "Redirect")
@@ -319,11 +322,21 @@ class _Walk:
             self._input = Input(Feed.PIPE)
         self._statements(node.get("Stmts"))
         self._input = outside
+        if node.get("Backquotes"):
+            self._backquoted(node)
         if is_number(node):
             self.reading.numeric.add(self._words.span(node))
         return Script(
             tuple(self.reading.invocations[first[0] :]), tuple(self.reading.assignments[first[1] :])
         )
+
+    def _backquoted(self, node: Node) -> None:
+        """Backslashes are taken out of it before it is parsed; the parser does not do so."""
+        start, end = self._char(node["Pos"]["Offset"]), self._char(node["End"]["Offset"])
+        text = self._text[start + 1 : end - 1]
+        if "\\" in text:
+            read = re.sub(r"\\([\\$`\"])", r"\1", text)
+            self.reading.texts.append(Text(read, self._words.span(node), exact=False))
 
     def parameter(self, node: Node, span: Span) -> None:
         """`${…}` with all that stands in it."""
@@ -368,6 +381,10 @@ class _Walk:
         value = (node.get("Pattern") or {}).get("Value", "")
         if "$" in value or "`" in value:
             self.reading.evaluated.append(Evaluated(span, texts=(f"[{value}",)))
+
+    def history(self, span: Span) -> None:
+        """A word with a `!` that a shell at a terminal replaces."""
+        self.reading.uses.append(Use("history", None, span))
 
     def _subscript(self, node: Node, span: Span) -> None:
         if not _is_every(node):

@@ -53,6 +53,8 @@ def judge(kind: str, words: Sequence[Word], context: Context) -> Judgement:
         case "config":
             reason = f"{context.tool} takes settings from {_shown(word)}; they can name programs"
             return found(Risk.DANGEROUS, "runs-config", word.span, reason)
+        case "settings":
+            return _settings(word, context)
         case "parameters":
             return _parameter(word, context)
         case "url":
@@ -136,6 +138,18 @@ def _exact(word: Word) -> Span | None:
     if over == 2 and part.quoted:  # quotes around it, and nothing escaped within
         return Span(part.span.start + 1, part.span.end - 1)
     return None
+
+
+def _settings(word: Word, context: Context) -> Judgement:
+    """A file that can name programs: as good as what it takes to have written it."""
+    if paths.guarded(word):
+        return Judgement(effects=frozenset({Effect.READS}))
+    named = [part for part in word.parts if not isinstance(part, Literal)]
+    known = context.invocation.place.assigned
+    unset = named and all(isinstance(one, Expansion) and one.name not in known for one in named)
+    risk = Risk.CAUTION if unset else Risk.DANGEROUS
+    reason = f"{context.tool} takes settings from {_shown(word)}; they can name programs"
+    return found(risk, "runs-config", word.span, reason)
 
 
 def _parameter(word: Word, context: Context) -> Judgement:

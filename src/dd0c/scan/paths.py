@@ -127,6 +127,16 @@ def judge(kind: str, word: Word) -> Judgement:
     return found(risk, rule, word.span, reason, *effects)
 
 
+def guarded(word: Word) -> bool:
+    """Whether it is a file of the system's or of a person's settings, all of it said: whoever
+    writes there is dangerous already."""
+    name = resolved(word)
+    if not name.certain or name.segments[:2] in ((_ROOT, "proc"), (_ROOT, "dev"), (_ROOT, "sys")):
+        return False
+    held = _holding(name, "writes")
+    return held is not None and _risk(held.row, "writes") is Risk.DANGEROUS
+
+
 def _capped(held: PathClass | None, name: Name, default: Risk, kind: str) -> Risk:
     if held is None:
         return default

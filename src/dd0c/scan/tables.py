@@ -54,7 +54,8 @@ Kinds: `text` (data), `name`, `host` (data), `url` (file:// and @file read); pat
 `tables/paths.yaml`: `reads`, `writes` (caution or worse), `overwrites` and `deletes` (dangerous);
 `command` (this and all following words are a command), `shell` (this word is shell text), `shell…`
 (this and all following words, joined), `program` (a program or script that is run: dangerous),
-`config` (a file or setting that can run things: dangerous), `parameters` (of a shell text: must
+`config` (a setting that can run things: dangerous), `settings` (a file of such: dangerous unless it
+lies where writing is), `parameters` (of a shell text: must
 not look like options), `assignments` (only words NAME=value; empties before the next kind); and
 languages: `sql`, `redis`, `awk`, `sed`, `jq`, `python` …, read by `languages/` (`redis…`: this and
 all following words); `dialect` goes with them. A `*` repeats, a `?` may be absent; kinds behind a
@@ -95,7 +96,7 @@ STYLES = frozenset({"gnu", "posix", "go", "bsd", "keys", "none"})
 
 DATA = frozenset({"text", "name", "host", "url"})
 PATHS = frozenset({"reads", "writes", "overwrites", "deletes"})
-CODE = frozenset({"command", "shell", "shell…", "program", "config"})
+CODE = frozenset({"command", "shell", "shell…", "program", "config", "settings"})
 _READ = frozenset(
     {
         "awk",

@@ -104,7 +104,7 @@ class Section:
             self._open(sentence).judged = sentence.judges
         elif sentence.mood is Mood.QUESTION:
             self.question = sentence.words
-        elif inferred := self._typed_in(sentence):
+        elif inferred := [e for e in self._typed_in(sentence) if e.tool in typed.SHELLS]:
             self._open(sentence).entries += inferred
 
     def _belongs(self, sentence: Sentence, shown: Sequence[Entry], *, introduces: bool) -> bool:
@@ -302,12 +302,25 @@ class Section:
         elif parent.kind is StepKind.DECISION or lead.chooses:
             parent.kind = StepKind.DECISION
             self._items(block)
-        elif commands or vocabulary.load().announcement.search(lead.text.rstrip(" :.")):
+        elif commands or self._only_announces(block, lead):
             self._lead_items(block, parent, lead)
         else:
             parent.detailed = True
             parent.reach(block.span.end)
             parent.entries += self._queries(block, lead)
+            if vocabulary.load().follow.match(lead.clause):
+                words = [part.words for item in block.items for part in item if isinstance(part, Paragraph)]
+                parent.links += [link for passage in words for link in passage.links]
+
+    def _only_announces(self, block: Listing, lead: Sentence) -> bool:
+        """Whether the sentence above a list says no more than that its items are to be done."""
+        v = vocabulary.load()
+        if v.announcement.search(lead.text.rstrip(" :.")):
+            return True
+        if lead.mood is not Mood.OFFER and lead.verb not in v.vague:
+            return False
+        firsts = [_first(item) for item in block.items]
+        return all(sentence is not None and sentence.mood is Mood.ORDER for sentence in firsts)
 
     def _queries(self, block: Listing, lead: Sentence) -> list[Entry]:
         """The metrics and queries that a list names, when they are what the lead says to look at."""
@@ -356,7 +369,7 @@ class Section:
                     for sentence in sentences.split(part.words):
                         if sentence.judges:
                             self._expect(sentence, ())
-        self.current.reach(block.span.end)
+                            self.current.reach(block.span.end)
 
     def _has_commands(self, item: Sequence[Block]) -> bool:
         for part in item:
@@ -368,6 +381,11 @@ class Section:
                 if any(s.asks and self._typed_in(s) for s in sentences.split(part.words)):
                     return True
         return False
+
+
+def _first(item: Sequence[Block]) -> Sentence | None:
+    words = item[0].words if item and isinstance(item[0], Paragraph) else None
+    return next(sentences.split(words), None) if words else None
 
 
 def _last(paragraph: Paragraph | None) -> Sentence | None:

@@ -63,7 +63,8 @@ all following words); `dialect` goes with them. A `*` repeats, a `?` may be abse
 
 `stdin` says what a tool makes of its standard input: `data`; `script` (shell), a language, or
 `words` (xargs: further words of its command; an option with `replaces: true` has the text in whose
-place they come). It holds unless code was given otherwise (option or operand of a code kind).
+place they come). It holds unless code was given otherwise (option or operand of a code kind). A tool that
+waits for code to be typed is caution.
 
 YAML's traps: quote `"-1"`, `"no"`, `"on"`, `"y"`, and words with `*`, `: ` or `#`. What several
 commands have in common is an anchor below `shared:`, before `tools:`, and is merged (`<<: *name`).

@@ -259,14 +259,13 @@ class _Judge:
         self, assigned: Sequence[tuple[Operand, Sequence[Word]]], context: Context
     ) -> Judgement:
         """Standard input, where it is code."""
-        forced = [one.option.stdin for one in self.given if one.option.stdin]
-        kind = forced[-1] if forced else self.command.stdin
+        kind = next((one.option.stdin for one in self.given if one.option.stdin), None)
+        kind = kind or self.command.stdin
         if kind in ("data", "words"):
             return NOTHING
-        runs = any(one.option.kind in _RUNS for one in self.given) or any(
+        if any(one.option.kind in _RUNS for one in self.given) or any(
             operand.kind in _RUNS and words[0].text != "-" for operand, words in assigned
-        )
-        if runs and not forced:
+        ):
             return NOTHING
         return delegation.judge_input(kind, self.invocation, context)
 

@@ -46,9 +46,9 @@ _PROMQL = (
     r"^\s*[-+*/]?\s*\)?\s*(?:and|or|unless)\s+(?:on|ignoring)\b",
     r"^\s*[()]+\s*(?:[-+*/<>=]+\s*[\d.]+)?\s*$",
 )
-OF_LANGUAGES = {
-    "promql": _PROMQL,
+OF_LANGUAGES = {  # of two that as many lines bear, the first is it
     "logql": (r"\}\s*(?:\|=|\|~|!=|!~|\|\s*(?:json|logfmt|line_format|label_format|unwrap)\b)",),
+    "promql": _PROMQL,
     "esql": (
         r"^\s*FROM\s+[\w.*,:-]+\s*(?:\||$)",
         r"^\s*\|\s*(?:WHERE|STATS|EVAL|KEEP|SORT|LIMIT|DISSECT|GROK|ENRICH|DROP|RENAME)\b",
@@ -89,50 +89,6 @@ OF_LANGUAGES = {
         r"Move|Install"
         r"|Uninstall|Update|Register|Resume|Suspend|Wait|Measure|Out|Format|Sort|Group)-[A-Z]\w+",
         r"^\s*\$\w+\s*=\s*\S",
-        r"^\s*(?:\||\}|param\s?\()",
-    ),
-    "diff": (
-        r"^(?:---|\+\+\+) \S",
-        r"^@@ ",
-        r"^diff --git ",
-        r"^[-+](?![-+])",
-        r"^index [0-9a-f]+\.",
-    ),
-    "yaml": (
-        r"^\s*(?:- )*[\w./$<>{}\"'*-]+\s?:(?:\s+\S.*|\s*)$",
-        r"^---\s*$",
-        r"^\s*- [^-]",
-        r"^\s*\.\.\.\s*$",
-    ),
-    "json": (
-        r"^\s*[{}\[\]]+,?\s*[\]}]*,?\s*$",
-        r"^\s*\"[^\"]*\"\s*(?::|,?\s*$)",
-        r"^\s*[{\[]\s*[\"{\[]",
-        r"^\s*\.\.\.,?\s*$",
-    ),
-    "xml": (r"^\s*</?[A-Za-z!?][^<>]*>", r"^\s*<!--"),
-    "dockerfile": (
-        r"^(?:FROM \S+|RUN \S+|COPY \S+ \S+|ENTRYPOINT|WORKDIR|ENV \w+|EXPOSE \d+|CMD|ADD \S+ \S)",
-    ),
-    "python": (
-        r"^\s*(?:import \w+|from \w[\w.]* import|def \w+\(|class \w+|print\(|return\b|elif |"
-        r"with \w)",
-        r"^\s*(?:for|if|while) .*:$",
-        r"^\s*\w[\w.]*\s=\s\w[\w.]*\(",
-    ),
-    "code": (
-        r"^\s*(?:func|const|let|var|package|public|private|import|return|class|resource|variable|"
-        r"module|provider|terraform|locals|data|output)\b.*[{;(\"]\s*$",
-        r"^\s*\}[;,)]*\s*$",
-        r";\s*$",
-    ),
-    "config": (
-        r"^\s*[\w.\"/-]+\s=\s*\S.*$",
-        r"^\s*[a-z][\w.-]*=\S*$",
-        r"^\[[\w .:\"/-]+\]\s*$",
-        r"^\s*[a-z_]+ [^;|&]*[;{]\s*$",
-        r"^\s*\}\s*$",
-        r"^\s*[#;]",
     ),
     "log": (
         r"^\W?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d",
@@ -153,15 +109,19 @@ OF_LANGUAGES = {
         r"^\d{1,3}(?:\.\d{1,3}){3} - ",
         r"^\.\.\.$|^\[\.\.\.\]$|^<snip>",
     ),
-    "table": (
-        r"^\s*[|+][-=+|:]{3,}",
-        r"^\s*\|.*\|\s*$",
-        r"^\s*[A-Z][A-Z0-9_%()/#.+-]*(?:\s{2,}[A-Z][A-Z0-9_%()/#.+ -]*)+$",
-        r"^\s*\S+(?: \S+)?(?: {2,}|\t+)\S+(?: \S+)?(?: {2,}|\t+)\S",
-        r"^\s*-{3,}(?:\s+-{3,})+\s*$",
-        r"^-{2,}\+-{2,}",
-        r"^\(\d+ rows?\)|^\d+ rows? in set",
+    "yaml": (
+        r"^\s*(?:- )*[\w./$<>{}\"'*-]+\s?:(?:\s+\S.*|\s*)$",
+        r"^---\s*$",
+        r"^\s*- [^-]",
+        r"^\s*\.\.\.\s*$",
     ),
+    "json": (
+        r"^\s*[{}\[\]]+,?\s*[\]}]*,?\s*$",
+        r"^\s*\"[^\"]*\"\s*(?::|,?\s*$)",
+        r"^\s*[{\[]\s*[\"{\[]",
+        r"^\s*\.\.\.,?\s*$",
+    ),
+    "xml": (r"^\s*</?[A-Za-z!?][^<>]*>", r"^\s*<!--"),
     "text": (
         r"^(?:Error|Warning|Note|Usage|Available|Unable|Failed|Could not|Cannot|"
         r"No resources found)\b",
@@ -182,6 +142,45 @@ OF_LANGUAGES = {
         r"^\+ \S",
         r"^[A-Za-z][\w ]+ version \S+$",
         r"^(?:and|the|this|these|they|then|when|if you|you|in the|it|there|please|for each) ",
+    ),
+    "diff": (
+        r"^(?:---|\+\+\+) \S",
+        r"^@@ ",
+        r"^diff --git ",
+        r"^[-+](?![-+])",
+        r"^index [0-9a-f]+\.",
+    ),
+    "dockerfile": (
+        r"^(?:FROM \S+|RUN \S+|COPY \S+ \S+|ENTRYPOINT|WORKDIR|ENV \w+|EXPOSE \d+|CMD|ADD \S+ \S)",
+    ),
+    "python": (
+        r"^\s*(?:import \w+|from \w[\w.]* import|def \w+\(|class \w+|print\(|return\b|elif |"
+        r"with \w)",
+        r"^\s*(?:for|if|while) .*:$",
+        r"^\s*\w[\w.]*\s=\s\w[\w.]*\(",
+    ),
+    "code": (
+        r"^\s*(?:func|const|let|var|package|public|private|import|return|class|resource|variable|"
+        r"module|provider|terraform|locals|data|output)\b.*[{;(\"]\s*$",
+        r"^\s*\}[;,)]*\s*$",
+        r";\s*$",
+    ),
+    "config": (
+        r"^\s*[\w.\"/-]+\s=\s*\S.*$",
+        r"^\s*(?:[a-z]|[A-Z][a-z])[\w.-]*=\S*$",
+        r"^\[[\w .:\"/-]+\]\s*$",
+        r"^\s*[a-z_]+ [^;|&]*[;{]\s*$",
+        r"^\s*\}\s*$",
+        r"^\s*[#;]",
+    ),
+    "table": (
+        r"^\s*[|+][-=+|:]{3,}",
+        r"^\s*\|.*\|\s*$",
+        r"^\s*[A-Z][A-Z0-9_%()/#.+-]*(?:\s{2,}[A-Z][A-Z0-9_%()/#.+ -]*)+$",
+        r"^\s*\S+(?: \S+)?(?: {2,}|\t+)\S+(?: \S+)?(?: {2,}|\t+)\S",
+        r"^\s*-{3,}(?:\s+-{3,})+\s*$",
+        r"^-{2,}\+-{2,}",
+        r"^\(\d+ rows?\)|^\d+ rows? in set",
     ),
 }
 """Patterns of which a line of the language bears at least one."""

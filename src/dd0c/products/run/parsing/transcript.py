@@ -122,11 +122,14 @@ def _is_button(lines: Sequence[_Line], at: int) -> bool:
     )
 
 
-_OPTION = re.compile(r"\s*(?:--?[A-Za-z][\w-]*(?=[\s=]|$)(?!.* --- )|(?:\|\|?|&&|[12]?>>?)\s*\S)")
+_OPTION = re.compile(
+    r"\s*(?![-dlbcps]?[rwxsStT-]{9,10}[.+@]?\s)"  # a line of `ls -l` is none
+    r"(?:--?[A-Za-z][\w-]*(?=[\s=]|$)(?!.* --- )|(?:\|\|?|&&|[12]?>>?)\s*\S)"
+)
 _ARGUMENT = re.compile(r"\s+(?:['\"][\[{]|['\"]?\$\{?\w)")
 _SMART = re.compile("[\u2018\u2019\u201c\u201d\u201e\u2013\u2014\u2026]")
 _COMMENT = re.compile(r"\s*(#+!?|//|::|REM\b)\s?(.*)$")
-_BROKEN = re.compile(r"[ \t]\\[ \t]+$")
+_FUNCTION = re.compile(r"(?m)^\s*(?:function )?([\w-]+) ?\(\)|^\s*function ([\w-]+)")
 
 
 class _Reader:
@@ -139,6 +142,7 @@ class _Reader:
         self._entries: list[Entry] = []
         self._at = 0
         self._given_up = 0
+        self._functions: set[str] = set()  # that the block defined
         self._session: str | None = None  # the language of a session that was opened
 
     def read(self) -> list[Entry]:
@@ -228,7 +232,8 @@ class _Reader:
         if self._claimed not in (None, "shell", "session", "powershell", "log"):
             lies = known * 2 >= len(said) and languages.sure(said[0]) and found != self._claimed
             return None if lies and self._claimed not in languages.TYPED else self._claimed
-        if languages.sure(said[0]) and found not in languages.QUERIES:
+        asked = found in languages.QUERIES and languages.detect(said[:1]) == found
+        if languages.sure(said[0]) and not asked:
             return None
         if found and (found in languages.TYPED or not self._has_bare_command(said)):
             return None if found == "powershell" else found
@@ -288,7 +293,7 @@ class _Reader:
             elif self._session in languages.TYPED and self._is_query(line):
                 self._add_shown(_pop(shown))
                 self._take_query_of_session()
-            elif self._accepts(line, after_output=bool(shown)):
+            elif self._accepts(line, language, after_output=bool(shown)):
                 self._add_shown(_pop(shown))
                 if language == "shell":
                     self._take_shell(line)
@@ -299,11 +304,11 @@ class _Reader:
                 self._at += 1
         self._add_shown(_pop(shown))
 
-    def _accepts(self, line: _Line, *, after_output: bool) -> bool:
+    def _accepts(self, line: _Line, language: str, *, after_output: bool) -> bool:
         """Whether a line without a prompt begins a command here."""
-        if self._claimed == "powershell" or (self._session == "powershell"):
+        if language == "powershell":
             return not languages.prose(line.text)
-        if languages.sure(line.text):
+        if languages.sure(line.text) or line.text.split()[0] in self._functions:
             return not (after_output and line.text[:1].isspace())
         if after_output or languages.prose(line.text):
             return False
@@ -341,6 +346,7 @@ class _Reader:
             taken += lines
         if not text.strip():
             return
+        self._functions |= {found[1] or found[2] for found in _FUNCTION.finditer(text)}
         self._session = sessions.spoken(text) or self._session
         opens = sessions.opens(text)
         language = "shell"

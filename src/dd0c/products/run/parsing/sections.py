@@ -40,6 +40,7 @@ class Section:
         self.paragraph = 0
         self.question: Passage | None = None
         self.condition: Sentence | None = None
+        self.intro: Sentence | None = None
         self.noted = False
         self.in_item = False
         v = vocabulary.load()
@@ -74,7 +75,7 @@ class Section:
 
     def _paragraph(self, block: Paragraph, following: Block | None) -> None:
         self.paragraph += 1
-        self.question = None
+        self.question = self.intro = None
         found = list(sentences.split(block.words))
         if self.current and found and _only_links(block.words):
             self.current.links += block.words.links
@@ -92,8 +93,9 @@ class Section:
         introduces = any(entry.tool for entry in shown)
         note = bool(vocabulary.load().label.match(sentence.text))
         self.noted |= note
+        self.intro = None if note else sentence
         if sentence.mood is Mood.FORBIDDEN:
-            self.question = None
+            self.question = self.intro = None
         elif self.current and self._belongs(sentence, shown, introduces=introduces):
             return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):
@@ -219,8 +221,11 @@ class Section:
         if self.current and self.current.rollback and block.span.start <= self.current.end + 2:
             self.current.reach(block.span.end)
             return
-        if self.current is None and any(entry.tool for entry in entries) and self._heading_asks():
-            self._open_by_heading(block)
+        if self.current is None and any(entry.tool for entry in entries):
+            if self.intro is not None:
+                self._open(self.intro)
+            elif self._heading_asks():
+                self._open_by_heading(block)
         if self.current is None:
             return
         if all(entry.data for entry in entries) and self.current.paragraph != self.paragraph:

@@ -101,7 +101,8 @@ async def save(
     """Another version, and its number; NotFound. `based_on`: the version that it was made of;
     Conflict when that is no longer the newest: somebody else's edit would be lost."""
     use = resources.of(request)
-    found = await store.get(tx, runbook, locked=True)
+    await store.hold(tx, runbook)
+    found = await store.get(tx, runbook)
     if based_on not in (None, found.version):
         raise Conflict(
             f"this runbook was saved meanwhile: its newest version is {found.version}",
@@ -124,6 +125,7 @@ async def save(
 
 async def rename(tx: Transaction, request: Request, runbook: uuid.UUID, name: str) -> None:
     """It has another name; Conflict when that is taken, NotFound."""
+    await store.hold(tx, runbook)
     await store.get(tx, runbook)
     await store.rename(tx, runbook, name)
     await audited.record(tx, request, events.RUNBOOK_RENAMED, _id(runbook), private={"name": name})
@@ -131,6 +133,7 @@ async def rename(tx: Transaction, request: Request, runbook: uuid.UUID, name: st
 
 async def remove(tx: Transaction, request: Request, runbook: uuid.UUID) -> Runbook:
     """The runbook as it was; it can be used no longer. NotFound."""
+    await store.hold(tx, runbook)
     found = await store.get(tx, runbook)
     await store.remove(tx, runbook, resources.of(request).clock.now())
     await audited.record(tx, request, events.RUNBOOK_DELETED, _id(runbook))

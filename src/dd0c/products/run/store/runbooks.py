@@ -70,13 +70,19 @@ async def list_runbooks(
         return await cursor.fetchall()
 
 
-async def get(tx: Transaction, runbook: uuid.UUID, *, locked: bool = False) -> Runbook:
-    """One that was not removed; NotFound. `locked`: nobody else changes it meanwhile."""
+async def hold(tx: Transaction, runbook: uuid.UUID) -> None:
+    """Be the only one who changes it, until the transaction ends. What is read after it, in another
+    statement, is what those left who held it before."""
+    await tx.execute("SELECT FROM run.runbooks WHERE id = %s FOR UPDATE", (runbook,))
+
+
+async def get(tx: Transaction, runbook: uuid.UUID) -> Runbook:
+    """One that was not removed; NotFound."""
     query = sql.SQL("SELECT {}{} WHERE r.removed_at IS NULL AND r.id = %s").format(
         _COLUMNS, _NEWEST
     )
     async with tx.cursor(row_factory=class_row(Runbook)) as cursor:
-        await cursor.execute(query + sql.SQL(" FOR UPDATE OF r") if locked else query, (runbook,))
+        await cursor.execute(query, (runbook,))
         row = await cursor.fetchone()
     if row is None:
         raise NotFound("there is no such runbook")

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import httpx
 import msgspec
 
 from dd0c.base import ids
@@ -29,6 +30,28 @@ from tests.support.control import Served
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}"
 REFUSED = "The limit of 60 requests a minute for this organisation is reached. Try again in 7 s."
 HOUR_US = 3_600_000_000
+RUNBOOK = """\
+# Queue <script>alert(1)</script>
+
+1. Check how long \u202e it is:
+
+   ```sh
+   redis-cli -h <queue-host> llen jobs
+   ```
+
+2. See what the workers say, and [more](javascript:alert(1)):
+
+   ```sh
+   kubectl -n jobs get pods
+   ```
+
+3. Restart the workers:
+
+   ```sh
+   kubectl -n jobs rollout restart deploy/worker
+   ```
+"""
+"""A runbook of somebody who means ill."""
 
 
 @dataclass(slots=True)
@@ -89,6 +112,7 @@ def fill(served: Served, key: str) -> Day:
     put(served, day)
     with served.client(key) as client:
         wanted = {"scope": "organisation", "window": "month", "usd": "1000", "hard": False}
+        day.named["runbook"] = saved(client)
         day.named["budget"] = client.post("/api/v1/route/budgets", json=wanted).json()["id"]
         client.post("/api/v1/route/budgets", json=wanted | {"window": "day", "hard": True})
         limit = {"scope": "organisation", "requests_per_minute": 600}
@@ -242,3 +266,13 @@ def _prices(table: PriceTable, rows: Sequence[staging.Rated]) -> Iterator[PriceR
         found = table.row(price_id)
         assert found is not None
         yield found
+
+
+def saved(client: httpx.Client) -> str:
+    """The id of a runbook with two versions."""
+    made = client.post("/api/v1/run/runbooks", json={"name": "Queue", "source": RUNBOOK})
+    runbook = str(made.raise_for_status().json()["id"])
+    second = RUNBOOK.replace("rollout restart", "delete").replace("<queue-host>", "queue-1")
+    path = f"/api/v1/run/runbooks/{runbook}/versions"
+    client.post(path, json={"source": second}).raise_for_status()
+    return runbook

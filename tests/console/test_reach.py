@@ -27,6 +27,8 @@ PAGES = (
     "/console/budgets/{budget}",
     "/console/budgets/new",
     "/console/route/providers",
+    *("/console/run/runbooks", "/console/run/preview"),
+    *("/console/run/runbooks/{runbook}", "/console/run/runbooks/{runbook}/diff?before=1&after=2"),
     "/console/keys",
     "/console/keys/new",
     *("/console/people", "/console/people/invite", "/console/teams", "/console/roles"),

@@ -103,4 +103,5 @@ def _headline(rows: Sequence[Row]) -> dict[str, str]:
     told = [f"{counts[change]:,} {change}" for change in Change if counts[change]]
     if not told:
         return {"number": "No step", "words": " differs"}
-    return {"number": figures.plural(len(rows), "step"), "words": f" differ: {', '.join(told)}"}
+    verb = "differs" if len(rows) == 1 else "differ"
+    return {"number": figures.plural(len(rows), "step"), "words": f" {verb}: {', '.join(told)}"}

@@ -113,13 +113,13 @@ Keep = Callable[[Book, Document], Awaitable[uuid.UUID]]
 
 async def _keep(request: Request, who: Principal, keep: Keep) -> Response:
     """To the page of what was kept; or the text again with what is wrong."""
-    given = await paste.read_form(request)
-    try:
-        book = await paste.read_book(given)
-        document = await runbooks.read(book.source, paste.read_format(given))
-        runbook = await keep(book, document)
-    except (InvalidInput, TooLarge, Conflict, PlanExceeded) as problem:
-        return await paste.again(request, who, given, problem)
+    async with paste.posted(request) as given:
+        try:
+            book = await paste.read_book(given)
+            document = await runbooks.read(book.source, paste.read_format(given))
+            runbook = await keep(book, document)
+        except (InvalidInput, TooLarge, Conflict, PlanExceeded) as problem:
+            return await paste.again(request, who, given, problem)
     return RedirectResponse(f"{PATH}/{ids.text(ids.Kind.RUNBOOK, runbook)}", 303)
 
 

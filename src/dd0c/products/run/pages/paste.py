@@ -7,6 +7,8 @@ it. So it works without script, and an edit is what it seems: other lines in the
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -78,13 +80,13 @@ async def show(request: Request, who: Reader, sample: bool = False) -> Response:
 @router.post(PASTE)
 async def preview(request: Request, who: Reader) -> Response:
     """The text as steps; or the form again with what is wrong."""
-    given = await read_form(request)
-    try:
-        book = await read_book(given)
-        await documents.require_rate(resources.of(request).rates, who.org)
-        return await sheet(request, who, book, given)
-    except (InvalidInput, TooLarge, LimitExceeded) as problem:
-        return _form(request, who, _text(given), problem)
+    async with posted(request) as given:
+        try:
+            book = await read_book(given)
+            await documents.require_rate(resources.of(request).rates, who.org)
+            return await sheet(request, who, book, given)
+        except (InvalidInput, TooLarge, LimitExceeded) as problem:
+            return _form(request, who, _text(given), problem)
 
 
 async def again(request: Request, who: Principal, given: FormData, problem: Error) -> Response:
@@ -117,13 +119,14 @@ def names(who: Principal, book: Book) -> dict[str, Any]:
     }
 
 
-async def read_form(request: Request) -> FormData:
-    """What our own page posted; Forbidden, InvalidInput."""
-    given = await request.form(
+@asynccontextmanager
+async def posted(request: Request) -> AsyncIterator[FormData]:
+    """What our own page posted; Forbidden."""
+    async with request.form(
         max_files=1, max_fields=FIELDS_MAX, max_part_size=judging.SOURCE_BYTES_MAX
-    )
-    forgery.check_token(request, _field(given, "csrf"))
-    return given
+    ) as given:
+        forgery.check_token(request, _field(given, "csrf"))
+        yield given
 
 
 async def read_book(given: FormData) -> Book:
@@ -163,6 +166,7 @@ async def _uploaded(given: FormData) -> str:
     file = given.get("file")
     if not isinstance(file, UploadFile) or not file.size:
         return ""
+    await file.seek(0)
     try:
         return _unix((await file.read()).decode())
     except UnicodeDecodeError:

@@ -151,7 +151,8 @@ async def _pieces(
             for card in cards:
                 counts[card.risk] += 1
                 firsts.setdefault(card.risk, card.position)
-            if each.first <= LINES_SHOWN or cards:
+            said = each.first <= LINES_SHOWN and source.text(each.first, each.last).strip()
+            if cards or said:
                 yield console.fragment(
                     "run/pair.html", **_pair(book, source, each, cards), **names
                 ).encode()

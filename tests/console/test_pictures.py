@@ -66,7 +66,7 @@ PAGES = {
     "runbooks": "/console/run/runbooks",
     "runbook": "/console/run/runbooks/{runbook}?version=1",
     "runbook-diff": "/console/run/runbooks/{runbook}/diff?before=1&after=2",
-    "runbook-new": "/console/run/preview",
+    "runbook-new": "/console/run/runbooks/preview",
     "absent": "/console/route/requests/req_00000000000000000000000000",
     "keys": "/console/keys",
     "keys-filtered-out": "/console/keys?q=nothing+is+called+so",

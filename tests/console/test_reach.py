@@ -27,7 +27,7 @@ PAGES = (
     "/console/budgets/{budget}",
     "/console/budgets/new",
     "/console/route/providers",
-    *("/console/run/runbooks", "/console/run/preview"),
+    *("/console/run/runbooks", "/console/run/runbooks/preview"),
     *("/console/run/runbooks/{runbook}", "/console/run/runbooks/{runbook}/diff?before=1&after=2"),
     "/console/keys",
     "/console/keys/new",

@@ -13,7 +13,7 @@ from tests.console.conftest import Visitor
 from tests.console.ledger import RUNBOOK, Day
 from tests.support.control import Served
 
-PREVIEW, BOOKS = "/console/run/preview", "/console/run/runbooks"
+PREVIEW, BOOKS = "/console/run/runbooks/preview", "/console/run/runbooks"
 TEXTAREA = re.compile(r"<textarea.*?</textarea>", re.DOTALL)
 
 

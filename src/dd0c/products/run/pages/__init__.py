@@ -17,10 +17,7 @@ from dd0c.products.run.pages import differences, kept, listing, paste
 SECTION = Section(
     templates=Path(__file__).parent / "templates",
     title="Run",
-    nav=(
-        Entry("Runbooks", paste.PATH, "u", "list", first=False),
-        Entry("Read a runbook", paste.PASTE, "n", "page", first=False),
-    ),
+    nav=(Entry("Runbooks", paste.PATH, "u", "page", first=False),),
     jumps={Kind.RUNBOOK: f"{paste.PATH}/{{}}"},
 )
 

@@ -61,20 +61,20 @@ async def show(
     request: Request,
     who: Reader,
     *,
-    before: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
-    after: Annotated[int, Query(ge=1, le=NUMBER_MAX)],
+    before: Annotated[int | None, Query(ge=1, le=NUMBER_MAX)] = None,
+    after: Annotated[int | None, Query(ge=1, le=NUMBER_MAX)] = None,
 ) -> Response:
     """Two versions."""
     runbook = ids.parse(ids.Kind.RUNBOOK, runbook_id)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        old = await runbooks.load(tx, request, who, runbook, before)
-        new = await runbooks.load(tx, request, who, runbook, after)
+        old, new = await runbooks.load_pair(tx, request, who, runbook, before=before, after=after)
     found = [one for one in diff.compare(old.steps, new.steps) if one.change is not Change.SAME]
     olds = await _judged(old.steps, [one.before for one in found])
     news = await _judged(new.steps, [one.after for one in found])
     rows = [Row(one.change, olds.get(one.before), news.get(one.after), one.fields) for one in found]
     unchanged = len(new.steps) - sum(one.after is not None for one in found)
-    page = Page(runbook_id, new.runbook.name, before, after, unchanged, rows)
+    numbers = old.row.number, new.row.number
+    page = Page(runbook_id, new.runbook.name, *numbers, unchanged, rows)
     return frame.of(request).page(
         request,
         who,

@@ -29,7 +29,7 @@ from dd0c.products.run.pages.excerpts import Source
 from dd0c.products.run.pages.sheets import Book
 
 PATH = "/console/run/runbooks"
-PASTE = "/console/run/preview"
+PASTE = f"{PATH}/preview"
 READ, WRITE = "run:read", "run:write"
 FIELDS_MAX = 200
 FILL = "fill:"

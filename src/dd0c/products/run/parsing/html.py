@@ -186,7 +186,7 @@ class _Builder:
             self._flush()
             self.code = (token.start, _brush(attributes) or self.language)
             self.language = None
-        elif name in ("a", "ri:page", "ri:url", "code", "kbd", "tt", "br"):
+        elif name in ("a", "ac:link", "ri:page", "ri:url", "code", "kbd", "tt", "br"):
             self._open_inline(name, attributes, token)
         elif re.fullmatch("h[1-6]", name):
             self._flush()
@@ -201,10 +201,11 @@ class _Builder:
             self.marked = len(self.pen.at)
         elif name == "a":
             self.links.append((len(self.pen.at), attributes.get("href", "")))
-        elif target := attributes.get("ri:content-title") or attributes.get("ri:value"):
-            begin = len(self.pen.at)
-            self.pen.stand_for(target, token.start)
-            self.pen.mark(begin, target)
+        elif name == "ac:link":
+            self.links.append((len(self.pen.at), ""))
+        elif self.links and name.startswith("ri:"):
+            target = attributes.get("ri:content-title") or attributes.get("ri:value") or ""
+            self.links[-1] = (self.links[-1][0], target)
 
     def _open_block(self, name: str, attributes: dict[str, str], token: _Token) -> None:
         if name == "ac:structured-macro":
@@ -229,8 +230,10 @@ class _Builder:
             if self.marked is not None and len(self.pen.at) > self.marked:
                 self.pen.mark(self.marked, None)
             self.marked = None
-        elif name == "a" and self.links:
+        elif name in ("a", "ac:link") and self.links:
             begin, target = self.links.pop()
+            if name == "ac:link" and len(self.pen.at) == begin:
+                self.pen.stand_for(target, token.start)
             if target and len(self.pen.at) > begin:
                 self.pen.mark(begin, target)
         elif re.fullmatch("h[1-6]", name):

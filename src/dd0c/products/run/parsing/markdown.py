@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dd0c.products.run.parsing import html, markup
+from dd0c.products.run.parsing import html, markup, typed
 from dd0c.products.run.parsing.blocks import (
     Block,
     Code,
@@ -39,6 +39,7 @@ _ADMONITION = re.compile(r"^(?:!!!|\?\?\?\+?) .*(?:\n(?: {4}.*|[ \t]*))*", re.MU
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*([^`\n]*)$")
 _PROMPTED = re.compile(r"^\s*(?:\$|[\w.-]+@[\w.-]+:\S*[$#]|\[\w+@[^\]]+\][$#])\s+\S")
 _ROOT = re.compile(r"^\s*#\s+[a-z./]")
+_LETTERED = re.compile(r"^(\s*)[a-z](?=[.)] )", re.MULTILINE)
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 /&-]{3,60}:?")
 
 
@@ -47,7 +48,8 @@ def read(source: Source, *, plain: bool = False) -> list[Block]:
     if not plain:
         source = _without_additions(source)
     found: dict[str, Any] = {}
-    tokens = _parser(plain).parse("\n".join(source.lines), found)
+    text = _LETTERED.sub(r"\g<1>1", source.text) if plain else source.text
+    tokens = _parser(plain).parse(text, found)
     targets = {name: entry["href"] for name, entry in found.get("references", {}).items()}
     return _Reader(source, targets, plain).blocks(tokens)
 
@@ -165,26 +167,48 @@ class _Reader:
         return self._marked(rows)
 
     def _marked(self, rows: Sequence[Passage]) -> Passage:
-        words = joined(row.part(0, len(row.text.rstrip())) for row in rows)
+        words = joined(
+            (row.part(0, len(row.text.rstrip())) for row in rows),
+            _is_break if self.plain else None,
+        )
         return words if self.plain else markup.read(words, self.targets).stripped()
 
     def _paragraph(self, inline: Token) -> list[Block]:
-        """A paragraph; from a line with a prompt on it is a session."""
+        """A paragraph; from a line with a prompt on it is a session, bare commands are blocks."""
         rows = self._rows_of(inline.content, inline.map[0] if inline.map else 0)
-        typed = next((n for n, row in enumerate(rows) if self._is_typed(row.text)), len(rows))
         blocks: list[Block] = []
-        if words := rows[:typed]:
-            passage = self._marked(words)
-            if self.plain and len(rows) == 1 and _CAPITALS.fullmatch(passage.text):
-                return [Heading(2, passage.part(0, len(passage.text.rstrip(":"))))]
-            blocks.append(Paragraph(passage))
-        if session := rows[typed:]:
-            text = joined(session)
-            blocks.append(Code(text, None, text.span))
-        return [b for b in blocks if isinstance(b, Code) or b.words.text]
+        begin, number = 0, 0
+        while number < len(rows):
+            until = self._typed_until(rows, number)
+            if until > number:
+                blocks += self._prose(rows[begin:number])
+                text = joined(rows[number:until])
+                blocks.append(Code(text, None, text.span))
+                begin = until
+            number = max(until, number + 1)
+        return blocks + self._prose(rows[begin:])
 
-    def _is_typed(self, line: str) -> bool:
-        return bool(_PROMPTED.match(line) or (self.plain and _ROOT.match(line)))
+    def _prose(self, rows: Sequence[Passage]) -> list[Block]:
+        passage = self._marked(rows)
+        if self.plain and len(rows) == 1 and _CAPITALS.fullmatch(passage.text):
+            return [Heading(2, passage.part(0, len(passage.text.rstrip(":"))))]
+        return [Paragraph(passage)] if passage.text else []
+
+    def _typed_until(self, rows: Sequence[Passage], number: int) -> int:
+        """Up to where it is typed what begins in this line; `number` itself when it is words."""
+        line = rows[number].text
+        if _PROMPTED.match(line) or (self.plain and _ROOT.match(line)):
+            return len(rows)
+        introduced = self.plain or (number > 0 and rows[number - 1].text.rstrip().endswith(":"))
+        until = number
+        while introduced and until < len(rows) and self._is_command(rows, number, until):
+            until += 1
+        return until
+
+    def _is_command(self, rows: Sequence[Passage], first: int, number: int) -> bool:
+        if number > first and rows[number - 1].text.rstrip().endswith(("\\", "|", "&&")):
+            return True
+        return typed.is_bare_command(rows[number].text)
 
     def _code(self, token: Token, span: Span) -> Code:
         first = (token.map or (0, 0))[0]
@@ -198,6 +222,11 @@ class _Reader:
             closed = len(rows) > 1 and rows[-1].text.strip() == fence[1]
             rows = rows[1 : len(rows) - closed]
         return Code(joined(rows), _language(language), span)
+
+
+def _is_break(before: str, after: str) -> bool:
+    """Whether the author of plain text ended a line here, where it was not full."""
+    return len(before) < 60 and (after[:1].isupper() or after[:1].isdigit())
 
 
 def _language(info: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -111,12 +111,15 @@ class Pen:
         return Passage("".join(self.pieces), self.at, marks)
 
 
-def joined(passages: Iterable[Passage]) -> Passage:
-    """Passages one behind the other, a line each."""
+def joined(
+    passages: Iterable[Passage], breaks: Callable[[str, str], bool] | None = None
+) -> Passage:
+    """Passages one behind the other, a line each; `breaks` says where an author ended one."""
     pen = Pen()
     for passage in passages:
         if pen.at:
-            pen.stand_for("\n", pen.at[-1])
+            ended = breaks is not None and breaks(pen.pieces[-1], passage.text)
+            pen.stand_for(LINE_BREAK if ended else "\n", pen.at[-1])
         pen.write(passage)
     return pen.passage()
 

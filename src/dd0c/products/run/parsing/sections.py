@@ -100,6 +100,8 @@ class Section:
             return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):
             self._order(sentence)
+        elif sentence.chooses and isinstance(following, Listing) and not self.explains:
+            self._open(sentence).kind = StepKind.DECISION
         elif sentence.mood is Mood.CONDITION and isinstance(following, Listing):
             self.condition = sentence
         elif introduces and not note:
@@ -125,7 +127,12 @@ class Section:
             self._expect(sentence, shown)
         elif current.kind is StepKind.DECISION and same and self._offers_more(sentence):
             current.add(sentence)
-        elif introduces and not current.typed and not sentence.asks and self.paragraph <= current.paragraph + 1:
+        elif (
+            introduces
+            and not current.typed
+            and not sentence.asks
+            and self.paragraph <= current.paragraph + 1
+        ):
             if sentence.mood is Mood.PURPOSE and not same:
                 return False
             current.add(sentence)
@@ -154,21 +161,22 @@ class Section:
         inline = self._typed_in(sentence)
         alone = sentence.leads or sentence.chooses or sentence.waits or inline or self.question
         same = current is not None and current.paragraph == self.paragraph
-        if sentence.mood is Mood.OFFER and not inline and not sentence.chooses and not self.question:
+        if (
+            sentence.mood is Mood.OFFER
+            and not inline
+            and not sentence.chooses
+            and not self.question
+        ):
             alone = vocabulary.load().condition.match(sentence.text)
         if current and same and not alone and not current.typed and current.kind is None:
             current.add(sentence)
             return
         clauses = sentences.clauses(sentence)
         v = vocabulary.load()
-        if (
-            len(clauses) == 2
-            and v.wait.match(clauses[1].text)
-            and not sentence.waits
-            and not inline
-        ):
+        if len(clauses) == 2 and v.wait.match(clauses[1].text) and not sentence.waits:
             for clause in clauses:
-                self._open(sentences.read(clause))
+                part = sentences.read(clause)
+                self._open(part).entries += self._typed_in(part)
             return
         draft = self._open(sentence)
         draft.entries += inline
@@ -314,7 +322,12 @@ class Section:
             parent.reach(block.span.end)
             parent.entries += self._queries(block, lead)
             if vocabulary.load().follow.match(lead.clause):
-                words = [part.words for item in block.items for part in item if isinstance(part, Paragraph)]
+                words = [
+                    part.words
+                    for item in block.items
+                    for part in item
+                    if isinstance(part, Paragraph)
+                ]
                 parent.links += [link for passage in words for link in passage.links]
 
     def _only_announces(self, block: Listing, lead: Sentence) -> bool:
@@ -400,7 +413,9 @@ def _last(paragraph: Paragraph | None) -> Sentence | None:
 
 def _is_unfinished(sentence: Sentence) -> bool:
     """Whether the items of the list behind it complete the sentence ("Going on may:")."""
-    return bool(re.search(r"\b(?:may|can|could|might|will|are|is|when|if|that|because)\s*:$", sentence.text))
+    return bool(
+        re.search(r"\b(?:may|can|could|might|will|are|is|when|if|that|because)\s*:$", sentence.text)
+    )
 
 
 def _only_links(words: Passage) -> bool:

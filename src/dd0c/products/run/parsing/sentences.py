@@ -120,16 +120,26 @@ def read(words: Passage) -> Sentence:
     """What one sentence asks for."""
     v = vocabulary.load()
     text = " ".join(words.text.split())
-    mood, at, verb = _mood(v, text)
-    clause = text[at:] if verb else ""
-    led = v.lead.match(text) or v.condition.match(text)
-    judges = bool(v.expectation.search(text))
+    shape = _without_code(words)
+    mood, at, verb = _mood(v, shape)
+    clause = shape[at:] if verb else ""
+    led = v.lead.match(shape) or v.condition.match(shape)
+    judges = bool(v.expectation.search(shape))
     if mood is Mood.ORDER and judges:
         judges = v.question.match(clause) is None or bool(re.match("look|pay|search", clause, re.I))
         judges = judges and bool(v.expectation.match(clause))
-    if mood is Mood.STATEMENT and re.match(r"if\b", text, re.IGNORECASE):
-        judges = judges or bool(re.search(r",\s|\bthen\b", text))
+    if mood is Mood.STATEMENT and re.match(r"if\b", shape, re.IGNORECASE):
+        judges = judges or bool(re.search(r",\s|\bthen\b", shape))
     return Sentence(words, text, mood, clause, verb, judges, bool(led))
+
+
+def _without_code(words: Passage) -> str:
+    """The text with what stands in code made one word: nothing in there is grammar."""
+    pieces, done = [], 0
+    for mark in words.codes:
+        pieces += [words.text[done : mark.start], "`", "x" * max(mark.end - mark.start - 2, 1), "`"]
+        done = mark.end
+    return " ".join("".join([*pieces, words.text[done:]]).split())
 
 
 def _mood(v: Vocabulary, text: str) -> tuple[Mood, int, str]:

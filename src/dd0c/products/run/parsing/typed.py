@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from dd0c.products.run.parsing import inline, languages, sessions, transcript
+from dd0c.products.run.parsing import inline, languages, sessions, transcript, vocabulary
 from dd0c.products.run.parsing.blocks import Code
 from dd0c.products.run.parsing.passages import Passage, Source
 from dd0c.products.run.parsing.transcript import EntryKind
@@ -18,6 +18,7 @@ from dd0c.scan.models import Span
 
 SHELLS = frozenset(("shell", "powershell", "cmd"))
 DATA = frozenset(("yaml", "json", "toml", "ini", "xml", "hcl", "properties", "diff", "dockerfile"))
+_BARE = re.compile(r"\s*(?:sudo )?([a-z][\w./-]*) .*[^\s.:?!,]\s*$")
 _METRICS = re.compile(r"(?i)\b(?:metrics?|promql|prometheus quer(?:y|ies))\b")
 _METRIC = re.compile(
     r"[a-z][a-z0-9]*(?:[_:][a-z0-9_:]+)+(?:\{[^{}]*\})?"
@@ -102,9 +103,23 @@ def of_sentence(words: Passage, source: Source, lead: str = "") -> list[Entry]:
             entry = _of_words(words, Span(mark.start, mark.end), source)
             reads = languages.reads_only(code, language)
             entries.append(replace(entry, tool=language, interactive=False, reads=reads))
-    if not words.codes and (found := inline.bare_command(text)):
-        entries.append(_of_words(words, Span(*found), source, inferred=True))
+    if not words.codes:
+        found = inline.bare_command(text)
+        if found is None and is_bare_command(text):
+            found = (0, len(text))
+        if found:
+            entries.append(_of_words(words, Span(*found), source, inferred=True))
     return entries
+
+
+def is_bare_command(line: str) -> bool:
+    """Whether a line of prose, or all of a sentence, is nothing but a command."""
+    found = _BARE.match(line)
+    if not found or not languages.is_program(found[1]) or not languages.sure(line):
+        return False
+    within = inline.bare_command(line)
+    sentence = within is not None and within[0] > found.start(1)
+    return not sentence and not vocabulary.load().order.match(line.strip())
 
 
 def _query(code: str, *, metrics: bool) -> str | None:

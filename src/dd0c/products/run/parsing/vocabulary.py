@@ -126,7 +126,7 @@ def load() -> Vocabulary:
         files("dd0c.products.run.parsing").joinpath("words.yaml").read_bytes(), type=_Words
     )
     verbs = _listed(w.verbs)
-    verb = rf"(?P<verb>{verbs}|make sure|be sure)\b(?![-/'’=.])"
+    verb = rf"(?P<verb>(?:re-)?{verbs}|make sure|be sure)\b(?![-/'’=.])"
     adverbs = r"(?:(?:also|then|first|now|always|only|just|still|simply|safely|either|either|try to|\w+ly)\s+){0,3}"
     gerunds = "|".join(sorted((_gerund(v) for v in w.verbs.split()), key=len, reverse=True))
     units = _listed(" ".join(f"{unit}s {unit}" for unit in w.times))
@@ -143,7 +143,9 @@ def load() -> Vocabulary:
         duty=_pattern(
             rf"{_any(w.persons)}(?:\s+|(?='))(?:then |now )?{_any(w.modals)}\s+{adverbs}(?:to\s+)?{verb}"
         ),
-        offer=_pattern(rf"{_any(w.persons)}\s+(?:(?P<able>can)|{_any(w.offers)})\s+{adverbs}(?:want to\s+)?{verb}"),
+        offer=_pattern(
+            rf"{_any(w.persons)}\s+(?:(?P<able>can)|{_any(w.offers)})\s+{adverbs}(?:want to\s+)?{verb}"
+        ),
         advice=_pattern(
             rf"(?:it is|it's|it may be|it might be|we|you are)\s+(?:\w+ly\s+)?(?:{_any(w.advice)}|recommend|suggest|advise)"
             rf"\s+(?:to|that you|you|that we)\s+(?:should\s+)?{verb}"

@@ -43,6 +43,8 @@ def judge(kind: str, words: Sequence[Word], context: Context) -> Judgement:
     match kind:
         case "reads" | "writes" | "overwrites" | "deletes":
             return NOTHING if word.text == "-" else paths.judge(kind, word)
+        case "command" if word.text in ("-c", "--command") and len(words) == 2:
+            return _text(words[1:], context)  # flock's
         case "command":
             return Judgement(invocations=(_command(words, context),))
         case "shell" | "shell…":

@@ -243,7 +243,14 @@ def _both(name: str, path: str) -> bool:
 
 
 def _evidence(name: str, path: str) -> int:
-    return int(path not in ("*", _ROOT) and name.strip("*") != "")
+    """Whether what a segment says of itself points to what the class says."""
+    if path.strip("*") == "" or path == _ROOT:
+        return 0
+    if "*" not in name:
+        return 1
+    if "*" in path:
+        return int(path.strip("*") in name)
+    return int(len(name.split("*")[0]) > 1)
 
 
 def _pointed(name: Name, held: PathClass) -> bool:

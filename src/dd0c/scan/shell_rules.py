@@ -224,7 +224,17 @@ def _aliases(invocation: Invocation, reading: Reading) -> Judgement:
     return told
 
 
+def _replaces_input(invocation: Invocation, reading: Reading) -> Judgement:
+    """`exec < file`: a shell that reads its commands from its input goes on there."""
+    for redirection in invocation.redirections:
+        if redirection.operator.startswith("<") and redirection.fd in (None, 0):
+            message = "a shell that reads its commands from its input reads them from here on"
+            return found(Risk.DANGEROUS, "runs-input", redirection.span, message)
+    return NOTHING
+
+
 _BUILTINS = {
+    "exec": _replaces_input,
     **dict.fromkeys(("declare", "typeset", "local", "readonly", "export"), _declares),
     **dict.fromkeys(("read", "printf", "mapfile", "readarray", "getopts", "unset", "wait"), _sets),
     **dict.fromkeys(("test", "["), _tests),

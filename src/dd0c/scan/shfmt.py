@@ -32,6 +32,8 @@ MEMORY_BYTES_MAX = 512 * 1024 * 1024
 TIME_S_MAX = 5
 OUTPUT_BYTES_MAX = 96 * 1024 * 1024
 BATCH_BYTES_MAX = 128 * 1024
+BATCH_TEXTS_MAX = 64
+"""Few enough that one text that spoils its batch costs the others little."""
 SPOILT_MAX = 8
 """Refusals of a batch after which its other texts are parsed one by one."""
 LEVELS_MAX = 700
@@ -80,7 +82,7 @@ def _batches(texts: Sequence[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     for text in texts:
-        if batch and size + len(text) > BATCH_BYTES_MAX:
+        if batch and (size + len(text) > BATCH_BYTES_MAX or len(batch) == BATCH_TEXTS_MAX):
             yield batch
             batch, size = [], 0
         batch.append(text)

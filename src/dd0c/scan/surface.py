@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from dd0c.scan.models import Finding, Risk, Span
 
-TEXT_CHARS_MAX = 64 * 1024
+TEXT_CHARS_MAX = 32 * 1024
 LEVELS_MAX = 64
 
 
@@ -244,7 +244,13 @@ _PLACEHOLDER = re.compile(
 def _placeholders(text: str, plain: list[Span]) -> Iterator[Finding]:
     for span in plain:
         for found in _PLACEHOLDER.finditer(text, span.start, span.end):
-            yield _unfilled(found)
+            if found[0][0] != "[" or not _is_class(found[0][1:-1]):
+                yield _unfilled(found)
+
+
+def _is_class(letters: str) -> bool:
+    """Whether brackets hold letters to choose from, as in `[abc]`: those stand in their order."""
+    return sorted(letters) == list(letters)
 
 
 def _unfilled(found: re.Match[str]) -> Finding:

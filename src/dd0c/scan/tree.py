@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol
 
 from dd0c.scan.models import Span
@@ -126,11 +127,14 @@ class Words:
         return Span(self._place(node["Pos"]["Offset"]), self._place(node["End"]["Offset"]))
 
     def word(self, node: Node, *, quoted: bool = False) -> Word:
-        """A word, or the body of a here-document (`quoted`: nothing in it is split)."""
+        """A word; `quoted`: it stands within double quotes or a here-document."""
         check(node, "Word")
         parts: list[Part] = []
         for part in node.get("Parts") or []:
             parts += self._part(part, quoted, first=not parts)
+        texts = [part.get("Value", "") for part in node.get("Parts") or []]
+        if any(before == "!" and behind == "$" for before, behind in pairwise(texts)):
+            self._inner.history(self.span(node))
         if not quoted:
             parts = _braced(parts)
         return Word(tuple(parts), self.span(node))
@@ -139,7 +143,7 @@ class Words:
         kind = check(node)
         span = self.span(node)
         if kind == "Lit":
-            if "!" in node.get("Value", "") and _HISTORY.search(node["Value"]):
+            if "!" in node["Value"] and _HISTORY.search(node["Value"]):
                 self._inner.history(span)
             yield from (
                 _quoted_text(node["Value"], span) if quoted else _text(node["Value"], span, first)

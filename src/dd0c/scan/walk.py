@@ -22,6 +22,7 @@ from dd0c.scan.syntax import (
     Assignment,
     Expansion,
     Feed,
+    Glob,
     Invocation,
     Literal,
     Part,
@@ -399,6 +400,7 @@ class _Walk:
         if kind == "BinaryArithm":
             target = lone_literal(node["X"])
             if node["Op"] == "=" and target and NAME.fullmatch(target):
+                self.reading.values.setdefault(target, [])
                 yield from self._operands(node["Y"])
                 return
             yield from self._operands(node["X"])
@@ -412,7 +414,7 @@ class _Walk:
 
     def _operand(self, node: Node) -> Evaluated:
         """One word of an expression."""
-        word = self._words.word(node, quoted=True)
+        word = self._words.word(node)
         span = word.span
         names = set()
         texts = []
@@ -423,6 +425,8 @@ class _Walk:
                     names.add(part.text)
                 elif not _NUMBER.fullmatch(part.text):
                     texts.append(part.text)
+            elif isinstance(part, Glob):
+                texts.append(part.text)
             elif isinstance(part, Substitution):
                 unsaid = unsaid or part.span not in self.reading.numeric
             elif isinstance(part, Expansion) and part.name is not None:

@@ -18,7 +18,11 @@ READS = {
 PLATFORM = {"POST /console/people/{person_id}/standing"}
 """What only who runs the installation may, although its page is shown to others too."""
 
-SILENT: dict[str, str] = {}
+SILENT: dict[str, str] = {
+    "POST /api/v1/run/parse": "reads what it is shown, and keeps nothing",
+    "POST /api/v1/run/classify": "judges what it is shown, and keeps nothing",
+    "POST /console/run/runbooks/preview": "reads what it is shown, and keeps nothing",
+}
 """Calls that change something and tell nothing, and why."""
 
 PRICE = {"provider": "openai", "model": "{tag}", "tiers": [{"input": "1"}]}
@@ -52,6 +56,14 @@ INSTEAD: dict[str, tuple[str, dict[str, Any] | None]] = {
     ),
     "POST /api/v1/teams": ("/api/v1/teams", {"name": "new-{tag}"}),
     "POST /console/teams": ("/console/teams", {"name": "new-{tag}"}),
+    "POST /api/v1/run/runbooks": (
+        "/api/v1/run/runbooks",
+        {"name": "new-{tag}", "source": "Run `ls`."},
+    ),
+    "POST /console/run/runbooks": (
+        "/console/run/runbooks",
+        {"name": "newer-{tag}", "source": "Run `ls`."},
+    ),
     "POST /api/v1/route/prices/overrides": ("/api/v1/route/prices/overrides", PRICE),
     "POST /api/v1/route/prices/import": ("/api/v1/route/prices/import", {"prices": [PRICE]}),
     "POST /api/v1/jobs/{job_id}/retry": ("/api/v1/jobs/{job}/retry", None),

@@ -12,7 +12,7 @@ import httpx
 from dd0c.base import ids
 from tests.isolation.asking import NAME, Asker, Question
 from tests.isolation.judging import World
-from tests.isolation.tenants import HOOKS, Names, hooks
+from tests.isolation.tenants import HOOKS, Names, hooks, runbooks
 
 _PERSON = """
 WITH made AS (
@@ -101,6 +101,9 @@ class Maker:
     def _hooks(self, client: httpx.Client, names: Names) -> Names:
         return hooks(client, names["tag"])
 
+    def _runbooks(self, client: httpx.Client, names: Names) -> Names:
+        return runbooks(client, names["tag"])
+
     def _doomed(self, client: httpx.Client, names: Names) -> Names:
         name = f"org-{names['tag']}"
         with self._world.served.client(self._world.served.platform) as platform:
@@ -127,6 +130,7 @@ _MAKERS: dict[tuple[str, ...], Callable[[Maker, httpx.Client, Names], Names]] = 
     ("invitation", "invited"): Maker._invitation,
     ("person", "email", "other_person", "session", "other_session"): Maker._people,
     HOOKS: Maker._hooks,
+    ("runbook", "runbook_name", "other_runbook", "other_runbook_name"): Maker._runbooks,
     ("doomed", "doomed_name"): Maker._doomed,
     ("job",): Maker._job,
     ("part",): Maker._part,

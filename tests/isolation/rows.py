@@ -55,6 +55,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "provider of /api/v1/route/tokens/accuracy": ("{provider}",),
     "budget_id of /console/budgets/{budget_id}/remove": ("{other_budget}",),
     "limit_id of /console/budgets/limits/{limit_id}/remove": ("{other_limit}",),
+    "runbook_id": ("{runbook}",),
+    "runbook_id of /console/run/runbooks/{runbook_id}/remove": ("{other_runbook}",),
     "job_id": ("job_00000000000000000000000000",),
     "part_id": ("prt_00000000000000000000000000",),
     "source_id": ("{source}",),
@@ -86,6 +88,11 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     "sort": ("name",),
     "over": ("0",),
     "tolerance": ("0.1",),
+    "number": ("1",),
+    "version": ("1",),
+    "before": ("1",),
+    "after": ("1",),
+    "sample": ("true",),
 }
 
 BUDGET: Body = {"window": "total", "usd": "1", "hard": False}
@@ -160,6 +167,21 @@ BODIES: dict[str, tuple[Body, ...]] = {
         {"provider": "csv", "export": EXPORT.replace("{lost}", "never-seen")},
     ),
     "POST /api/v1/route/end-users/erase": ({"end_user": "somebody"},),
+    "POST /api/v1/run/parse": ({"source": "Run `ls -l`."},),
+    "POST /api/v1/run/classify": ({"commands": ["ls -l"]},),
+    "POST /api/v1/run/runbooks": ({"name": "{runbook_name}", "source": "Run `ls`."},),
+    "PATCH /api/v1/run/runbooks/{runbook_id}": ({"name": "renamed"},),
+    "POST /api/v1/run/runbooks/{runbook_id}/versions": (
+        {"source": "Run `ls -l`."},
+        {"source": "Run `ls -a`.", "based_on": 1},
+    ),
+    "POST /console/run/runbooks/preview": ({"source": "Run `ls -l`."},),
+    "POST /console/run/runbooks": ({"name": "{tag}", "source": "Run `ls`."},),
+    "POST /console/run/runbooks/{runbook_id}/versions": ({"source": "Run `ls -l`."},),
+    "POST /console/run/runbooks/{runbook_id}/remove": (
+        {"confirm": "wrong"},
+        {"confirm": "{other_runbook_name}"},
+    ),
     "POST /console/keys/new": (
         {"name": "{key_name}", "roles": "viewer", "scopes": "api"},
         {"name": "x", "roles": "viewer", "scopes": "api", "team": "{team_name}"},
@@ -278,6 +300,10 @@ ALIKE = {
     "GET /api/v1/route/models": "what models can do is no organisation's",
     "GET /api/v1/admin/autonomy": "one of two modes",
     "GET /console/roles": "what each role may do is no organisation's",
+    "POST /api/v1/run/parse": "what a text says is no organisation's",
+    "POST /api/v1/run/classify": "what a command does is no organisation's",
+    "POST /console/run/runbooks/preview": "what a text says is no organisation's",
+    "GET /console/run/runbooks/preview": "an empty form",
     "GET /console/find": "nothing was looked for",
     "GET /console/kit": "the parts of pages, with made-up content",
     "GET /console/budgets/new": "an empty form",

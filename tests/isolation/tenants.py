@@ -84,6 +84,10 @@ NOBODY: Names = {
     "other_endpoint": ids.text(ids.Kind.ENDPOINT, ids.new()),
     "other_endpoint_name": "nobodys-other-endpoint",
     "delivery": ids.text(ids.Kind.DELIVERY, ids.new()),
+    "runbook": ids.text(ids.Kind.RUNBOOK, ids.new()),
+    "runbook_name": "nobodys-runbook",
+    "other_runbook": ids.text(ids.Kind.RUNBOOK, ids.new()),
+    "other_runbook_name": "nobodys-other-runbook",
     "event": ids.text(ids.Kind.EVENT, ids.new()),
     "actor": ids.text(ids.Kind.KEY, ids.new()),
 }
@@ -117,7 +121,8 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
     with psycopg.connect(served.database.conninfo(roles.OWNER).reveal()) as owner_of_tables:
-        given = {what: id_of(names, what) for what in ("source", "endpoint", "delivery")}
+        made = ("source", "endpoint", "delivery", "runbook")
+        given = {what: id_of(names, what) for what in made}
         for statement in _HOOKED:
             owner_of_tables.execute(statement, given | {"others": OTHERS})
     session, people = _people(served, owner, names)
@@ -206,6 +211,7 @@ def _made(served: Served, owner: str, given: Names) -> Names:
             subject = {"scope": "tag", "subject": f"{name}s-{number}"}
             make("route/budgets", window="day", usd="1", hard=False, **subject)
         names |= hooks(client, name)
+        names |= runbooks(client, name)
         make("route/prices/overrides", **price | {"provider": names["provider"]})
         names["override"] = make("route/prices/overrides", **price)
     return names
@@ -275,6 +281,19 @@ def hooks(client: httpx.Client, whose: str) -> Names:
     return made
 
 
+def runbooks(client: httpx.Client, whose: str) -> Names:
+    """Two runbooks, one of them with two versions."""
+    made = Names()
+    for which in ("runbook", "other_runbook"):
+        made[f"{which}_name"] = f"{whose}s-{which}"
+        wanted = {"name": f"{whose}s-{which}", "source": f"Run `cat {whose}`."}
+        made[which] = client.post("/api/v1/run/runbooks", json=wanted).json()["id"]
+    path = f"/api/v1/run/runbooks/{made['runbook']}/versions"
+    more = {"source": f"Run `cat {whose}`, then `ls {whose}`."}
+    client.post(path, json=more).raise_for_status()
+    return made
+
+
 HOOKS = ("delivery", *(n for n in NOBODY if "source" in n or "endpoint" in n))
 
 
@@ -321,8 +340,13 @@ _HOOKED = (
     " FROM kernel.hook_endpoints, generate_series(1, %(others)s) n WHERE id = %(endpoint)s",
     "INSERT INTO kernel.hook_attempts SELECT uuidv7(), org, id, now(), 5, 200, 'taken'"
     " FROM kernel.hook_deliveries WHERE id = %(delivery)s",
+    "WITH made AS (INSERT INTO run.runbooks (id, org, name, version, created_at, changed_at)"
+    " SELECT uuidv7(), org, name || '-' || n, 1, now(), now()"
+    " FROM run.runbooks, generate_series(1, %(others)s) n WHERE id = %(runbook)s RETURNING id, org)"
+    " INSERT INTO run.versions SELECT uuidv7(), m.org, m.id, 1, 0, NULL, now(), 'nobody', v.secret,"
+    " v.data_key FROM made m JOIN run.versions v ON v.runbook = %(runbook)s AND v.number = 1",
 )
-"""More than one page of what was heard and told, and an attempt."""
+"""More than one page of what was heard and told, an attempt, and runbooks."""
 
 
 def _lost(opened: AttemptOpened) -> staging.Rated:

@@ -35,7 +35,10 @@ MISSING = (
     "tells the audit log nothing: call audited.record(tx, request, events.…) where it saves, or say"
     " in SILENT of tests/isolation/events.py why it does not"
 )
-TYPED = ("key_name", "team_name", "email", "invited", "person_name", "other_person_name", "tag")
+TYPED = (
+    *("key_name", "team_name", "email", "invited", "person_name", "other_person_name", "tag"),
+    *("runbook_name", "other_runbook_name"),
+)
 """What people typed, and what they are called: never among facts, which stay for ever."""
 
 _REFUSING = """

@@ -19,7 +19,8 @@ from dd0c.kernel.auth import keys, members
 from dd0c.kernel.db import roles, tenancy
 from dd0c.kernel.db.pool import Pool, Transaction, open_pool
 from dd0c.products.route.store import ratings, reconciliations
-from tests.isolation import functions, functions_of_auth
+from dd0c.products.run.store import versions
+from tests.isolation import functions, functions_of_auth, functions_of_run
 from tests.isolation.judging import World
 from tests.isolation.tenants import Names, Tenant, id_of
 
@@ -68,7 +69,12 @@ def pool(world: World, runner: asyncio.Runner) -> Iterator[Pool]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "table"), [("products/route/store", functions), ("kernel/auth", functions_of_auth)]
+    ("folder", "table"),
+    [
+        ("products/route/store", functions),
+        ("products/run/store", functions_of_run),
+        ("kernel/auth", functions_of_auth),
+    ],
 )
 def test_every_function_has_a_row(folder: str, table: ModuleType) -> None:
     """A function without a row fails here, and says where it belongs (K-11)."""
@@ -85,6 +91,15 @@ async def test_no_function_of_the_store_reaches_what_is_anothers(world: World, p
         waiting = await reconciliations.list_waiting(tx)
     of = functions.Of(world.acme.names, rated[0], waiting[0])
     assert not [said async for said in wrong(world, pool, functions.CALLS, of)]
+
+
+async def test_no_function_of_runbooks_reaches_what_is_anothers(world: World, pool: Pool) -> None:
+    """So it is with runbooks, their versions and steps, sealed as they are (K-11, proofs 2, 8)."""
+    names, vault = world.acme.names, world.served.app.state.resources.vault
+    async with tenancy.tenant(pool, world.acme.org) as tx:
+        row = await versions.get(tx, id_of(names, "runbook"), 1)
+    of = functions_of_run.Of(names, vault, row.id)
+    assert not [said async for said in wrong(world, pool, functions_of_run.CALLS, of)]
 
 
 async def test_no_function_of_identities_reaches_what_is_anothers(world: World, pool: Pool) -> None:

@@ -153,6 +153,21 @@ async def load(
     return Stored(found, row, text, tuple(_kept(step, row) for step, row in steps))
 
 
+async def load_pair(
+    tx: Transaction,
+    request: Request,
+    who: Principal,
+    runbook: uuid.UUID,
+    *,
+    before: int | None,
+    after: int | None,
+) -> tuple[Stored, Stored]:
+    """Two versions by their numbers; None: the newest, and the one before the other. NotFound."""
+    new = await load(tx, request, who, runbook, after)
+    old = await load(tx, request, who, runbook, before or max(1, new.row.number - 1))
+    return old, new
+
+
 async def judge(stored: Stored) -> Version:
     """The version under the rules of today; not in a transaction, as it may take a while."""
     text = stored.text

@@ -32,7 +32,7 @@ from dd0c.products.run.trust import Trust, Why
 
 router = APIRouter(prefix="/api/v1/run", tags=["run"])
 
-Writer = Annotated[Principal, Depends(Requires("run:write"))]
+Writer = Annotated[Principal, Depends(Requires("run:write", in_panic=False))]
 NUMBER_MAX = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=NUMBER_MAX, description="Of the version.")]
 
@@ -243,20 +243,25 @@ async def compare_versions(
     request: Request,
     who: Reader,
     *,
-    before: Annotated[int, Query(ge=1, le=NUMBER_MAX, description="Number of a version.")],
-    after: Annotated[int, Query(ge=1, le=NUMBER_MAX, description="Number of another.")],
+    before: Annotated[
+        int | None,
+        Query(ge=1, le=NUMBER_MAX, description="Number of a version; absent: the one before."),
+    ] = None,
+    after: Annotated[
+        int | None,
+        Query(ge=1, le=NUMBER_MAX, description="Number of another; absent: the newest."),
+    ] = None,
 ) -> DiffShown:
     """What was added, removed, changed and moved, step by step."""
     runbook = _parse(runbook_id)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
-        one = await runbooks.load(tx, request, who, runbook, before)
-        other = await runbooks.load(tx, request, who, runbook, after)
-    found = diff.compare(one.steps, other.steps)
+        old, new = await runbooks.load_pair(tx, request, who, runbook, before=before, after=after)
+    found = diff.compare(old.steps, new.steps)
     return DiffShown(
         runbook_id=runbook_id,
-        before=before,
-        after=after,
-        items=[_show_difference(each, one.steps, other.steps) for each in found],
+        before=old.row.number,
+        after=new.row.number,
+        items=[_show_difference(each, old.steps, new.steps) for each in found],
     )
 
 

@@ -35,10 +35,11 @@ not listed are `dangerous`. So leave out what you are not sure of, and never lis
 table does not say otherwise.
 
 How a command's risk comes about: `risk` of the most exact sub-command (inherited if absent), or
-what the given options `makes` of it (the worst of several; an option or value without `makes`,
-where the option has some, counts as `risk`); `bare` if there are no operands; at least
-`operands_risk` if there are; then the worst of the options, their `values`, and what the kinds of
-values and operands say. Effects of the command are added always, those of options if given.
+what the given options `makes` of it (the worst of several, or what one that `decides: true` makes;
+an option or value without `makes`, where the option has some, counts as `risk`); `bare` if there
+are no operands; at least `operands_risk` if there are; then the worst of the options, their
+`values`, and what the kinds of values and operands say. Effects of the command are added always,
+those of options if given.
 
 `values` are words or patterns (`"*://*, git@*"`; a comma in a value is `\\,`; the empty word is
 an option given without a value). The one that matches says risk, effects, `makes`, and may be of
@@ -63,21 +64,23 @@ all following words); `dialect` goes with them. A `*` repeats, a `?` may be abse
 
 `stdin` says what a tool makes of its standard input: `data`; `script` (shell), a language, or
 `words` (xargs: further words of its command; an option with `replaces: true` has the text in whose
-place they come). It holds unless code was given otherwise (option or operand of a code kind). A tool that
-waits for code to be typed is caution.
+place they come). It holds unless code was given otherwise (option or operand of a code kind). A
+tool that waits for code to be typed is caution.
 
 YAML's traps: quote `"-1"`, `"no"`, `"on"`, `"y"`, and words with `*`, `: ` or `#`. What several
 commands have in common is an anchor below `shared:`, before `tools:`, and is merged (`<<: *name`).
 Anchors elsewhere do not work: each tool is parsed alone, with what stands before `tools:`, at first
 use, because all tables together take too long to start a program.
-`"--*": flag` is every option that is not listed: only behind the last sub-command (what it takes for
-a value could hide one), and only where no option of the tool can harm.
+`"--*": flag` is every option that is not listed: only behind the last sub-command (what it takes
+for a value could hide one), and only where no option of the tool can harm.
+
 A rule other than those of risk and kind: `rule: id`, with the id in `rules.yaml`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -161,6 +164,7 @@ class OptionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operands: tuple[str | OperandRow, ...] | None = None
     stdin: str | None = None
     replaces: bool = False
+    decides: bool = False
 
 
 class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,6 +253,8 @@ class Option:
     operands: tuple[Operand, ...] | None
     stdin: str | None
     replaces: bool
+    decides: bool = False
+    """Whether what it makes holds, whatever other options make (a dry run)."""
 
     def find_value(self, text: str) -> Value | None:
         """What is said of this value: exactly, or by the most exact pattern."""
@@ -266,7 +272,7 @@ class Command:
     effects: frozenset[Effect]
     why: str
     rule: str | None
-    options: dict[str, Option]
+    options: ChainMap[str, Option]
     operands: tuple[Operand, ...]
     operands_risk: Risk | None
     bare: Risk | None
@@ -332,7 +338,7 @@ def _command(name: str, row: CommandRow, above: Command | None) -> Command:
         effects=frozenset(row.effects) if row.effects is not None else _effects(above),
         why=row.why,
         rule=row.rule,
-        options={**above.options, **own} if above else own,
+        options=ChainMap(own, *above.options.maps) if above else ChainMap(own),
         operands=tuple(_operand(name, one) for one in row.operands),
         operands_risk=_risk(row.operands_risk) if row.operands_risk else None,
         bare=_risk(row.bare) if row.bare else None,
@@ -360,7 +366,7 @@ def _worth(risk: RiskName, above: Command) -> CommandRow:
 
 
 def _without_options(command: Command, above: Command | None) -> Command:
-    return replace(command, options=above.options if above else {})
+    return replace(command, options=above.options if above else ChainMap())
 
 
 def _effects(above: Command | None) -> frozenset[Effect]:
@@ -390,6 +396,7 @@ def _option(where: str, row: str | OptionRow) -> Option:
         ),
         stdin=row.stdin,
         replaces=row.replaces,
+        decides=row.decides,
     )
 
 
@@ -435,17 +442,16 @@ def families() -> list[Traversable]:
 
 
 @cache
-def _index() -> dict[str, str]:
-    """The text of each tool's row, by name; nothing is parsed."""
-    found: dict[str, str] = {}
+def _index() -> dict[str, tuple[str, str]]:
+    """The text of each tool's row by name, behind what its family shares; nothing is parsed."""
+    found: dict[str, tuple[str, str]] = {}
     for family in families():
         text = family.read_text(encoding="utf-8")
         starts = list(NAMES.finditer(text))
         head = text[: starts[0].start()] if starts else ""
         for start, end in zip(starts, [*(m.start() for m in starts[1:]), None], strict=True):
-            row = head + text[start.start() : end]
-            for name in start[1].split(","):
-                found[name.strip().strip("\"'")] = row
+            row = text[start.start() : end]
+            found.update((name.strip().strip("\"'"), (head, row)) for name in start[1].split(","))
     return found
 
 
@@ -455,14 +461,14 @@ def names() -> frozenset[str]:
 
 
 @cache
-def _parsed(text: str, name: str) -> Command:
-    return compiled(read_rows(text)[0], name)
+def _parsed(name: str) -> Command:
+    head, row = _index()[name]
+    return compiled(read_rows(head + row)[0], name)
 
 
 def find(name: str) -> Command | None:
     """The table of a tool, or None if it has none."""
-    text = _index().get(name)
-    return None if text is None else _parsed(text, name)
+    return _parsed(name) if name in _index() else None
 
 
 @cache

@@ -194,9 +194,10 @@ class _Judge:
     def _base(self) -> Judgement:
         """What the command does of itself, by what is made of it."""
         command = self.command
-        made = [_made(one, command.risk) for one in self.given if _makes(one.option)]
+        made = [(one.option, _made(one, command.risk)) for one in self.given if _makes(one.option)]
+        decided = [risk for option, risk in made if option.decides and risk == option.makes]
         if made:
-            risk = max(made)
+            risk = max(decided or [risk for _, risk in made])
         elif not self.operands and command.bare is not None:
             risk = command.bare
         elif command.commands and not self.operands:

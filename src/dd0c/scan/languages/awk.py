@@ -22,6 +22,7 @@ from dd0c.scan.languages.facts import (
     Found,
     caution,
     dangerous,
+    feeds,
     named,
     starts,
     starts_unknown,
@@ -211,7 +212,7 @@ def _opens(tokens: list[_Token], index: int) -> Iterator[Found]:
     elif token.text in ("|", "|&"):
         after = tokens[index + 1].text if index + 1 < len(tokens) else ""
         said = _lone_before(tokens, index) if after == "getline" else _lone_after(tokens, index)
-        yield from _started(said, token)
+        yield from _started(said, token, printed=after != "getline")
     elif token.text in (">", ">>", "<"):
         writes = token.text != "<"
         said = _lone_after(tokens, index)
@@ -246,12 +247,13 @@ def _names(tokens: list[_Token], index: int, defined: set[str]) -> Iterator[Foun
             yield dangerous("program-unreadable", why, token.start, token.end)
 
 
-def _started(said: _Token | None, at: _Token) -> Facts:
+def _started(said: _Token | None, at: _Token, *, printed: bool = False) -> Facts:
     command = _said(said)
     if said is None or command is None:
         yield starts_unknown(at.start, at.end)
     else:
-        yield from starts(command, said.start + 1, said.end - 1)
+        run = feeds if printed else starts
+        yield from run(command, said.start + 1, said.end - 1)
 
 
 def _lone_before(tokens: list[_Token], index: int) -> _Token | None:

@@ -79,6 +79,11 @@ def starts(command: str, start: int, end: int) -> Facts:
         yield Command(command, start, end)
 
 
+def feeds(command: str, start: int, end: int) -> Facts:
+    """The program pipes what it prints into this literal shell text."""
+    yield from starts(f"cat | {command}" if command.strip() else command, start, end)
+
+
 def starts_unknown(start: int, end: int) -> Fact:
     """The program hands the shell text that is put together while it runs."""
     return dangerous(

@@ -20,6 +20,7 @@ from dd0c.scan.languages.facts import (
     Found,
     caution,
     dangerous,
+    feeds,
     named,
     starts,
     starts_unknown,
@@ -180,7 +181,7 @@ def _trimmed(line: Line) -> tuple[str, int, int]:
 def _to_file_or_command(line: Line) -> Iterator[Found]:
     text, start, end = _trimmed(line)
     if text.startswith("|"):
-        yield from starts(text[1:], start + 1, end)
+        yield from feeds(text[1:], start + 1, end)
     elif text:
         yield caution("writes-file", "The client writes a file.", start, end, Effect.WRITES)
         yield File(text, start, end, writes=True)
@@ -228,8 +229,11 @@ def _judge_copy(line: Line) -> Iterator[Found]:
 
 def _judge_mysql(line: Line) -> Iterator[Found]:
     name = line.name if len(line.name) == 1 else line.name.lower()
-    if name in ("!", "system") or (name in ("P", "pager") and line.rest.strip(" \t;")):
-        yield from starts(line.rest.strip().rstrip(";"), line.at, line.end)
+    command = line.rest.strip(" \t;")
+    if name in ("P", "pager") and command:
+        yield from feeds(command, line.at, line.end)
+    elif name in ("!", "system"):
+        yield from starts(command, line.at, line.end)
     elif name in ("T", "tee"):
         yield from _to_file_or_command(line)
     elif name in ("u", "r", "R", "connect", "prompt"):

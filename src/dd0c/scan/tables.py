@@ -373,9 +373,14 @@ def _effects(above: Command | None) -> frozenset[Effect]:
     return above.effects if above else frozenset()
 
 
+@cache
+def _plain(kind: str) -> Option:
+    return _option(kind, OptionRow() if kind == "flag" else OptionRow(kind=kind))
+
+
 def _option(where: str, row: str | OptionRow) -> Option:
     if isinstance(row, str):
-        row = OptionRow() if row == "flag" else OptionRow(kind=row)
+        return _plain(row)
     if row.kind is not None and row.kind not in KINDS:
         raise ValueError(f"{where}: kind {row.kind}")
     takes = row.takes or ("value" if row.kind else "none")

@@ -144,6 +144,8 @@ def read(words: Sequence[Word], command: Command, place: Place) -> Reading:
         if not reading.closed and word.text == "--":
             reading.closed = True
             reading.dashed = len(reading.operands)
+            if (option := command.options.get("--")) is not None:
+                reading.given.append(Given("--", option, word.span))
         elif not reading.closed and _is_option(word, command.options):
             _read_option(word, left, command, reading, place)
         else:

@@ -17,6 +17,7 @@
         -e: {kind: sed, drops_operand: 1}          # the first kind of operand is not there then
         -c: {operands: [shell, parameters*]}       # or: these kinds stand instead of the command's
         -s: {stdin: script}
+        "--": {risk: dangerous}                    # where it matters that there is one
       operands: [text, reads*]        # none unless said
       commands:
         get, describe: {risk: safe, operands: [text*]}

@@ -77,6 +77,7 @@ ARGUMENTS = {
     "run classify": ["kubectl get pods"],
     "run parse": [str(RUNBOOK)],
     "run check": [str(RUNBOOK)],
+    "run diff": [os.devnull, str(RUNBOOK)],
     "profile use": ["p"],
     "profile remove": ["p"],
 }

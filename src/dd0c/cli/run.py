@@ -17,7 +17,7 @@ import click
 from dd0c.base.errors import InvalidInput, TooLarge
 from dd0c.cli import output
 from dd0c.cli.output import How
-from dd0c.products.run import judging
+from dd0c.products.run import filling, judging
 from dd0c.products.run.judging import JudgedStep
 from dd0c.products.run.models import Format, Parsed
 from dd0c.scan.models import Risk, Verdict
@@ -68,9 +68,10 @@ def parse(file: str, format_name: str | None, how: How) -> None:
         output.write_json({"format": parsed.format, "steps": shown, "remarks": remarks})
         return
     counts: Counter[Risk | None] = Counter()
-    for number, judged in enumerate(_judged(parsed), 1):
+    both = zip(_judged(parsed), _judged(parsed, filled=True), strict=True)
+    for number, (judged, filled) in enumerate(both, 1):
         counts[judged.risk] += 1
-        verdicts.write((*steps.draw(number, judged), ""))
+        verdicts.write((*steps.draw(number, judged, filled.risk), ""))
         sys.stdout.flush()
     verdicts.write(steps.remarks(parsed))
     if counts:
@@ -93,8 +94,9 @@ def parse(file: str, format_name: str | None, how: How) -> None:
 def check(files: tuple[str, ...], fail_at: str, format_name: str | None, how: How) -> int:
     """Judge the commands of runbooks, for hooks and pipelines.
 
-    Tells only of commands of a class, or worse, each in a line with its place. The exit status is
-    that of the worst: 0 none, 10 caution, 20 dangerous, 30 blocked; any other is no verdict.
+    Tells only of commands of a class, or worse, each with its place, as if a plain word stood for
+    each <placeholder>. The exit status is that of the worst: 0 none, 10 caution, 20 dangerous, 30
+    blocked; any other is no verdict.
 
     \b
     Examples:
@@ -107,7 +109,7 @@ def check(files: tuple[str, ...], fail_at: str, format_name: str | None, how: Ho
     found = []
     for file in files:
         parsed = judging.read(_source(file), _known(format_name))
-        for judged in _judged(parsed):
+        for judged in _judged(parsed, filled=True):
             for command, verdict in zip(judged.step.commands, judged.verdicts, strict=True):
                 if verdict.risk >= bound:
                     found.append((file, command.line, verdict))
@@ -123,6 +125,46 @@ def check(files: tuple[str, ...], fail_at: str, format_name: str | None, how: Ho
                 shown, *reasons = verdicts.brief(verdict)
                 verdicts.write((f"{output.visible(file)}:{line}: {shown}", *reasons))
     return max((verdict.risk for _, _, verdict in found), default=Risk.SAFE)
+
+
+@run.command()
+@click.argument("old", type=click.Path(allow_dash=True))
+@click.argument("new", type=click.Path())
+@click.option("--markdown", is_flag=True, help="Steps whose risk changed, for a comment.")
+@click.option("--name", help="What the Markdown calls the runbook; default: NEW.")
+@_format
+@output.formats("json")
+def diff(
+    old: str, new: str, *, markdown: bool, name: str | None, format_name: str | None, how: How
+) -> None:
+    """Compare two texts of a runbook step by step: what changed, and what that does to the risk.
+
+    A step is the same wherever it moved, and while most of its words are. Risks are those with a
+    plain word in place of each <placeholder>. /dev/null stands for a runbook that is not there.
+
+    \b
+    Examples:
+      git show HEAD:disk-full.md | dd0c run diff - disk-full.md
+      dd0c run diff --markdown old.md new.md
+      dd0c run diff --json old.md new.md | jq '.items[] | select(.after.risk == "dangerous")'
+    """
+    if markdown and how == "json":
+        raise InvalidInput("--markdown and --json exclude each other")
+    from dd0c.cli import changes, verdicts
+
+    before, after = (
+        list(_judged(judging.read(_source(file), _known(format_name)), filled=True))
+        for file in (old, new)
+    )
+    found = changes.compare(before, after)
+    if how == "json":
+        output.write_json({"items": [changes.as_json(one) for one in found]})
+    elif markdown:
+        verdicts.write(changes.markdown(name or new, found))
+    else:
+        for one in found:
+            verdicts.write(changes.draw(one))
+        click.echo(f"{len(found)} of {max(len(before), len(after))} steps differ")
 
 
 @run.command()
@@ -175,9 +217,13 @@ def _known(name: str | None) -> Format | None:
     return None if name is None else Format(name)
 
 
-def _judged(parsed: Parsed) -> Iterator[JudgedStep]:
+def _judged(parsed: Parsed, *, filled: bool = False) -> Iterator[JudgedStep]:
+    """The steps with their verdicts; `filled`: those of commands with a word in place of each
+    placeholder."""
     for batch in judging.batches(parsed.steps):
-        yield from judging.judge(batch)
+        judged = judging.judge([filling.sample(step) for step in batch] if filled else batch)
+        for step, one in zip(batch, judged, strict=True):
+            yield JudgedStep(step, one.verdicts)
 
 
 def _source(file: str) -> str:

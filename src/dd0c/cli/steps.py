@@ -19,7 +19,7 @@ from dd0c.scan.models import Risk, Verdict
 
 INDENT = " " * 4
 KIND_WIDTH = max(len(kind) for kind in StepKind)
-EXPECTED_LINES = 3
+LINES_SHOWN = 4
 
 
 def as_json(position: int, judged: JudgedStep) -> dict[str, Any]:
@@ -41,8 +41,9 @@ def as_json(position: int, judged: JudgedStep) -> dict[str, Any]:
     }
 
 
-def draw(position: int, judged: JudgedStep) -> Iterator[str]:
-    """What to do, with what each command may do and why."""
+def draw(position: int, judged: JudgedStep, filled: Risk | None) -> Iterator[str]:
+    """What to do, with what each command may do and why. `filled`: the risk with a plain word in
+    place of each placeholder."""
     step = judged.step
     first, last = step.lines
     where = f"line {first}" if first == last else f"lines {first}-{last}"
@@ -51,7 +52,7 @@ def draw(position: int, judged: JudgedStep) -> Iterator[str]:
     yield f"{number} {step.kind:<{KIND_WIDTH}} {title}  {paint(where, dim=True)}"
     for command, verdict in zip(step.commands, judged.verdicts, strict=True):
         yield from _command(command, verdict)
-    for name, text in _facts(judged):
+    for name, text in _facts(judged, filled):
         yield f"{INDENT}{paint(f'{name}:', dim=True)} {text}"
 
 
@@ -66,23 +67,18 @@ def _command(command: Command, verdict: Verdict) -> Iterator[str]:
         yield f"{INDENT}{verdicts.INDENT}{paint('inferred: read it in the source first', dim=True)}"
 
 
-def _facts(judged: JudgedStep) -> Iterator[tuple[str, str]]:
+def _facts(judged: JudgedStep, filled: Risk | None) -> Iterator[tuple[str, str]]:
     step = judged.step
     if step.query is not None:
-        yield step.tool or "query", verdicts.clipped(step.query)
+        yield step.tool or "query", _several(step.query)
     if step.placeholders:
         yield "fill", ", ".join(map(output.visible, step.placeholders))
+        if filled is not None and filled != judged.risk:
+            yield "once filled", f"{paint(filled.label, fg=verdicts.TINTS[filled])} at least"
     if step.interactive:
         yield "terminal", "it opens a session or a screen: somebody must sit before it"
     if step.expected is not None:
-        lines = step.expected.strip("\n").split("\n")
-        more = [f"… ({len(lines) - EXPECTED_LINES} lines more)"] * (len(lines) > EXPECTED_LINES)
-        yield (
-            "expected",
-            f"\n{INDENT}  ".join(
-                verdicts.clipped(line) for line in [*lines[:EXPECTED_LINES], *more]
-            ),
-        )
+        yield "expected", _several(step.expected)
     if step.timeout_s is not None:
         yield "wait", f"{step.timeout_s} s"
     if step.rollback is not None:
@@ -91,6 +87,15 @@ def _facts(judged: JudgedStep) -> Iterator[tuple[str, str]]:
         yield "rollback", "none known"
     for target in step.references:
         yield "see", verdicts.clipped(target)
+
+
+def _several(text: str) -> str:
+    """The first lines of a text."""
+    lines = text.strip("\n").split("\n")
+    shown = [verdicts.clipped(line) for line in lines[:LINES_SHOWN]]
+    if more := len(lines) - len(shown):
+        shown.append(f"… ({more} more)")
+    return "".join(f"\n{INDENT}  {line}" for line in shown) if len(shown) > 1 else shown[0]
 
 
 def remarks(parsed: Parsed) -> Iterator[str]:

@@ -116,7 +116,7 @@ async def _keep(request: Request, who: Principal, keep: Keep) -> Response:
     async with paste.posted(request) as given:
         try:
             book = await paste.read_book(given)
-            document = await runbooks.read(book.source, paste.read_format(given))
+            document = await runbooks.read(request, who, book.source, paste.read_format(given))
             runbook = await keep(book, document)
         except (InvalidInput, TooLarge, Conflict, PlanExceeded) as problem:
             return await paste.again(request, who, given, problem)

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
@@ -22,12 +21,12 @@ from dd0c.base.errors import Error
 from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.web import problems, twin
 from dd0c.kernel.web.console import frame
-from dd0c.products.run import documents, lineage, shapes, trust
+from dd0c.products.run import documents, filling, lineage, shapes, trust
 from dd0c.products.run.lineage import Kept
 from dd0c.products.run.models import Format, Parsed, Remark, Step
 from dd0c.products.run.pages import excerpts
 from dd0c.products.run.pages.excerpts import Excerpt, Source
-from dd0c.products.run.shapes import StepShown
+from dd0c.products.run.shapes import RiskName, StepShown
 from dd0c.products.run.trust import Trust
 
 TONES = {"safe": "good", "caution": "warn", "dangerous": "bad", "blocked": "never", None: "info"}
@@ -62,7 +61,9 @@ class Held(BaseModel):
 class Card(StepShown):
     """A step as a card shows it."""
 
-    trust: Held | None = None
+    filled_risk: RiskName | None
+    """With a plain word in place of each placeholder."""
+    trust: Held | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ async def answer(
     **names: Any,
 ) -> Response:
     """The sheet of a text that was read; `names` are for its templates."""
-    steps = [_fill(step, book.filled) for step in parsed.steps]
+    steps = [filling.fill(step, book.filled) for step in parsed.steps]
     if twin.is_wanted(request):
         shown = [card async for card in _cards(steps, book.kept)]
         sheet = Sheet(
@@ -181,28 +182,18 @@ def _pair(book: Book, source: Source, each: Excerpt, cards: list[Card]) -> dict[
 
 
 async def _cards(steps: Sequence[Step], kept: Sequence[Kept]) -> AsyncIterator[Card]:
-    position = 0
-    async for judged in documents.judge(steps):
+    """The steps judged as they stand, and with a plain word for what is still to be filled."""
+    both = [each for step in steps for each in (step, filling.sample(step))]
+    judging = documents.judge(both)
+    for position in range(len(steps)):
+        judged, filled = await anext(judging), await anext(judging)
         held = lineage.today(kept[position], judged).trust if kept else None
-        position += 1
-        shown = shapes.show_step(position, judged).model_dump()
-        yield Card(**shown, trust=None if held is None else _held(held))
+        yield Card(
+            **shapes.show_step(position + 1, judged).model_dump(),
+            filled_risk=shapes.risk_name(filled.risk),
+            trust=None if held is None else _held(held),
+        )
 
 
 def _held(held: Trust) -> Held:
     return Held(level=held.level, sentence=trust.SENTENCES[held.why])
-
-
-def _fill(step: Step, filled: dict[str, str]) -> Step:
-    """The step with what the reader put in place of its placeholders, the longest first."""
-    mine = sorted((name for name in step.placeholders if filled.get(name)), key=len, reverse=True)
-    if not mine:
-        return step
-    commands = []
-    for command in step.commands:
-        text = command.text
-        for name in mine:
-            text = text.replace(name, filled[name])
-        commands.append(msgspec.structs.replace(command, text=text))
-    left = tuple(name for name in step.placeholders if name not in mine)
-    return msgspec.structs.replace(step, commands=tuple(commands), placeholders=left)

@@ -126,6 +126,7 @@ WHOLE = frozenset({"find"})
 """Languages that read all words of a tool: as a style."""
 
 _T = TypeVar("_T")
+_WILD = frozenset("*[")
 Values: TypeAlias = "Mapping[str, Value]"
 
 RiskName = Literal["safe", "caution", "dangerous", "blocked"]
@@ -305,7 +306,7 @@ class Command:
 def _most_exact(table: Mapping[str, _T], word: str) -> _T | None:
     if (found := table.get(word)) is not None:
         return found
-    patterns = [key for key in table if "*" in key and fnmatchcase(word, key)]
+    patterns = [key for key in table if not _WILD.isdisjoint(key) and fnmatchcase(word, key)]
     return table[max(patterns, key=len)] if patterns else None
 
 

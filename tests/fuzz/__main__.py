@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "artifacts" / "fuzz"
 SEED_MAX = 2**31 - 1
 GRACE_S = 60  # to start and to end
-LANES = (("requests",), ("answers", "documents", "streams"))
+LANES = (("requests",), ("answers", "documents", "streams", "commands"))
 _NOISE = re.compile(r"INFO|WARNING|stat::|Base64|0x")
 _RUNS = re.compile(r"stat::number_of_executed_units: (\d+)")
 

@@ -21,7 +21,7 @@ from typing import Any
 
 SEEDS = 100
 BLIND_PART = 0.3  # of the changes are made by libFuzzer itself
-WATCHED = ["h11", "dd0c.products.route.hotpath"]
+WATCHED = ["h11", "dd0c.products.route.hotpath", "dd0c.scan"]
 
 
 def with_coverage(name: str, seconds: int, seed: int, folder: Path) -> None:

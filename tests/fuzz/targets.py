@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.fuzz import answers, documents, grammar, requests, streams
+from tests.fuzz import answers, commands, documents, grammar, requests, streams
 from tests.fuzz.grammar import Make
 from tests.fuzz.wires import Wired
 
@@ -29,6 +29,7 @@ TARGETS = {
     "answers": Target(grammar.answer, grammar.ANSWER_PIECES),
     "documents": Target(grammar.document, grammar.JSON_PIECES),
     "streams": Target(grammar.stream, grammar.STREAM_PIECES),
+    "commands": Target(commands.make, commands.PIECES),
 }
 
 
@@ -42,7 +43,7 @@ def opened(name: str, folder: Path) -> Iterator[Check]:
         with closing(answers.Provider()) as provider:
             yield partial(answers.check, provider)
     else:
-        yield documents.check if name == "documents" else streams.check
+        yield {"documents": documents, "streams": streams, "commands": commands}[name].check
 
 
 def found(name: str) -> list[Path]:

@@ -16,7 +16,7 @@ from tests.fuzz.reference import Answered, Message, Mismatch
 from tests.fuzz.wires import Outcome
 from tests.support.worker import SECRET
 
-COUNTS = {"requests": 700, "answers": 1500, "documents": 5000, "streams": 400}
+COUNTS = {"requests": 700, "answers": 1500, "documents": 5000, "streams": 400, "commands": 40}
 
 
 def run(name: str, seed: int, folder: Path) -> None:

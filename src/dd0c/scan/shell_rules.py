@@ -29,6 +29,7 @@ _SPECIAL = frozenset("#?$!-") | {
     "LINES",
 }
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_FUNCTION = re.compile(r"[A-Za-z_][\w-]*")
 _SUM = re.compile(r"[\w\s+*/%<>=!&|^~?:(),.-]*")
 
 
@@ -39,8 +40,7 @@ def judge_reading(reading: Reading) -> Iterator[Finding]:
         yield from _evaluated(one, reading.values, numeric)
     for use in reading.uses:
         yield _used(use)
-    for function in reading.functions:
-        yield from _defined(function, reading.functions)
+    yield from _defined(reading.functions)
     for assignment in reading.assignments:
         yield from judge_assignment(assignment, given=False).findings
 
@@ -78,18 +78,29 @@ def _used(use: Use) -> Finding:
     return Finding(Risk.DANGEROUS, "indirect-expansion", use.span, told)
 
 
-def _defined(function: Function, all_: Sequence[Function]) -> Iterator[Finding]:
-    called = {call.words[0].text for call in function.calls}
-    others = {one.name: {call.words[0].text for call in one.calls} for one in all_}
-    reached = set(called)
-    while more := {n for name in reached for n in others.get(name or "", ())} - reached:
-        reached |= more
-    if function.name in reached and any(f.forks for f in all_ if f.name in reached):
-        told = f"{function.name} starts itself again and again, until the machine has no processes"
-        yield Finding(Risk.BLOCKED, "fork-bomb", function.span, told)
-    if not re.fullmatch(r"[A-Za-z_][\w-]*", function.name) or tables.find(function.name):
-        told = f"{function.name or 'this'} is made to mean something other than it says"
-        yield Finding(Risk.DANGEROUS, "shadowed-command", function.span, told)
+def _defined(functions: Sequence[Function]) -> Iterator[Finding]:
+    circling = _circling(functions)
+    forks = any(function.forks for function in functions if function.name in circling)
+    for function in functions:
+        if function.name in circling and forks:
+            told = f"{function.name} starts itself again and again, until there are no processes"
+            yield Finding(Risk.BLOCKED, "fork-bomb", function.span, told)
+        if not _FUNCTION.fullmatch(function.name) or tables.find(function.name):
+            told = f"{function.name or 'this'} is made to mean something other than it says"
+            yield Finding(Risk.DANGEROUS, "shadowed-command", function.span, told)
+
+
+def _circling(functions: Sequence[Function]) -> set[str]:
+    """Functions that come back to themselves: what is left when those that call none are gone."""
+    calls: dict[str, set[str]] = {one.name: set() for one in functions}
+    for one in functions:
+        calls[one.name] |= {call.words[0].text or "" for call in one.calls} & calls.keys()
+    while ended := [name for name, called in calls.items() if not called]:
+        for name in ended:
+            del calls[name]
+        for called in calls.values():
+            called.difference_update(ended)
+    return set(calls)
 
 
 def judge_word(word: Word) -> Judgement:

@@ -63,3 +63,13 @@ class Verdict(msgspec.Struct, frozen=True):
     effects: frozenset[Effect]
     pack: str
     """Version of the tables and rules it was judged by."""
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """A command that was found in a text: a line of the tree that explains a verdict."""
+
+    path: tuple[tuple[int, int, int], ...]
+    """Its place among those that run it: sorted by it, a command comes before what it runs."""
+    span: Span
+    words: tuple[str, ...]
+    """After the removal of quotes; `$name`, `$(…)` and patterns are as nobody knows them."""

@@ -13,17 +13,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from dd0c.scan import shell_rules, shfmt, surface, tools, treesitter, walk
 from dd0c.scan.judgement import Judgement, Text
-from dd0c.scan.models import Effect, Finding, Risk, Span, Verdict
+from dd0c.scan.models import Effect, Finding, Risk, Span, Understood, Verdict
 from dd0c.scan.packs import version
 from dd0c.scan.paths import judge_read, judge_write
 from dd0c.scan.reading import Reading
 from dd0c.scan.shfmt import Parsed, Refused
 from dd0c.scan.surface import Joined
-from dd0c.scan.syntax import Feed, Invocation, Place, Redirection
+from dd0c.scan.syntax import (
+    Expansion,
+    Feed,
+    Invocation,
+    Place,
+    Redirection,
+    Substitution,
+    Word,
+)
 from dd0c.scan.tree import Unknown
+
+Path: TypeAlias = tuple[tuple[int, int, int], ...]
 
 ROUNDS_MAX = 8
 TEXTS_MAX = 500
@@ -41,6 +52,7 @@ class _Case:
     effects: set[Effect] = field(default_factory=set)
     texts: int = 0
     invocations: int = 0
+    understood: list[Understood] = field(default_factory=list)
 
     def over(self, reason: str) -> None:
         """It is more than anybody will look at."""
@@ -66,6 +78,8 @@ class _Job:
     base: int = 0
     outer: Place = Place()
     joined: Joined = Joined("")
+    path: Path = ()
+    """Of the command that runs this text."""
 
     def source(self, at: int) -> int:
         """Where a character of the joined text stands in the text that was asked about."""
@@ -79,14 +93,38 @@ class _Job:
         for one in findings:
             self.case.findings.add(_moved(one, self.holder) if self.holder else one)
 
+    def enter(self, invocation: Invocation, above: Path) -> Path:
+        """Note a command that was understood; its place."""
+        span = self.holder or invocation.span
+        path = (*above, (span.start, -span.end, self.case.invocations))
+        words = tuple(_spelled(word) for word in invocation.words)
+        self.case.understood.append(Understood(path, span, words))
+        return path
+
 
 def _moved(one: Finding, span: Span) -> Finding:
     """The same finding elsewhere."""
     return Finding(one.risk, one.rule, span, one.reason)
 
 
+def _spelled(word: Word) -> str:
+    return "".join(
+        ("<(…)" if part.process else "$(…)")
+        if isinstance(part, Substitution)
+        else f"${part.name or '((…))'}"
+        if isinstance(part, Expansion)
+        else part.text
+        for part in word.parts
+    )
+
+
 def judge(texts: Sequence[str]) -> tuple[Verdict, ...]:
     """A verdict on each text."""
+    return tuple(verdict for verdict, _ in explain(texts))
+
+
+def explain(texts: Sequence[str]) -> list[tuple[Verdict, list[Understood]]]:
+    """A verdict on each text, and the commands that were found in it, as a tree in order."""
     cases = [_Case(text) for text in texts]
     jobs = [_Job(case, case.text, None) for case in cases]
     for _ in range(ROUNDS_MAX):
@@ -95,7 +133,7 @@ def judge(texts: Sequence[str]) -> tuple[Verdict, ...]:
         jobs = _round(jobs)
     for job in jobs:
         job.case.over(f"commands within commands, more than {ROUNDS_MAX} deep")
-    return tuple(case.verdict() for case in cases)
+    return [(case.verdict(), sorted(case.understood, key=lambda one: one.path)) for case in cases]
 
 
 def _round(jobs: Sequence[_Job]) -> list[_Job]:
@@ -183,30 +221,31 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
     for redirection in reading.redirections:
         job.note(_judge_redirection(redirection))
     made = [_inner(job, text, job.outer) for text in reading.texts]
-    pending = deque(reading.invocations)
+    pending = deque((invocation, job.path) for invocation in reading.invocations)
     while pending:
         job.case.invocations += 1
         if job.case.invocations > INVOCATIONS_MAX:
             job.case.over(f"more than {INVOCATIONS_MAX} commands")
             return []
-        invocation = pending.popleft()
+        invocation, above = pending.popleft()
+        path = job.enter(invocation, above)
         for judged in _judge_invocation(invocation, reading):
             job.note(judged)
-            pending.extend(judged.invocations)
+            pending.extend((inner, path) for inner in judged.invocations)
             for text in judged.texts:
                 job.case.texts += 1
                 if job.case.texts > TEXTS_MAX:
                     job.case.over(f"more than {TEXTS_MAX} texts within the text")
                     return []
-                made.append(_inner(job, text, invocation.place))
+                made.append(_inner(job, text, invocation.place, path))
     return made
 
 
-def _inner(job: _Job, text: Text, place: Place) -> _Job:
+def _inner(job: _Job, text: Text, place: Place, path: Path = ()) -> _Job:
     holder = job.holder or (None if text.exact else text.span)
     if place.stdin_text is not None and place.stdin_text.text == text.text:
         place = replace(place, feed=Feed.PIPE, stdin_text=None)
-    return _Job(job.case, text.text, holder, text.span.start, place)
+    return _Job(job.case, text.text, holder, text.span.start, place, path=path)
 
 
 def _judge_invocation(invocation: Invocation, reading: Reading) -> list[Judgement]:

@@ -26,6 +26,8 @@ from dd0c.kernel.vault.envelope import Vault
 from dd0c.kernel.web.requires import COOKIE
 from dd0c.products.route.models import AttemptOpened, Learned
 from dd0c.products.route.store import providers, staging, token_factors
+from dd0c.products.run.store import runbooks as run_runbooks
+from dd0c.products.run.store import versions as run_versions
 from tests.products.route import records
 from tests.products.route.api.ledger import rated, request_id, ship, tenant_of
 from tests.support.chained import chain_of
@@ -121,13 +123,13 @@ def fill(served: Served, name: str, owner: str, *, unit: int, away: str) -> Tena
     asyncio.run(_insert(served, org, names, provider))
     names |= _made(served, owner, names)
     with psycopg.connect(served.database.conninfo(roles.OWNER).reveal()) as owner_of_tables:
-        made = ("source", "endpoint", "delivery", "runbook")
-        given = {what: id_of(names, what) for what in made}
+        given = {what: id_of(names, what) for what in ("source", "endpoint", "delivery")}
         for statement in _HOOKED:
             owner_of_tables.execute(statement, given | {"others": OTHERS})
     session, people = _people(served, owner, names)
     names |= people
     names["content"] = asyncio.run(_keep(served, org))
+    asyncio.run(_write(served, org))
     asyncio.run(_use_keys(served, org))
     key, team = ids.parse(ids.Kind.KEY, names["key"]), ids.parse(ids.Kind.TEAM, names["team"])
     at_us = _us(datetime.now(UTC)) - 90_000_000
@@ -260,6 +262,21 @@ async def _keep(served: Served, org: uuid.UUID) -> str:
     return ids.text(ids.Kind.CONTENT, content)
 
 
+async def _write(served: Served, org: uuid.UUID) -> None:
+    """More than one page of runbooks."""
+    pool = await open_pool(served.database.conninfo(roles.APP), roles.APP, 1)
+    vault, now = Vault(local.load(served.database.cluster.home)), datetime.now(UTC)
+    try:
+        async with tenancy.tenant(pool, org) as tx:
+            for number in range(OTHERS):
+                runbook = await run_runbooks.add(tx, org, f"{number} of {org}", now)
+                row = run_versions.Row(ids.new(), runbook, 1, 0, None, now, "nobody")
+                text = '{"source": "", "format": "text", "steps": []}'
+                await run_versions.add(tx, vault, org, row, text, steps=())
+    finally:
+        await pool.close()
+
+
 def hooks(client: httpx.Client, whose: str) -> Names:
     """Two sources, one of them with a message, two endpoints, one of them with a delivery."""
     made = {f"{which}_name": f"{whose}s-{which}" for which in ("source", "other_source")}
@@ -340,13 +357,8 @@ _HOOKED = (
     " FROM kernel.hook_endpoints, generate_series(1, %(others)s) n WHERE id = %(endpoint)s",
     "INSERT INTO kernel.hook_attempts SELECT uuidv7(), org, id, now(), 5, 200, 'taken'"
     " FROM kernel.hook_deliveries WHERE id = %(delivery)s",
-    "WITH made AS (INSERT INTO run.runbooks (id, org, name, version, created_at, changed_at)"
-    " SELECT uuidv7(), org, name || '-' || n, 1, now(), now()"
-    " FROM run.runbooks, generate_series(1, %(others)s) n WHERE id = %(runbook)s RETURNING id, org)"
-    " INSERT INTO run.versions SELECT uuidv7(), m.org, m.id, 1, 0, NULL, now(), 'nobody', v.secret,"
-    " v.data_key FROM made m JOIN run.versions v ON v.runbook = %(runbook)s AND v.number = 1",
 )
-"""More than one page of what was heard and told, an attempt, and runbooks."""
+"""More than one page of what was heard and told, and an attempt."""
 
 
 def _lost(opened: AttemptOpened) -> staging.Rated:

@@ -50,9 +50,9 @@ class Simulator:
 
 
 @contextmanager
-def running_simulator(faults: str = "") -> Iterator[Simulator]:
-    """Starts a simulator on a free port, with standing faults, and ends it."""
-    command = [sys.executable, "-c", COMMAND, faults, str(CORPUS)]
+def running_simulator(faults: str = "", replay: Path = CORPUS) -> Iterator[Simulator]:
+    """Starts a simulator on a free port, with standing faults and recordings, and ends it."""
+    command = [sys.executable, "-c", COMMAND, faults, str(replay)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         url = child.stdout.readline().split()[-1]

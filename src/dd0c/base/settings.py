@@ -252,6 +252,19 @@ class Settings:
         "Domains with commas between: who signs in with a verified address there needs no"
         " invitation, and is a viewer in the first organisation.",
     )
+    run_model: str = _setting(
+        "",
+        "DD0C_RUN_MODEL",
+        "Model that is asked for commands in sentences of a runbook that no rule could place, such"
+        " as `gpt-5-mini`; through route, and shown the runbooks of the key's organisation only."
+        " Empty: none, and such steps stay with people.",
+    )
+    run_key: Secret = _setting(
+        Secret(""), "DD0C_RUN_KEY", "The key of dd0c that it is asked with, with the scope gateway."
+    )
+    run_gateway_url: str = _setting(
+        "", "DD0C_RUN_GATEWAY_URL", "The gateway that it is asked through; empty: of this machine."
+    )
     openai_api_key: Secret = _setting(
         Secret(""), "OPENAI_API_KEY", "Registers OpenAI as a provider at `dd0c up`."
     )
@@ -437,6 +450,11 @@ def _check(s: Settings) -> None:
             "HTTPS_PROXY is no address of a proxy", hint="http://proxy:3128, or https://…"
         )
     _check_oidc(s)
+    if s.run_model and not s.run_key:
+        raise SetupError(
+            "DD0C_RUN_MODEL is set without DD0C_RUN_KEY: who asks it, and who pays?",
+            hint="make a key with the scope gateway: dd0c key create run --scope gateway",
+        )
     if s.breaker_failures < 1:
         raise SetupError(f"breaker_failures must be 1 or more, not {s.breaker_failures}")
     if not 0 <= s.workers <= 256:

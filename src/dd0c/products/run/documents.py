@@ -1,6 +1,7 @@
 """Reading and judging texts without holding up the server (N-3): every face comes through here.
 
-    async for judged in documents.preview(source, Format.MARKDOWN):
+    parsed = await documents.read(source, Format.MARKDOWN)
+    async for judged in documents.judge(parsed.steps, source, advice.advisor(request, who)):
         ...                                     # a step with its verdicts, as soon as it is judged
 
 It is work for a processor, so threads do it: two at once, a few waiting, the rest is told to come
@@ -15,12 +16,14 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from itertools import takewhile
 from threading import BoundedSemaphore
 from typing import TypeVar
 
 from dd0c.base.errors import Timeout, Unavailable
 from dd0c.kernel.guard.rates import Rates
-from dd0c.products.run import judging
+from dd0c.products.run import judging, prose
+from dd0c.products.run.advice import Advisor
 from dd0c.products.run.judging import JudgedStep
 from dd0c.products.run.models import Format, Parsed, Step
 from dd0c.scan.models import Verdict
@@ -69,18 +72,26 @@ async def read(source: str, format: Format | None = None) -> Parsed:
     return await _threads().do(partial(judging.read, source, format))
 
 
-async def judge(steps: Sequence[Step]) -> AsyncIterator[JudgedStep]:
-    """The steps in order, each as soon as its commands are judged."""
-    for batch in judging.batches(steps):
-        for judged in await _threads().do(partial(judging.judge, batch)):
+async def judge(
+    steps: Sequence[Step], source: str = "", advisor: Advisor | None = None
+) -> AsyncIterator[JudgedStep]:
+    """The steps in order, each as soon as its commands are judged. Nothing waits for an advisor
+    before the first step that it might say something about."""
+    if advisor is None:
+        known = steps
+    else:
+        known = list(takewhile(lambda step: not prose.is_open(step), steps))
+    async for judged in _judge(known):
+        yield judged
+    if advisor is not None and len(known) < len(steps):
+        async for judged in _judge((await advisor.place(source, steps))[len(known) :]):
             yield judged
 
 
-async def preview(source: str, format: Format | None = None) -> AsyncIterator[JudgedStep]:
-    """The steps of a text, each as soon as its commands are judged; TooLarge before the first."""
-    parsed = await read(source, format)
-    async for judged in judge(parsed.steps):
-        yield judged
+async def _judge(steps: Sequence[Step]) -> AsyncIterator[JudgedStep]:
+    for batch in judging.batches(steps):
+        for judged in await _threads().do(partial(judging.judge, batch)):
+            yield judged
 
 
 async def classify(texts: Sequence[str]) -> tuple[Verdict, ...]:

@@ -20,7 +20,7 @@ from dd0c.kernel.db.pool import Transaction
 from dd0c.kernel.plans import quotas
 from dd0c.kernel.plans.catalogue import Quota
 from dd0c.kernel.web import audited, resources
-from dd0c.products.run import documents, events, lineage
+from dd0c.products.run import advice, documents, events, lineage
 from dd0c.products.run.judging import JudgedStep
 from dd0c.products.run.lineage import Kept
 from dd0c.products.run.models import Format, Remark, Step
@@ -70,10 +70,13 @@ class Version:
     steps: tuple[Kept, ...]
 
 
-async def read(source: str, format: Format | None = None) -> Document:
+async def read(
+    request: Request, who: Principal, source: str, format: Format | None = None
+) -> Document:
     """A text with its steps and verdicts; TooLarge."""
     parsed = await documents.read(source, format)
-    steps = [step async for step in documents.judge(parsed.steps)]
+    advisor = advice.advisor(request, who)
+    steps = [step async for step in documents.judge(parsed.steps, source, advisor)]
     return Document(source, parsed.format, tuple(steps), parsed.remarks)
 
 

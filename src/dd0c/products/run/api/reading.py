@@ -18,7 +18,8 @@ from dd0c.kernel.web import resources
 from dd0c.kernel.web.fields import Body
 from dd0c.kernel.web.packed import unpack
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.run import documents, judging, shapes
+from dd0c.products.run import advice, documents, judging, shapes
+from dd0c.products.run.judging import JudgedStep
 from dd0c.products.run.models import Format, Parsed
 from dd0c.products.run.shapes import StepShown, VerdictShown
 
@@ -83,12 +84,14 @@ async def parse(given: SourceGiven, request: Request, who: Reader) -> Response |
     is judged, and the last line has what is said of the whole. At most 30 times a minute for an
     organisation, commands that are judged included."""
     await documents.require_rate(resources.of(request).rates, who.org)
-    parsed = await documents.read(given.text(), given.format)
+    source = given.text()
+    parsed = await documents.read(source, given.format)
+    steps = _steps(documents.judge(parsed.steps, source, advice.advisor(request, who)))
     if LINES in request.headers.get("accept", ""):
-        return StreamingResponse(_lines(parsed), media_type=LINES)
+        return StreamingResponse(_lines(parsed, steps), media_type=LINES)
     return ParsedShown(
         format=parsed.format,
-        steps=[step async for step in _steps(parsed)],
+        steps=[step async for step in steps],
         remarks=_remarks(parsed),
     )
 
@@ -102,17 +105,17 @@ async def classify(given: CommandsGiven, request: Request, who: Reader) -> Class
     return Classified(items=[shapes.show_verdict(verdict) for verdict in found])
 
 
-async def _steps(parsed: Parsed) -> AsyncIterator[StepShown]:
+async def _steps(steps: AsyncIterator[JudgedStep]) -> AsyncIterator[StepShown]:
     position = 0
-    async for judged in documents.judge(parsed.steps):
+    async for judged in steps:
         position += 1
         yield shapes.show_step(position, judged)
 
 
-async def _lines(parsed: Parsed) -> AsyncIterator[bytes]:
+async def _lines(parsed: Parsed, steps: AsyncIterator[StepShown]) -> AsyncIterator[bytes]:
     """The steps, then the rest; an error in between is the last line, as the status is out."""
     try:
-        async for step in _steps(parsed):
+        async for step in steps:
             yield _line({"step": step.model_dump(mode="json")})
     except Error as error:
         yield _line({"error": {"code": error.code, "detail": error.message, "hint": error.hint}})

@@ -135,7 +135,7 @@ class DiffShown(BaseModel):
 async def create_runbook(wanted: RunbookWanted, request: Request, who: Writer) -> RunbookShown:
     """Under a name of its own, with the text as its first version. Plans say how many there may
     be."""
-    document = await runbooks.read(wanted.text(), wanted.format)
+    document = await runbooks.read(request, who, wanted.text(), wanted.format)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         made = await runbooks.create(tx, request, who, wanted.name, document)
         return show(await store.get(tx, made))
@@ -194,7 +194,7 @@ async def save_version(
     """Steps that say the same keep their ids and their trust; an edited step, and one that takes a
     value from it, is trusted no longer."""
     runbook = _parse(runbook_id)
-    document = await runbooks.read(wanted.text(), wanted.format)
+    document = await runbooks.read(request, who, wanted.text(), wanted.format)
     async with tenancy.tenant(resources.of(request).pool, who.org) as tx:
         number = await runbooks.save(
             tx, request, who, runbook, document=document, based_on=wanted.based_on

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
@@ -22,7 +23,7 @@ from dd0c.kernel.auth.principals import Principal
 from dd0c.kernel.web import problems, resources
 from dd0c.kernel.web.console import forgery, frame
 from dd0c.kernel.web.requires import Requires
-from dd0c.products.run import documents, judging
+from dd0c.products.run import advice, documents, judging
 from dd0c.products.run.models import Format
 from dd0c.products.run.pages import sheets
 from dd0c.products.run.pages.excerpts import Source
@@ -103,6 +104,9 @@ async def sheet(
 ) -> Response:
     """The steps of a text that was posted."""
     parsed = await documents.read(book.source, read_format(given))
+    if advisor := advice.advisor(request, who):
+        placed = await advisor.place(book.source, parsed.steps)
+        parsed = msgspec.structs.replace(parsed, steps=tuple(placed))
     return await sheets.answer(request, who, book, parsed, status=status, **names(who, book))
 
 

@@ -130,16 +130,26 @@ def test_what_is_judged_does_not_reach_the_terminal(tmp_path: Path) -> None:
         assert "u202e" in plain, words
 
 
-def test_an_explanation_points_at_the_words(tmp_path: Path) -> None:
-    """Under the text stand marks as wide as the part that the reason is about (N-10)."""
-    text = f"{READS}; echo 日本; {DESTROYS}"
+def test_an_explanation_shows_what_was_understood_and_points_at_it() -> None:
+    """Commands stand below those that run them, with their quotes taken away; under the text stand
+    marks as wide as the part that a reason is about (N-10)."""
+    text = f"echo 日本; sudo sh -c '{READS}; {DESTROYS}'"
     done = terminal.call("run", "classify", "--explain", text)
     lines = done.stdout.splitlines()
-    at = next(n for n, line in enumerate(lines) if " deletes: " in line)
+    tree = [line[len(" " * 11) :] for line in lines[2 : lines.index("", 2)]]
+    assert tree == [
+        "understood as",
+        "- echo 日本",
+        f"- sudo sh -c [{READS}; {DESTROYS}]",
+        f"  - sh -c [{READS}; {DESTROYS}]",
+        f"    - {READS}",
+        f"    - {DESTROYS}",
+    ]
+    at = next(n for n, line in enumerate(lines) if "kubectl delete: " in line)
     shown, marks = lines[at - 2].replace("日本", "....", 1), lines[at - 1]
     assert marks.strip("~ ") == ""
     assert shown[marks.index("~") : len(marks)].startswith("kubectl delete")
-    assert "effects: deletes, network" in done.stdout
+    assert re.search("effects: .*deletes.*network", done.stdout)
 
 
 def test_judging_loads_no_server() -> None:

@@ -20,7 +20,7 @@ from dd0c.cli.output import How
 from dd0c.products.run import filling, judging
 from dd0c.products.run.judging import JudgedStep
 from dd0c.products.run.models import Format, Parsed
-from dd0c.scan.models import Risk, Verdict
+from dd0c.scan.models import Risk, Understood, Verdict
 
 F = TypeVar("F", bound=Callable[..., object])
 CLASSES = [risk.label for risk in Risk if risk > Risk.SAFE]
@@ -198,10 +198,10 @@ def classify(commands: tuple[str, ...], *, by_nul: bool, explain: bool, how: How
     texts = _checked(commands or _piped(by_nul=by_nul))
     from dd0c.scan import verdicts as scan  # the parsers: only who judges pays
 
-    judged = scan.judge(texts)
+    judged = scan.explain(texts)
     with _whoever_reads():
         _print(judged, how, explain=explain)
-    return max(verdict.risk for verdict in judged)
+    return max(verdict.risk for verdict, _ in judged)
 
 
 @contextmanager
@@ -249,18 +249,21 @@ def _source(file: str) -> str:
         ) from None
 
 
-def _print(judged: Sequence[Verdict], how: How, *, explain: bool) -> None:
+def _print(
+    judged: Sequence[tuple[Verdict, Sequence[Understood]]], how: How, *, explain: bool
+) -> None:
     from dd0c.cli import verdicts
 
     if how == "json":
-        risk = max(verdict.risk for verdict in judged)
-        items = [verdicts.as_json(verdict) for verdict in judged]
+        risk = max(verdict.risk for verdict, _ in judged)
+        items = [verdicts.as_json(verdict) for verdict, _ in judged]
         output.write_json({"risk": risk.label, "items": items})
         return
-    for number, verdict in enumerate(judged):
+    for number, (verdict, understood) in enumerate(judged):
         if explain and number:
             click.echo()
-        verdicts.write(verdicts.explained(verdict) if explain else verdicts.brief(verdict))
+        lines = verdicts.explained(verdict, understood) if explain else verdicts.brief(verdict)
+        verdicts.write(lines)
 
 
 def _piped(*, by_nul: bool) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from dd0c.cli import output
-from dd0c.scan.models import Risk, Span, Verdict
+from dd0c.scan.models import Risk, Span, Understood, Verdict
 
 TINTS = {
     Risk.SAFE: "green",
@@ -26,6 +26,7 @@ REASONS_SHOWN = 3
 TEXT_SHOWN = 500
 WIDTH_IN_PIPE = 100
 MARK = "~"
+TREE_SHOWN = 200
 LINES_SHOWN = 6
 
 
@@ -63,11 +64,14 @@ def reasons(verdict: Verdict) -> Iterator[str]:
         yield f"{INDENT}{paint(f'and {more} more', dim=True)}"
 
 
-def explained(verdict: Verdict) -> Iterator[str]:
-    """What was understood, every reason under the part that it is about, and by what it was
-    judged."""
+def explained(verdict: Verdict, understood: Sequence[Understood]) -> Iterator[str]:
+    """The commands that were found, every reason under the part that it is about, and by what it
+    was judged."""
     yield f"{word(verdict.risk)}  {clipped(verdict.text)}"
-    yield ""
+    if understood:
+        yield ""
+        yield f"{INDENT}understood as"
+        yield from (f"{INDENT}{line}" for line in _tree(understood))
     for one in verdict.findings:
         yield ""
         yield from underlined(verdict.text, one.span, TINTS[one.risk])
@@ -78,6 +82,30 @@ def explained(verdict: Verdict) -> Iterator[str]:
     yield ""
     yield f"{INDENT}effects: {', '.join(sorted(verdict.effects)) or 'none'}"
     yield f"{INDENT}judged by: {verdict.pack}"
+
+
+def _tree(understood: Sequence[Understood]) -> Iterator[str]:
+    """Each command below the one that runs it, or that it is a part of."""
+    above: list[Understood] = []
+    for one in understood[:TREE_SHOWN]:
+        while above and not _holds(above[-1], one):
+            above.pop()
+        yield f"{'  ' * len(above)}- {clipped(' '.join(map(_quoted, one.words)))}"
+        above.append(one)
+    if len(understood) > TREE_SHOWN:
+        yield f"… ({len(understood) - TREE_SHOWN:,} more)"
+
+
+def _holds(outer: Understood, inner: Understood) -> bool:
+    if inner.path[: len(outer.path)] == outer.path:
+        return True
+    begins, ends = outer.span.start <= inner.span.start, inner.span.end <= outer.span.end
+    return begins and ends and len(inner.path) == len(outer.path)
+
+
+def _quoted(text: str) -> str:
+    """A word so that it can be told where it ends."""
+    return text if text and not set(text) & set(" \t\n'\"") else f"[{text}]"
 
 
 def underlined(text: str, span: Span, tint: str) -> Iterator[str]:

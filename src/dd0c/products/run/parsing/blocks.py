@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from dd0c.products.run.parsing.passages import Passage
 from dd0c.scan.models import Span
 
+PARAGRAPH_MAX = 20_000
+"""Characters of a paragraph that are read; nobody writes a longer one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:

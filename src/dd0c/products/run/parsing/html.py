@@ -255,7 +255,8 @@ class _Builder:
 
     def _begin(self, name: str, token: _Token) -> None:
         self._flush()
-        if name in _ITEMS and self.frames[-1].name in _ITEMS:
+        unclosed = _ITEMS if name in _ITEMS else {"tr"} if name == "tr" else frozenset()
+        if self.frames[-1].name in unclosed:
             self._end_frame(token.start)  # `<li>` without `</li>`
         if len(self.frames) < _DEPTH_MAX:
             self.frames.append(_Frame(name, token.start))

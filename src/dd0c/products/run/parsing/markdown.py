@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dd0c.products.run.parsing import html, markup, typed
 from dd0c.products.run.parsing.blocks import (
+    PARAGRAPH_MAX,
     Block,
     Code,
     Heading,
@@ -39,6 +40,7 @@ _ADMONITION = re.compile(r"^(?:!!!|\?\?\?\+?) .*(?:\n(?: {4}.*|[ \t]*))*", re.MU
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*([^`\n]*)$")
 _PROMPTED = re.compile(r"^\s*(?:\$|[\w.-]+@[\w.-]+:\S*[$#]|\[\w+@[^\]]+\][$#])\s+\S")
 _ROOT = re.compile(r"^\s*#\s+[a-z./]")
+_TYPED_ROWS_MAX = 1_000  # lines of a paragraph that are asked, each, whether they are typed
 _LETTERED = re.compile(r"^(\s*)[a-z](?=[.)] )", re.MULTILINE)
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 /&-]{3,60}:?")
 
@@ -171,6 +173,7 @@ class _Reader:
             (row.part(0, len(row.text.rstrip())) for row in rows),
             _is_break if self.plain else None,
         )
+        words = words.part(0, PARAGRAPH_MAX)
         return words if self.plain else markup.read(words, self.targets).stripped()
 
     def _paragraph(self, inline: Token) -> list[Block]:
@@ -178,7 +181,7 @@ class _Reader:
         rows = self._rows_of(inline.content, inline.map[0] if inline.map else 0)
         blocks: list[Block] = []
         begin, number = 0, 0
-        while number < len(rows):
+        while number < len(rows) <= _TYPED_ROWS_MAX:
             until = self._typed_until(rows, number)
             if until > number:
                 blocks += self._prose(rows[begin:number])

@@ -2,7 +2,7 @@
 
 Structure first: what is a heading, a list, a block is known before any sentence is read, and every
 step says which characters of the source it was made from. Pure and deterministic: no server, no
-model, no clock. Whatever is given, the answer is steps or `InvalidInput`, within the bounds below.
+model, no clock. Whatever is given, the answer is steps or `TooLarge`, within the bounds below.
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dd0c.base.errors import InvalidInput, TooLarge
+from dd0c.base.errors import TooLarge
 from dd0c.products.run.models import Format, Parsed, Remark, Step
 from dd0c.products.run.parsing import html, markdown, sections
 from dd0c.products.run.parsing.passages import Source
 from dd0c.products.run.parsing.steps import Steps
 
 SIZE_BYTES_MAX = 1 << 20
-LINES_MAX = 40_000
+LINES_MAX = 20_000
+SENTENCES_MAX = 12_000
+TAGS_MAX = 60_000
 STEPS_MAX = 2_000
 
+_SENTENCE = re.compile(r"[.!?:](?=\s)|\n\s*\n")
 _HTML = re.compile(
     r"\s*<(?:!doctype\s+html|html|head|body|h[1-6]|p|div|ul|ol|table|pre|section|article|ac:)\b",
     re.I,
 )
 _MARKDOWN = re.compile(
-    r"^(?:#{1,6} +\S|\s*(?:```|~~~)|=+\s*$|> |\|.*\||\[[^\]\n]+\]: )|^-{3,}\s*$|\*\*\S|`[^`\n]+`|\]\([^)\n]+\)",
+    r"^(?:#{1,6} +\S|\s*(?:```|~~~)|=+\s*$|> |\|.*\||\[[^\]\n]+\]: )|^-{3,}\s*$|\*\*\S|`[^`\n]{1,300}`|\]\([^)\n]{1,300}\)",
     re.M,
 )
 
@@ -42,7 +45,7 @@ def decode(given: bytes) -> tuple[str, tuple[Remark, ...]]:
 
 
 def parse(source: str, format: Format | None = None) -> Parsed:
-    """All steps of a runbook. TooLarge or InvalidInput when it is over a bound."""
+    """All steps of a runbook. TooLarge when it is over a bound."""
     format = format or detect(source)
     return Parsed(format, tuple(iter_steps(source, format)))
 
@@ -53,9 +56,13 @@ def iter_steps(source: str, format: Format | None = None) -> Iterator[Step]:
         raise TooLarge(f"a runbook may have {SIZE_BYTES_MAX // 1024} KiB")
     page = Source(source)
     if len(page.lines) > LINES_MAX:
-        raise InvalidInput(f"a runbook may have {LINES_MAX} lines, this has {len(page.lines)}")
+        raise TooLarge(f"a runbook may have {LINES_MAX:,} lines, this has {len(page.lines):,}")
+    if sum(1 for _ in _SENTENCE.finditer(source)) > SENTENCES_MAX:
+        raise TooLarge(f"a runbook may have {SENTENCES_MAX:,} sentences")
     match format or detect(source):
         case Format.HTML:
+            if source.count("<") > TAGS_MAX:
+                raise TooLarge(f"a page may have {TAGS_MAX:,} tags")
             blocks = html.read(page)
         case Format.TEXT:
             blocks = markdown.read(page, plain=True)
@@ -66,7 +73,7 @@ def iter_steps(source: str, format: Format | None = None) -> Iterator[Step]:
         for draft in drafts:
             yield from steps.of(draft)
             if steps.count > STEPS_MAX:
-                raise InvalidInput(f"a runbook may have {STEPS_MAX} steps")
+                raise TooLarge(f"a runbook may have {STEPS_MAX:,} steps")
 
 
 def detect(source: str) -> Format:

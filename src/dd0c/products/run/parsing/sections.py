@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dd0c.products.run.models import StepKind
 from dd0c.products.run.parsing import sentences, typed, vocabulary
 from dd0c.products.run.parsing.blocks import (
+    PARAGRAPH_MAX,
     Block,
     Code,
     Heading,
@@ -26,7 +27,6 @@ from dd0c.products.run.parsing.drafts import Draft, without_leads
 from dd0c.products.run.parsing.passages import Passage, Source, joined
 from dd0c.products.run.parsing.sentences import Mood, Sentence
 from dd0c.products.run.parsing.typed import Entry
-
 
 class Section:
     """What stands between two headings."""
@@ -41,6 +41,8 @@ class Section:
         self.question: Passage | None = None
         self.condition: Sentence | None = None
         self.intro: Sentence | None = None
+        self.entries: dict[int, list[Entry]] = {}  # of blocks by id: lists are looked at twice
+        self.sentences: dict[int, list[Sentence]] = {}
         self.noted = False
         self.in_item = False
         v = vocabulary.load()
@@ -76,7 +78,7 @@ class Section:
     def _paragraph(self, block: Paragraph, following: Block | None) -> None:
         self.paragraph += 1
         self.question = self.intro = None
-        found = list(sentences.split(block.words))
+        found = self._sentences(block)
         if self.current and found and _only_links(block.words):
             self.current.links += block.words.links
             self.current.reach(block.span.end)
@@ -100,7 +102,7 @@ class Section:
             return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):
             self._order(sentence)
-        elif sentence.chooses and isinstance(following, Listing) and not self.explains:
+        elif self._asks_to_choose(sentence) and isinstance(following, Listing):
             self._open(sentence).kind = StepKind.DECISION
         elif sentence.mood is Mood.CONDITION and isinstance(following, Listing):
             self.condition = sentence
@@ -110,6 +112,9 @@ class Section:
             self.question = sentence.words
         elif inferred := [e for e in self._typed_in(sentence) if e.tool in typed.SHELLS]:
             self._open(sentence).entries += inferred
+
+    def _asks_to_choose(self, sentence: Sentence) -> bool:
+        return not self.explains and (sentence.chooses or sentence.mood is Mood.QUESTION)
 
     def _belongs(self, sentence: Sentence, shown: Sequence[Entry], *, introduces: bool) -> bool:
         """Whether the sentence says something about the current step, which then has it."""
@@ -220,7 +225,15 @@ class Section:
     # blocks
 
     def _entries(self, block: Code) -> list[Entry]:
-        return typed.of_block(block, self.source)
+        if id(block) not in self.entries:
+            self.entries[id(block)] = typed.of_block(block, self.source)
+        return self.entries[id(block)]
+
+    def _sentences(self, block: Paragraph) -> list[Sentence]:
+        if id(block) not in self.sentences:
+            words = block.words.part(0, PARAGRAPH_MAX)
+            self.sentences[id(block)] = list(sentences.split(words))
+        return self.sentences[id(block)]
 
     def _code(self, block: Code) -> None:
         entries = self._entries(block)
@@ -384,7 +397,7 @@ class Section:
         for item in block.items:
             for part in item:
                 if isinstance(part, Paragraph):
-                    for sentence in sentences.split(part.words):
+                    for sentence in self._sentences(part):
                         if sentence.judges:
                             self._expect(sentence, ())
                             self.current.reach(block.span.end)
@@ -396,7 +409,7 @@ class Section:
             if isinstance(part, Listing) and any(self._has_commands(i) for i in part.items):
                 return True
             if isinstance(part, Paragraph):
-                if any(s.asks and self._typed_in(s) for s in sentences.split(part.words)):
+                if any(s.asks and self._typed_in(s) for s in self._sentences(part)):
                     return True
         return False
 
@@ -419,10 +432,15 @@ def _is_unfinished(sentence: Sentence) -> bool:
 
 
 def _only_links(words: Passage) -> bool:
-    rest = words.text
-    for mark in reversed([m for m in words.marks if m.target]):
-        rest = rest[: mark.start] + rest[mark.end :]
-    return bool(words.links) and not re.sub(r"\W|\band\b|\bor\b", "", rest)
+    if not words.links or len(words.text) > PARAGRAPH_MAX:
+        return False
+    pieces, done = [], 0
+    for mark in words.marks:
+        if mark.target:
+            pieces.append(words.text[done : mark.start])
+            done = mark.end
+    rest = "".join([*pieces, words.text[done:]])
+    return not re.sub(r"\W|\band\b|\bor\b", "", rest)
 
 
 def read(source: Source, blocks: Sequence[Block]) -> Iterator[list[Draft]]:

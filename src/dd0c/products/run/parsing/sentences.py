@@ -85,12 +85,16 @@ class Sentence:
         return bool(self.clause) and bool(vocabulary.load().wait.match(self.clause))
 
 
+LENGTH_MAX = 2_000
+"""Characters of a sentence that are looked at; what is longer is no sentence, and read up to here."""
+
+
 def split(passage: Passage) -> Iterator[Sentence]:
     """The sentences of a paragraph."""
     for words in _parts(passage):
         stripped = words.stripped()
         if stripped.text:
-            yield read(stripped)
+            yield read(stripped.part(0, LENGTH_MAX))
 
 
 def _parts(passage: Passage) -> Iterator[Passage]:

@@ -31,6 +31,8 @@ _NUMBERS = {
     "thirty": 30,
 }
 
+TITLE_MAX = 1_000
+
 
 @dataclass(slots=True)
 class _Part:
@@ -155,7 +157,7 @@ def _trimmed(text: str) -> str:
     label, colon, rest = text.partition(": ")
     if colon and re.match(r"(?:run|use|execute|issue)\b", rest, re.IGNORECASE):
         text = label
-    kept = text
+    kept = text = text[:TITLE_MAX]
     for tail in v.tails:
         cut = tail.sub("", kept)
         kept = cut if " " in cut else kept

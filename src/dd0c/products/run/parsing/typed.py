@@ -16,6 +16,8 @@ from dd0c.products.run.parsing.passages import Passage, Source
 from dd0c.products.run.parsing.transcript import EntryKind
 from dd0c.scan.models import Span
 
+BLOCK_MAX = 64_000
+BLOCK_LINES_MAX = 1_000
 SHELLS = frozenset(("shell", "powershell", "cmd"))
 DATA = frozenset(("yaml", "json", "toml", "ini", "xml", "hcl", "properties", "diff", "dockerfile"))
 _BARE = re.compile(r"\s*(?:sudo )?([a-z][\w./-]*) .*[^\s.:?!,]\s*$")
@@ -48,7 +50,9 @@ class Entry:
 
 
 def of_block(code: Code, source: Source) -> list[Entry]:
-    """What a block says, in order; comments left out."""
+    """What a block says, in order; comments left out. A very long block is a log, whatever it says."""
+    if len(code.text.text) > BLOCK_MAX or code.text.text.count("\n") > BLOCK_LINES_MAX:
+        return [Entry(code.text.text[:BLOCK_MAX], code.text.span, source.line(code.span.start))]
     read = transcript.read_block(code.text.text, language=code.language, first_line=0, offset=0)
     entries = []
     for part in read.entries:

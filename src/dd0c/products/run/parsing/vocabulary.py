@@ -163,7 +163,7 @@ def load() -> Vocabulary:
         wait=_pattern(*w.waits),
         choice=_pattern(*w.choices),
         no_choice=_pattern(*w.no_choices),
-        ways=_pattern(rf"{verbs}\s+or\s+{verbs}\b"),
+        ways=_pattern(rf".{{2,200}}\bor\s+(?:\w+ly\s+)?(?!{_listed(w.doubtful)}\b){verbs}\b"),
         label=_pattern(rf"(?:{_any(w.labels)})\s*:"),
         undo=_pattern(*w.undoes),
         forbidden=_pattern(

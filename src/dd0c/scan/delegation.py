@@ -19,6 +19,8 @@ from dd0c.scan.tables import LANGUAGES
 INPUT = "standard input"
 """The name of what xargs reads, as if it were a variable that the text sets."""
 _OPTION_WITHIN = re.compile(r"(?:^|\s)-")
+_FORM = re.compile(r"(?:[^=@<]*=)?[@<]")
+"""Before the name of a file in a field of a form."""
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=")
 
 
@@ -59,6 +61,9 @@ def judge(kind: str, words: Sequence[Word], context: Context) -> Judgement:
             return _settings(word, context)
         case "parameters":
             return _parameter(word, context)
+        case "sends":
+            form = _FORM.match(word.lead)
+            return _sent(after(word, form.end()) if form else word)
         case "url":
             return _url(word)
         case _ if kind in LANGUAGES:
@@ -168,10 +173,21 @@ def _parameter(word: Word, context: Context) -> Judgement:
 
 
 def _url(word: Word) -> Judgement:
-    for lead in ("file://localhost", "file://", "@"):
+    if word.lead.startswith("@"):
+        return _sent(after(word, 1))
+    for lead in ("file://localhost", "file://"):
         if word.lead.lower().startswith(lead):
             return paths.judge("reads", after(word, len(lead)))
     return Judgement(effects=frozenset({Effect.NETWORK}))
+
+
+def _sent(path: Word) -> Judgement:
+    """A file whose content goes to another host."""
+    read = NOTHING if path.text == "-" else paths.judge("reads", path)
+    if Effect.SECRETS in read.effects:
+        reason = f"{_shown(path)} holds secrets, and is sent to another host"
+        read += found(Risk.DANGEROUS, "sends-secrets", path.span, reason)
+    return read
 
 
 def _shown(word: Word) -> str:

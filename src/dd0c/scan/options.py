@@ -18,8 +18,8 @@ from dd0c.scan.tables import Command, Option
 
 FLAG = Option("none", None, Risk.SAFE, None, frozenset(), "", None, {}, 0, None, None, False)
 _NUMBER = re.compile(r"-\d+")
-_HARMLESS = re.compile(r"[?#$!0]|~.*|LINENO|RANDOM|SECONDS|UID|EUID|PPID|EPOCHSECONDS")
-"""Expansions that are numbers or absolute paths: never an option."""
+_HARMLESS = re.compile(r"[?#$!0]|~.*|LINENO|RANDOM|SECONDS|UID|EUID|PPID|EPOCHSECONDS|HOME|PWD")
+"""Expansions that are numbers or absolute paths: never an option, unless the text sets them."""
 
 
 def takes_all(kind: str | None) -> bool:
@@ -99,7 +99,8 @@ def _part_doubt(part: Part, leads: bool, place: Place) -> Doubt:
         case Substitution():
             return Doubt.ANY if not part.process and (leads or not part.quoted) else Doubt.NONE
         case Expansion():
-            if part.name is None or _HARMLESS.fullmatch(part.name):
+            own = part.name in place.assigned
+            if part.name is None or (_HARMLESS.fullmatch(part.name) and not own):
                 return Doubt.NONE
             if part.name in place.assigned and (leads or not part.quoted):
                 return Doubt.ANY
@@ -154,8 +155,15 @@ def read(words: Sequence[Word], command: Command, place: Place) -> Reading:
                 return reading
             _note_unsaid(word, reading, place, option=not reading.closed)
             reading.operands.append(word)
-            reading.closed = reading.closed or stops
+            late = command.style == "late" and _begins_last(reading, command)
+            reading.closed = reading.closed or stops or late
     return reading
+
+
+def _begins_last(reading: Reading, command: Command) -> bool:
+    """Whether a word was read that stands where all words are taken."""
+    count = len(reading.operands)
+    return count <= len(command.operands) and takes_all(command.operands[count - 1].kind)
 
 
 def _is_option(word: Word, options: Mapping[str, Option]) -> bool:

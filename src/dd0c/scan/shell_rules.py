@@ -257,18 +257,8 @@ _BUILTINS = {
 _SHELLS = frozenset(
     {"sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", "rbash", "csh", "tcsh"}
 )
-_READERS = _SHELLS | {
-    "eval",
-    "source",
-    ".",
-    "python",
-    "python3",
-    "perl",
-    "ruby",
-    "node",
-    "php",
-    "env",
-}
+_LANGUAGES = frozenset({"python", "python3", "perl", "ruby", "node", "php"})
+_READERS = _SHELLS | _LANGUAGES | {"eval", "source", ".", "env"}
 _DECODERS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("base64", "base32", "basenc", "gbase64"), frozenset({"-d", "-D", "--decode"})),
     "openssl": frozenset({"-d"}),
@@ -307,7 +297,7 @@ def judge_source(invocation: Invocation) -> Judgement:
         inner = [*_inside(invocation.words[:1])]
     elif name not in _READERS:
         return NOTHING
-    else:
+    elif name not in _LANGUAGES or not _has_program(invocation):
         inner += invocation.place.sources
     if (one := next(filter(_decodes, inner), None)) is not None:
         told = f"what {one.words[0].text} decodes is run"
@@ -316,6 +306,12 @@ def judge_source(invocation: Invocation) -> Judgement:
         told = f"what {one.words[0].text} downloads is run"
         return found(Risk.BLOCKED, "download-to-shell", invocation.span, told, Effect.NETWORK)
     return NOTHING
+
+
+def _has_program(invocation: Invocation) -> bool:
+    """Whether an interpreter's program is a word of its own, so that its input is data."""
+    words = [word.text or "" for word in invocation.words[1:]]
+    return any(re.fullmatch(r"-[a-zA-Z]*[cemrp]", word) for word in words)
 
 
 def _inside(words: Sequence[Word]) -> Iterator[Invocation]:

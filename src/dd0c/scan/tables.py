@@ -54,14 +54,14 @@ Options of a level also hold below it, unless `inherits: false` (git's: `git -C 
 
 Kinds: `text` (data), `name`, `host` (data), `url` (file:// and @file read); paths, classed by
 `tables/paths.yaml`: `reads`, `writes` (caution or worse), `overwrites` and `deletes` (dangerous);
-`command` (this and all following words are a command), `shell` (this word is shell text), `shell…`
-(this and all following words, joined), `program` (a program or script that is run: dangerous),
-`config` (a setting that can run things: dangerous), `settings` (a file of such: dangerous unless it
-lies where writing is), `parameters` (of a shell text: must
-not look like options), `assignments` (only words NAME=value; empties before the next kind); and
-languages: `sql`, `redis`, `awk`, `sed`, `jq`, `python` …, read by `languages/` (`redis…`: this and
-all following words); `dialect` goes with them. A `*` repeats, a `?` may be absent; kinds behind a
-`*` are the last words (`[reads*, writes]`).
+`sends` (a file that goes to another host, dangerous if it holds secrets); `command` (this and all
+following words are a command), `shell` (this word is shell text), `shell…` (this and all following
+words, joined), `program` (a program or script that is run: dangerous), `config` (a setting that can
+run things: dangerous), `settings` (a file of such: dangerous unless it lies where writing is),
+`parameters` (of a shell text: must not look like options), `assignments` (only words NAME=value;
+empties before the next kind); and languages: `sql`, `redis`, `awk`, `sed`, `jq`, `python` …, read
+by `languages/` (`redis…`: this and all following words); `dialect` goes with them. A `*` repeats, a
+`?` may be absent; kinds behind a `*` are the last words (`[reads*, writes]`).
 
 `stdin` says what a tool makes of its standard input: `data`; `script` (shell), a language, or
 `words` (xargs: further words of its command; an option with `replaces: true` has the text in whose
@@ -94,8 +94,9 @@ import msgspec
 
 from dd0c.scan.models import Effect, Risk
 
-STYLES = frozenset({"gnu", "posix", "go", "bsd", "keys", "none"})
-"""gnu: options anywhere, --x=v, -abc, `--` ends; posix: the same, before the first operand; go:
+STYLES = frozenset({"gnu", "posix", "late", "go", "bsd", "keys", "none"})
+"""gnu: options anywhere, --x=v, -abc, `--` ends; posix: the same, before the first operand;
+late: before the operand that takes all words (ssh); go:
 -long, before the first operand; bsd: a first word without dash is a bundle (tar xzf); keys: a=b
 (dd); none: words only."""
 
@@ -119,9 +120,11 @@ _READ = frozenset(
         "vim",
     }
 )
+HARMLESS = frozenset({"jq"})
+"""Languages in which no text can run or write anything."""
 LANGUAGES = _READ | {"perl", "ruby", "js", "lua", "php"} | {f"{one}…" for one in _READ}
 """With `…`: this and all following words, joined."""
-KINDS = DATA | PATHS | CODE | LANGUAGES | {"parameters", "assignments"}
+KINDS = DATA | PATHS | CODE | LANGUAGES | {"parameters", "assignments", "sends"}
 WHOLE = frozenset({"find"})
 """Languages that read all words of a tool: as a style."""
 

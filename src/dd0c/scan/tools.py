@@ -16,12 +16,12 @@ from dd0c.scan.judgement import NOTHING, Judgement, found
 from dd0c.scan.models import Effect, Risk, Span
 from dd0c.scan.options import Doubt, Given, Reading
 from dd0c.scan.syntax import Assignment, Invocation, Literal, Word
-from dd0c.scan.tables import CODE, LANGUAGES, WHOLE, Command, Operand, Option, Value
+from dd0c.scan.tables import CODE, HARMLESS, LANGUAGES, WHOLE, Command, Operand, Option, Value
 
 _SYSTEM = re.compile(r"/(?:usr/(?:local/)?)?s?bin/([^/]+)")
 _RUNS = CODE | LANGUAGES
 _KIND_RISK = {
-    **dict.fromkeys(_RUNS, Risk.DANGEROUS),
+    **dict.fromkeys(_RUNS - HARMLESS, Risk.DANGEROUS),
     "parameters": Risk.DANGEROUS,
     "deletes": Risk.DANGEROUS,
     "overwrites": Risk.DANGEROUS,

@@ -20,6 +20,7 @@ from dd0c.scan.judgement import NOTHING, Judgement, Text, found
 from dd0c.scan.languages.facts import CHARS_MAX, Command, Facts, File, Found
 from dd0c.scan.models import Finding, Risk, Span
 from dd0c.scan.syntax import Invocation, Literal, Word
+from dd0c.scan.tables import HARMLESS
 
 MODULES: dict[str, str] = {
     "awk": "awk",
@@ -39,9 +40,6 @@ MODULES: dict[str, str] = {
 }
 """Language -> module of this package."""
 
-_HARMLESS = frozenset({"jq"})
-"""Languages in which no text can run or write anything."""
-
 
 class _Reader(Protocol):
     def read(self, text: str, dialect: str | None) -> Facts: ...
@@ -58,7 +56,7 @@ def read(language: str, word: Word, span: Span, dialect: str | None) -> Judgemen
     """What code in a word does; `dialect` None is the language's own."""
     reader = _reader(language)
     text = word.text
-    if text is None and language in _HARMLESS:
+    if text is None and language in HARMLESS:
         text = "".join(part.text for part in word.parts if isinstance(part, Literal))
     if reader is None or text is None or len(text) > CHARS_MAX:
         return _unread(language, span)

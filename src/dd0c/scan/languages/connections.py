@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from dd0c.scan.languages.facts import Facts, File, caution, dangerous, named, starts
+from dd0c.scan.languages.facts import Facts, File, caution, dangerous, feeds, named, starts
 from dd0c.scan.models import Effect
 
 _OPTION = re.compile(r"\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)", re.DOTALL)
@@ -65,7 +65,7 @@ def _socat(text: str) -> Facts:
         name = keyword.split(",")[0].strip().lower()
         at = text.find(rest) if rest else len(text)
         if name in _SOCAT_RUNS:
-            yield from starts(rest, at, at + len(rest))
+            yield from feeds(rest, at, at + len(rest))
         elif name in _SOCAT_FILES:
             path = rest.split(",")[0]
             yield File(path, at, at + len(path), writes=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dd0c.scan.languages.facts import Facts, dangerous, starts
+from dd0c.scan.languages.facts import Facts, dangerous, feeds, starts
 
 _LINE = re.compile(r"[^\n]+")
 _HARMLESS = {
@@ -47,7 +47,8 @@ def read(text: str, dialect: str | None) -> Facts:
             continue
         if found := _STARTS[name].match(line[0]):
             at = line.start() + found.start(1)
-            yield from starts(found[1], at, at + len(found[1]))
+            run = starts if name == "gdb" else feeds
+            yield from run(found[1], at, at + len(found[1]))
         else:
             why = f"This command of {name} is not known to only show."
             yield dangerous("program-unreadable", why, line.start(), line.end())

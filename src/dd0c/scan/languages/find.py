@@ -67,7 +67,8 @@ def read_words(invocation: Invocation) -> Judgement:
 def _unsaid(word: Word, place: Place) -> Judgement:
     """A word that may turn out to be an action."""
     far = options.doubt(word, place)
-    if not far:
+    path = any("/" in part.text for part in word.parts if isinstance(part, Literal))
+    if not far or (path and not word.splits):
         return NOTHING
     risk = Risk.DANGEROUS if far is Doubt.ANY else Risk.CAUTION
     why = "find: a word that is not said may be an action"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from dd0c.scan.languages.facts import Facts, caution, dangerous, named
@@ -77,7 +78,7 @@ def read(text: str, dialect: str | None) -> Facts:
         why = "This is JavaScript that is not proven to only read."
         yield dangerous("code-not-proven", why, 0, len(text))
         return
-    for token, after in zip(tokens, [*tokens[1:], _END], strict=True):
+    for token, after in pairwise([*tokens, _END]):
         called = token.kind == "name" and after.text == "("
         if token.text.strip("\"'") in _CODE:
             yield dangerous("loads-code", "Runs code, or writes.", token.start, token.end)
@@ -111,7 +112,7 @@ def _chains(tokens: Sequence[_Token]) -> bool:
     """Whether every name stands in a chain from a root, is a key, or is a value."""
     calls = 0
     before = _END
-    for token, after in zip(tokens, [*tokens[1:], _END], strict=True):
+    for token, after in pairwise([*tokens, _END]):
         if token.text == "(":
             if before.kind != "name" and before.text != "]":
                 calls += 1  # A group in parentheses calls nothing, but hides what is called.

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any
 
-from tests.bench import calls, figures, machine, ours, peers, shipping
+from tests.bench import calls, figures, judging, machine, ours, peers, shipping
 from tests.bench.calls import Call
 from tests.bench.machine import Processors
 from tests.bench.peers import PEERS
@@ -184,3 +184,9 @@ def shipping_rate(session: Session, _: dict[str, Any]) -> dict[str, Any]:
         "rounds_per_s": [round(one) for one in found],
         "per_s": statistics.median(found),
     }
+
+
+def judging_times(session: Session, _: dict[str, Any]) -> dict[str, Any]:
+    """How fast commands are judged and a runbook is read."""
+    session.say(f"judging {judging.COMMANDS} commands, {session.plan.rounds} rounds")
+    return judging.figures(session.plan.rounds)

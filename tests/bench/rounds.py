@@ -186,5 +186,6 @@ ALONE: dict[str, Callable[[Session, dict[str, Any]], dict[str, Any]]] = {
     "cold": alone.cold,
     "scaling": alone.scaling,
     "shipping": alone.shipping_rate,
+    "judging": alone.judging_times,
 }
 """With subjects of their own, when no other runs."""

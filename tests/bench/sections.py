@@ -31,6 +31,7 @@ def of(found: dict[str, Any]) -> Iterator[Section]:
         "cold": _cold,
         "soak": _soak,
         "shipping": _shipping,
+        "judging": _judging,
     }
     for name, make in makers.items():
         if found.get(name):
@@ -180,4 +181,27 @@ def _shipping(found: dict[str, Any]) -> Section:
         "of the disk.",
         ["", "rows a second, median", "each round"],
         [[f"{found['rows']:,} rows", f"{found['per_s']:,.0f}", each]],
+    )
+
+
+def _judging(found: dict[str, Any]) -> Section:
+    commands, steps = found["commands"], found["steps"]
+    return Section(
+        "Commands judged, runbooks read",
+        "In one process, warm, without a model; memory before the first verdict and after all.",
+        ["", "measured", "bound"],
+        [
+            ["a verdict, median", f"{found['each_p50_ms']:,.1f} ms", NONE],
+            ["a verdict, p99", f"{found['each_p99_ms']:,.1f} ms", "10 ms"],
+            [f"{commands} commands at once", f"{found['all_ms']:,.0f} ms", "3,000 ms"],
+            ["the first verdict of a process", f"{found['first_ms']:,.0f} ms", NONE],
+            [f"{steps} steps, the first one", f"{found['first_step_ms']:,.0f} ms", "1,000 ms"],
+            [f"{steps} steps, read", f"{found['parse_ms']:,.0f} ms", NONE],
+            [
+                f"{steps} steps, read and judged",
+                f"{found['parse_ms'] + found['judge_ms']:,.0f} ms",
+                "200 ms",
+            ],
+            ["memory", f"{found['before_mb']:,.0f} to {found['after_mb']:,.0f} MB RSS", NONE],
+        ],
     )

@@ -33,6 +33,7 @@ SCENARIOS = {
     "cold": "from the start to the first answer, and idle memory",
     "scaling": "1, 2, 4 … workers, up to the processors",
     "shipping": "rows a second from the spool into the ledger",
+    "judging": "how fast commands are judged and a runbook is read, and in how much memory",
 }
 WITH_PEERS = ("throughput", "latency", "half", "frontier", "mixed", "streams", "soak")
 

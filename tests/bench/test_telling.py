@@ -128,8 +128,8 @@ def test_a_part_of_a_run_has_rows_of_that_part_only() -> None:
 
 
 def test_sections_tell_what_is_no_row() -> None:
-    """R-44: growth with its interval, starts, mixed traffic beside direct calls, and rows a
-    second stand in tables of their own."""
+    """R-44: growth with its interval, starts, mixed traffic beside direct calls, rows a second and
+    what a verdict takes stand in tables of their own."""
     grows = {"median": 0.25, "low": -0.5, "high": 1.0}
     soaked = {"requests": 5000, "failed": 0, "rss_bytes": [1048576, 2097152]}
     mixed = {
@@ -144,12 +144,27 @@ def test_sections_tell_what_is_no_row() -> None:
             cold={"dd0c": {"starts_s": [1.5, 2.5], "median_s": 2.0, "idle_rss_bytes": 0}},
             mixed={"dd0c": mixed},
             shipping={"rows": 400, "rounds_per_s": [19000, 21000], "per_s": 20000.0},
+            judging={
+                "commands": 500,
+                "each_p50_ms": 2.04,
+                "each_p99_ms": 7.0,
+                "all_ms": 1234.0,
+                "first_ms": 90.0,
+                "steps": 50,
+                "first_step_ms": 8.0,
+                "parse_ms": 40.0,
+                "judge_ms": 60.0,
+                "before_mb": 30.0,
+                "after_mb": 70.0,
+            },
         )
     )
     assert "| dd0c | 5,000 | 0 | 1.0 | 2.0 | 0.25 (-0.50 to 1.00) |" in told
     assert "| dd0c | 2.00 | 1.50, 2.50 | – |" in told
     assert "| dd0c | 90 | 2.0 (1.0) | 3.0 (1.5) | never (1.2) | 0 |" in told
     assert "| 400 rows | 20,000 | 19,000, 21,000 |" in told
+    assert "| 500 commands at once | 1,234 ms | 3,000 ms |" in told
+    assert "| 50 steps, read and judged | 100 ms | 200 ms |" in told
 
 
 def test_features_are_told_step_by_step() -> None:

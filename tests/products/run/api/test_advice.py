@@ -12,7 +12,14 @@ from tests.support.simulator import Simulator
 
 PARSE, LINES = "/api/v1/run/parse", {"accept": "application/x-ndjson"}
 FAULTS = (
-    *("replay=hostile.json", "replay=chatty.json", "latency=6000", "status=500", "close", "reset"),
+    *(
+        "replay=hostile.json",
+        "replay=chatty.json",
+        "latency=6000;replay=good.json",
+        "status=500",
+        "close",
+        "reset",
+    ),
     *("html", "malformed_json", "empty_body", "429", "tokens=50", "replay=good.json;status=404"),
 )
 

@@ -80,7 +80,12 @@ def _leads_on(draft: Draft, following: Sequence[Draft], *, first: bool, goes_on:
     if announces or sentence.text.endswith(":"):
         return True
     after = following[0]
-    if first and sentence.verb in v.vague and after.typed and after.paragraph == draft.paragraph + 1:
+    if (
+        first
+        and sentence.verb in v.vague
+        and after.typed
+        and after.paragraph == draft.paragraph + 1
+    ):
         return True
     return any(_gives_in_full(sentence, later) for later in following[:2])
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from dd0c.products.run.models import Remark
 from dd0c.scan.models import Span
 
 LINE_BREAK = "\u2028"  # a break that the author made; a newline is where the source's line ended
@@ -125,9 +126,13 @@ def joined(
 
 
 class Source:
-    """A runbook's text with line ends as `\\n`, and the way back to the text as it was given."""
+    """A runbook's text with line ends as `\\n`, and the way back to the text as it was given.
+
+    `remarks` gathers what its author should know.
+    """
 
     def __init__(self, given: str) -> None:
+        self.remarks: list[Remark] = []
         self.text = given.replace("\r\n", "\n").replace("\r", "\n")
         self.lines = self.text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)][:-1]
@@ -140,6 +145,12 @@ class Source:
             cursor += len(line)
             cursor += 2 if given.startswith("\r\n", cursor) else 1
         return starts
+
+    def remark(self, line: int, text: str) -> None:
+        """Say something about a line, once."""
+        found = Remark(line, text)
+        if found not in self.remarks[-20:]:
+            self.remarks.append(found)
 
     def line(self, offset: int) -> int:
         """The line, counted from 1, that has this character."""

@@ -46,28 +46,35 @@ def decode(given: bytes) -> tuple[str, tuple[Remark, ...]]:
 
 def parse(source: str, format: Format | None = None) -> Parsed:
     """All steps of a runbook. TooLarge when it is over a bound."""
+    page = _page(source)
     format = format or detect(source)
-    return Parsed(format, tuple(iter_steps(source, format)))
+    steps = tuple(_steps(page, format))
+    return Parsed(format, steps, tuple(page.remarks))
 
 
 def iter_steps(source: str, format: Format | None = None) -> Iterator[Step]:
     """The steps, each as soon as its section has been read."""
+    return _steps(_page(source), format or detect(source))
+
+
+def _page(source: str) -> Source:
     if len(source) > SIZE_BYTES_MAX:
         raise TooLarge(f"a runbook may have {SIZE_BYTES_MAX // 1024} KiB")
     page = Source(source)
     if len(page.lines) > LINES_MAX:
         raise TooLarge(f"a runbook may have {LINES_MAX:,} lines, this has {len(page.lines):,}")
-    if sum(1 for _ in _SENTENCE.finditer(source)) > SENTENCES_MAX:
+    if sum(1 for _ in _SENTENCE.finditer(page.text)) > SENTENCES_MAX:
         raise TooLarge(f"a runbook may have {SENTENCES_MAX:,} sentences")
-    match format or detect(source):
-        case Format.HTML:
-            if source.count("<") > TAGS_MAX:
-                raise TooLarge(f"a page may have {TAGS_MAX:,} tags")
-            blocks = html.read(page)
-        case Format.TEXT:
-            blocks = markdown.read(page, plain=True)
-        case _:
-            blocks = markdown.read(page)
+    return page
+
+
+def _steps(page: Source, format: Format) -> Iterator[Step]:
+    if format is Format.HTML:
+        if page.text.count("<") > TAGS_MAX:
+            raise TooLarge(f"a page may have {TAGS_MAX:,} tags")
+        blocks = html.read(page)
+    else:
+        blocks = markdown.read(page, plain=format is Format.TEXT)
     steps = Steps(page)
     for drafts in sections.read(page, blocks):
         for draft in drafts:

@@ -28,6 +28,7 @@ from dd0c.products.run.parsing.passages import Passage, Source, joined
 from dd0c.products.run.parsing.sentences import Mood, Sentence
 from dd0c.products.run.parsing.typed import Entry
 
+
 class Section:
     """What stands between two headings."""
 

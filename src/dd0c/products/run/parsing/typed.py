@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from html import unescape
 
 from dd0c.products.run.parsing import inline, languages, sessions, transcript, vocabulary
 from dd0c.products.run.parsing.blocks import Code
@@ -21,6 +22,11 @@ BLOCK_LINES_MAX = 1_000
 SHELLS = frozenset(("shell", "powershell", "cmd"))
 DATA = frozenset(("yaml", "json", "toml", "ini", "xml", "hcl", "properties", "diff", "dockerfile"))
 _BARE = re.compile(r"\s*(?:sudo )?([a-z][\w./-]*) .*[^\s.:?!,]\s*$")
+_FLAWS = {
+    "smart-quotes": "typographic quotes or dashes: a shell does not know them",
+    "non-breaking-space": "a blank here is none to a shell",
+    "unfinished": "the command has no end: a quote or bracket is not closed",
+}
 _METRICS = re.compile(r"(?i)\b(?:metrics?|promql|prometheus quer(?:y|ies))\b")
 _METRIC = re.compile(
     r"[a-z][a-z0-9]*(?:[_:][a-z0-9_:]+)+(?:\{[^{}]*\})?"
@@ -60,14 +66,18 @@ def of_block(code: Code, source: Source) -> list[Entry]:
             continue
         typed = part.kind in (EntryKind.COMMAND, EntryKind.QUERY)
         within = Span(part.start, part.end)
-        if typed and not stands_there(part.text, code.text.text[part.start : part.end]):
-            continue
         span = code.text.span_of(within)
+        line = source.line(span.start)
+        if typed and not stands_there(part.text, code.text.text[part.start : part.end]):
+            source.remark(line, "a command could not be told from its surroundings: left out")
+            continue
+        for flaw in part.flaws:
+            source.remark(line, _FLAWS.get(flaw, flaw))
         entries.append(
             Entry(
                 part.text,
                 span,
-                source.line(span.start),
+                line,
                 part.language if typed else None,
                 part.inferred,
                 part.interactive,
@@ -112,8 +122,16 @@ def of_sentence(words: Passage, source: Source, lead: str = "") -> list[Entry]:
         if found is None and is_bare_command(text):
             found = (0, len(text))
         if found:
-            entries.append(_of_words(words, Span(*found), source, inferred=True))
+            entry = _of_words(words, Span(*found), source, inferred=True)
+            if _is_as_written(entry, source):
+                entries.append(entry)
     return entries
+
+
+def _is_as_written(entry: Entry, source: Source) -> bool:
+    """Whether no mark of emphasis was taken out of a command that stands between words."""
+    written = source.text[entry.span.start : entry.span.end]
+    return entry.text in (" ".join(written.split()), " ".join(unescape(written).split()))
 
 
 def is_bare_command(line: str) -> bool:

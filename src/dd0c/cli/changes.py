@@ -35,7 +35,8 @@ class Changed:
     @property
     def risks(self) -> tuple[Risk | None, Risk | None]:
         """Before and after."""
-        return tuple(side and side[1].risk for side in (self.before, self.after))  # type: ignore[return-value]
+        was, now = self.before, self.after
+        return was and was[1].risk, now and now[1].risk
 
     @property
     def title(self) -> str:
@@ -85,7 +86,7 @@ def draw(one: Changed) -> Iterator[str]:
 
 def markdown(name: str, found: Sequence[Changed]) -> Iterator[str]:
     """The changes of risk as Markdown, the gravest first; nothing where there is none."""
-    risky = [one for one in found if one.risks[0] != one.risks[1]]
+    risky = [one for one in found if _differ(*one.risks)]
     if not risky:
         return
     yield f"### {_code(name)}"
@@ -129,6 +130,11 @@ def _reasons(one: Changed) -> list[str]:
         f"{each.rule}: {output.visible(each.reason)}" for each in sorted(findings, reverse=True)
     ]
     return list(dict.fromkeys(told))[:REASONS_SHOWN]
+
+
+def _differ(was: Risk | None, now: Risk | None) -> bool:
+    """Whether a reviewer wants to know: nobody minds another step that only reads."""
+    return was != now and max(was or Risk.SAFE, now or Risk.SAFE) > Risk.SAFE
 
 
 def _place(one: Changed) -> str:

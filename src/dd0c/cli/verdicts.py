@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -144,9 +145,9 @@ def word(risk: Risk) -> str:
     return paint(shown, fg=TINTS[risk], bold=risk >= Risk.DANGEROUS)
 
 
-def paint(text: str, **style: bool | str) -> str:
+def paint(text: str, **style: Any) -> str:
     """The text with that style, where escape sequences may go."""
-    return click.style(text, **style) if output.in_colour(sys.stdout) else text  # type: ignore[arg-type]
+    return click.style(text, **style) if output.in_colour(sys.stdout) else text
 
 
 def clipped(text: str) -> str:

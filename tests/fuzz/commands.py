@@ -61,7 +61,7 @@ WRAPPERS: tuple[Callable[[str], str], ...] = (
     lambda text: f"sh -c {shlex.quote(text)}",
     lambda text: f"sudo bash -c {shlex.quote(text)}",
     lambda text: f"timeout 5 env A=1 sh -c {shlex.quote(text)} x y",
-    lambda text: f"eval {shlex.quote(text)}",
+    lambda text: f"eval -- {shlex.quote(text)}",
     lambda text: f"kubectl exec web-0 -- sh -c {shlex.quote(text)}",
     lambda text: f"ssh host {shlex.quote(text)}",
 )

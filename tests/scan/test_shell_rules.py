@@ -132,6 +132,21 @@ def test_daily_forms_break_none() -> None:
     assert wrong == []
 
 
+def test_comments_and_continuations_hide_nothing() -> None:
+    """A backslash at the end of a comment joins nothing, wherever the comment stands; one parser
+    thinks it does (N-11)."""
+    texts = [
+        "ls # a \\\nrm x",
+        "f() {\n  ls # a \\\nrm x\n}",
+        "{ ls # a \\\nrm x\n}",
+        "echo $(ls # a \\\nrm x\n)",
+        "ls \\\n  -l # a \\\nrm x",
+        "ls #\\\nrm x",
+    ]
+    assert {v.text for v in judge(texts) if v.risk < Risk.DANGEROUS} == set()
+    assert {v.risk for v in judge([t.replace("rm", "ls") for t in texts[:4]])} == {Risk.SAFE}
+
+
 @pytest.mark.parametrize(
     ("text", "marked"),
     [

@@ -43,6 +43,8 @@ class _Scan:
     cuts: list[int] = field(default_factory=list)
     plain: list[Span] = field(default_factory=list)
     """Stretches outside quotes, comments and here-documents."""
+    blanks: list[int] = field(default_factory=list)
+    """Backslashes at the ends of comments, where a parser goes on and a shell does not."""
     levels: int = 0
 
 
@@ -51,7 +53,7 @@ _STEP = re.compile(
     re.DOTALL,
 )
 _DELIMITER = re.compile(r"[ \t]*((?:\\.|'[^'\n]*'|\"[^\"\n]*\"|[^\s;&|<>()'\"\\])+)", re.DOTALL)
-_CLOSES = {"(": ")", "{": "}", "((": ")", "$(": ")", "${": "}", "$((": ")", "<(": ")", ">(": ")"}
+_CLOSES = {"(": ")", "{": "}", "((": ")", "$(": ")", "${": "$}", "$((": ")", "<(": ")", ">(": ")"}
 _WORD_BEGINS = frozenset(" \t\n;&|()<>`")
 
 
@@ -65,7 +67,10 @@ def inspect(text: str) -> tuple[Joined, tuple[Finding, ...]]:
     if scan.levels > LEVELS_MAX:
         told = f"it is nested more than {LEVELS_MAX} deep"
         return Joined(""), (Finding(Risk.BLOCKED, "over-limit", Span(0, len(text)), told), *hidden)
-    joined = _joined(text, scan.cuts)
+    plain = text
+    for at in scan.blanks:
+        plain = f"{plain[:at]} {plain[at + 1 :]}"
+    joined = _joined(plain, scan.cuts)
     return joined, (*hidden, *_placeholders(text, scan.plain))
 
 
@@ -82,50 +87,53 @@ def _scanned(text: str) -> _Scan:
             if sign == "\\\n":
                 scan.cuts.append(start)
             continue
-        if top == '"' and (sign[0] in "'#(){\n<>" or sign == "}"):
+        if top == '"' and (sign[0] in "'#(){\n<>" or sign == "}" or sign[:2] == "$'"):
             at = start + 1
             continue
-        if sign == "'" or sign.startswith("$'"):
-            if sign == "'":
-                end = text.find("'", at)
-                at = len(text) if end < 0 else end + 1
-            scan.plain.append(Span(begun, start))
-            begun = at
+        skipped = at
+        if sign == '"' and top == '"':
+            open_.pop()
         elif sign == '"':
-            if top == '"':
-                open_.pop()
-                begun = at
-            else:
-                scan.plain.append(Span(begun, start))
-                open_.append('"')
+            open_.append(sign)
+        elif sign == "'":
+            skipped = _behind(text, "'", at)
+        elif sign.startswith("$'"):
+            skipped = at
         elif sign == "`":
             _toggle(open_)
         elif sign == "#":
-            if start == 0 or (text[start - 1] in _WORD_BEGINS and top != "}"):
-                end = text.find("\n", at)
-                scan.plain.append(Span(begun, start))
-                at = begun = len(text) if end < 0 else end
+            if start == 0 or (text[start - 1] in _WORD_BEGINS and top != "$}"):
+                skipped = _behind(text, "\n", at) - 1
+                if text[skipped - 1] == "\\":
+                    scan.blanks.append(skipped - 1)
         elif sign.startswith("<<"):
-            named = (
-                None
-                if sign == "<<<" or ")" * 2 in "".join(open_[-2:])
-                else _DELIMITER.match(text, at)
-            )
+            shift = sign == "<<<" or "".join(open_[-2:]) == "))"
+            named = None if shift else _DELIMITER.match(text, at)
             if named:
-                at = named.end()
+                at = skipped = named.end()
                 bodies.append((named[1], sign == "<<-"))
         elif sign == "\n":
-            if bodies:
-                scan.plain.append(Span(begun, start))
-                at = begun = _past(scan, bodies, at)
-                bodies = []
+            skipped = _past(scan, bodies, at)
+            bodies = []
         elif sign in _CLOSES:
             open_ += [_CLOSES[sign]] * (2 if sign.endswith("((") else 1)
-        elif sign == top:
+        elif sign == top[-1:]:
             open_.pop()
+        now = open_[-1] if open_ else ""
+        if '"' in (top, now) or skipped > at or sign[0] in "'$":
+            if top != '"':
+                scan.plain.append(Span(begun, start))
+            at = begun = max(at, skipped)
         scan.levels = max(scan.levels, len(open_))
-    scan.plain.append(Span(min(begun, len(text)), len(text)))
+    if '"' not in open_[-1:]:
+        scan.plain.append(Span(min(begun, len(text)), len(text)))
     return scan
+
+
+def _behind(text: str, sign: str, at: int) -> int:
+    """Where the text goes on behind the next such character."""
+    end = text.find(sign, at)
+    return len(text) + 1 if end < 0 else end + 1
 
 
 def _toggle(open_: list[str]) -> None:

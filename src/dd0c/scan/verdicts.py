@@ -91,7 +91,14 @@ class _Job:
         if isinstance(judged, Judgement):
             self.case.effects |= judged.effects
         for one in findings:
-            self.case.findings.add(_moved(one, self.holder) if self.holder else one)
+            self.case.findings.add(self._placed(one))
+
+    def _placed(self, one: Finding) -> Finding:
+        """The finding in the text: what was made of several words may stand crosswise."""
+        start, end = sorted(self.holder or one.span)
+        size = len(self.case.text)
+        span = Span(min(start, size), min(end, size))
+        return one if span == one.span else Finding(one.risk, one.rule, span, one.reason)
 
     def enter(self, invocation: Invocation, above: Path) -> Path:
         """Note a command that was understood; its place."""
@@ -100,11 +107,6 @@ class _Job:
         words = tuple(_spelled(word) for word in invocation.words)
         self.case.understood.append(Understood(path, span, words))
         return path
-
-
-def _moved(one: Finding, span: Span) -> Finding:
-    """The same finding elsewhere."""
-    return Finding(one.risk, one.rule, span, one.reason)
 
 
 def _spelled(word: Word) -> str:
@@ -197,15 +199,17 @@ def _compare(job: _Job, reading: Reading, as_given: Parsed | Refused | None) -> 
         job.note(_disagreement(job, span, "the second parser cannot read this"))
     for span in seen.commands ^ reading.commands:
         job.note(_disagreement(job, span, "only one of two parsers takes this for a command"))
-    if as_given is None:
+    if job.joined.text == job.text:
         return
+    joined = {job.joined.source(span.start) for span in reading.commands}
+    doubtful = {span.start for span in treesitter.look(job.text).commands} ^ joined
     if isinstance(as_given, Refused):
         job.note(_refusal(as_given, Span(job.source(0), job.source(len(job.joined.text)))))
-        return
-    raw = walk.read(as_given, job.text, lambda at: at, job.outer)
-    joined = {job.joined.source(span.start) for span in reading.commands}
-    for start in {span.start for span in raw.commands} ^ joined:
-        at = job.base + start
+    elif as_given is not None:
+        raw = walk.read(as_given, job.text, lambda at: at, job.outer)
+        doubtful |= {span.start for span in raw.commands} ^ joined
+    for start in doubtful:
+        at = job.holder.start if job.holder else job.base + start
         told = "whether this is a command hangs on how lines are continued"
         job.note(Finding(Risk.DANGEROUS, "parser-disagreement", Span(at, at), told))
 

@@ -95,9 +95,10 @@ class _Job:
 
     def _placed(self, one: Finding) -> Finding:
         """The finding in the text: what was made of several words may stand crosswise."""
-        start, end = sorted(self.holder or one.span)
+        where = self.holder or one.span
         size = len(self.case.text)
-        span = Span(min(start, size), min(end, size))
+        start = min(where.start, where.end, size)
+        span = Span(start, min(max(start, where.end), size))
         return one if span == one.span else Finding(one.risk, one.rule, span, one.reason)
 
     def enter(self, invocation: Invocation, above: Path) -> Path:

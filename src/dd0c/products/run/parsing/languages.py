@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from dd0c.products.run.parsing import signs
@@ -47,18 +47,20 @@ _WRAPPERS = re.compile(
     r"then|do|else|!"
     r"|nice|ionice)\s+"
 )
+_REDIRECTED = re.compile(r"(?:<|\d?>>?)\s?[\w./~$-]+\s+(?=[a-z])")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _VALUE = re.compile(
     r"(?:\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\"|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|[^\s'\"\\])*"
 )
 _COMPOUND = re.compile(
     r"(?:for \w+ in\b|for \(\(|while (?:\[|!|true\b|read\b|:|sleep|\w+ -)|until \S|if (?:\[|!|\w+ )"
-    r"|case \S+ in\b|select \w+ in\b|function \w+|[\w-]+ ?\(\) ?\{?|\[\[? .*|\(\(|\( ?\w|"
+    r"|case \S+ in\b|select \w+ in\b|function \w+|[\w-]+ ?\(\) ?\{?|\[\[? .* \]\]?|\(\(|\( ?\w|"
     r"\{ |\. [./~]"
     r"|(?:done|fi|esac)\b(?:\s*[|<>&;]|$)|set [-+][a-zA-Z]|: >)"
 )
 _PATH = re.compile(r"(?:\.{1,2}|~|\$\{?\w+\}?)?/[\w.$@{}+/-]*$")
 _PROGRAM_PATH = re.compile(r"\./|~?/(?:\S*/)?s?bin/|\S*\.(?:sh|py|pl|rb|bash)$|\$\{?\w+\}?/")
+_FILLED_NAME = re.compile(r"<[\w -]+>|\$\{?\w+\}?|\$\(")
 _NAME = re.compile(r"[A-Za-z_][\w.+@-]*$")
 
 
@@ -118,6 +120,9 @@ def _begin(line: str) -> tuple[str, str, bool]:
         if wrapper := _WRAPPERS.match(rest):
             rest = rest[wrapper.end() :].lstrip()
             continue
+        if redirected := _REDIRECTED.match(rest):
+            rest = rest[redirected.end() :]
+            continue
         setting = _ASSIGNMENT.match(rest)
         if not setting:
             break
@@ -129,18 +134,27 @@ def _begin(line: str) -> tuple[str, str, bool]:
 
 def sure(line: str) -> bool:
     """Whether a line begins a command, wherever it stands."""
-    if _COMPOUND.match(line.strip()) and not prose(line):
-        return True
-    if _table_like(line) or prose(line) or (outputs(line) and not _EVIDENCE.search(line)):
-        return False
+    return _sure(line[:LINE_MAX])
+
+
+@lru_cache(maxsize=512)
+def _sure(line: str) -> bool:
     word, tail, assigned = _begin(line)
+    compound = bool(_COMPOUND.match(line.strip()))
+    if not (compound or assigned or is_program(word) or _PATH.match(word)) or prose(line):
+        return False
+    if compound:
+        return True
+    if _table_like(line) or (not _EVIDENCE.search(line) and outputs(line)):
+        return False
     if assigned and (not word or word.startswith("#")):
         return bool(re.match(r"\s*[A-Z_][A-Z0-9_]*=|[^=]*=\"?\$\(", line))
     if word in _programs()[1]:
         return bool(_EVIDENCE.search(tail) or re.match(r"\d", tail)) and not tail.startswith("=")
     if is_program(word):
         return not tail.startswith(("= ", ": ", "=> ")) and not _log_like(line)
-    return bool(_PATH.match(word) and _PROGRAM_PATH.match(word)) and not word.endswith(":")
+    runs = bool(_PATH.match(word) and _PROGRAM_PATH.match(word)) and not word.endswith(":")
+    return runs and bool(tail or not word.startswith("/"))
 
 
 def likely(line: str) -> bool:
@@ -152,7 +166,8 @@ def likely(line: str) -> bool:
         return assigned
     if assigned and re.match(r"\s*[a-z]", line):
         return False
-    if not (_NAME.match(word) or _PATH.match(word)) or prose(line) or outputs(line):
+    named = _NAME.match(word) or _PATH.match(word) or _FILLED_NAME.match(word)
+    if not named or prose(line) or outputs(line) or line.isupper():
         return False
     if word in _programs()[1] and not tail:
         return True
@@ -166,8 +181,9 @@ def shaped(line: str) -> bool:
 
 
 def _table_like(line: str) -> bool:
-    found = re.search(r"^\s*[A-Z][A-Z0-9_%()/-]+(?:\s{2,}[A-Z][A-Z0-9_%()/ -]*)+$", line[:LINE_MAX])
-    return bool(found)
+    """Whether a line has columns: three of them, two blanks apart, none of them an option."""
+    bare = re.sub(r"\s#.*", "", _QUOTED.sub("q", line[:LINE_MAX]))
+    return bool(re.match(r"\s*[^\s|;]+(?: {2,}|\t+)[^\s|;&<>-]\S*(?: {2,}|\t+)[^\s|;&<>\\-]", bare))
 
 
 def _log_like(line: str) -> bool:
@@ -178,6 +194,8 @@ def detect(lines: Sequence[str]) -> str | None:
     """The language, other than a shell's, whose signs at least half of the lines bear."""
     seen = [line[:LINE_MAX] for line in lines if line.strip()][:_LINES_MAX]
     said = [line for line in seen if not re.match(r"\s*(?:#|//)", line)] or seen
+    if said and _signs()["http"].search(said[0]):
+        return "http"  # what follows is the body of the request
     best, share = None, 0.0
     for name, pattern in _signs().items():
         found = sum(bool(pattern.search(line)) for line in said) / max(len(said), 1)

@@ -16,7 +16,7 @@ from enum import Enum
 _TEXT_MAX = 20_000  # characters of a command that are looked at
 
 _ANGLE = re.compile(
-    r"(?<![<\w])<(?:[A-Za-z_][^<>\n|;&]{0,100}(?<![\s=-])|[\w$./:@*-]{1,60})>(?![>&(])"
+    r"(?<![<\w])<(?:[A-Za-z_](?:[^<>\n|;&]|\w\|(?=\w)){0,100}(?<![\s=-])|[\w$./:@*-]{1,60})>(?![>&(])"
     r"|(?<=\w)<[A-Za-z_][\w -]{0,60}(?<![\s-])>|[«‹][^«»‹›\n]{1,60}[»›]"
 )
 _CURLY = re.compile(
@@ -27,7 +27,7 @@ _CURLY = re.compile(
 _SQUARE = re.compile(
     r"(?:(?<=\s)|^)\[-{0,2}[A-Za-z][\w= -]{1,60}(?<! )\](?=\s|$)|\[your[^\]\n]{1,40}\]"
 )
-_ELLIPSIS = re.compile(r"[^\s'\"|;&()]*(?:\.\.\.|…)[^\s'\"|;&()]*")
+_WORD = re.compile(r"[^\s'\"|;&()]+")
 _CAPITALS = re.compile(r"(?<![\w$%{.-])[A-Z][A-Z0-9]+(?:[_-][A-Z0-9]+)*(?![\w%}-]|=|:\.|\()")
 _CAPITAL_NOUN = re.compile(
     r"(?:NAME|NAMESPACE|NODE|POD|HOST|IP|PORT|ID|UUID|TOKEN|PASSWORD|PASS|USER|CLUSTER|"
@@ -211,8 +211,10 @@ def _is_listed(text: str, found: re.Match[str]) -> bool:
 
 
 def _of_ellipsis(text: str, quotes: list[_Quotes]) -> Iterator[tuple[int, str]]:
-    for found in _ELLIPSIS.finditer(text):
+    for found in _WORD.finditer(text):
         word, at = found[0], found.start()
+        if "..." not in word and "…" not in word:
+            continue
         if quotes[at] is _Quotes.COMMENT or re.search(r"\./\.\.\.|\w\.\.\.\w|\{\S*\.\.\.?\S", word):
             continue
         quoted = quotes[at] is not _Quotes.NONE

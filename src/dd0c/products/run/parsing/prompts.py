@@ -49,6 +49,7 @@ _SURE = (
         r"(?:[\w-]+(?: \[direct: \w+\])?(?::PRIMARY|:SECONDARY)|\S+ \[\w+: \w+\] \w+|mongos|"
         r"test)> ?",
     ),
+    ("ruby", r"\[ ?[\w-]+ ?\] [\w-]+> ?"),
     ("other", r"\[zk: [^\]\n]+\] ?|\((?:gdb|lldb|Pdb)\) |irb\([^)\n]*\)[^>\n]{0,20}> ?"),
     (
         "other",
@@ -61,10 +62,13 @@ _CONTINUED = {
     "python": re.compile(r"(?:\.\.\.|\s+\.\.\.:)(?:[ \t]|$)"),
     "powershell": re.compile(r">>(?:[ \t]|$)"),
 }
+_HINT = re.compile(r"\s*(?:[^$#%>❯»▶λ➜)\]]{0,200}[$#%>❯»▶λ➜)\]])")
+"""What no prompt is without."""
 _UNSURE = re.compile(rf"(?:[#%>]|[a-z][\w.-]{{2,40}}[#$]){_B}")
 SECONDARY = re.compile(r"> ?")
 """With which a shell asks for more."""
-_NUMBERED = re.compile(r"[ \t]*(\d+)(?:[ \t]*[|:]|[ \t])[ \t]?")
+_NUMBERED = re.compile(r"[ \t]*(\d+)(?:[ \t]*[|:]|[.)]?[ \t])[ \t]*")
+_BULLET = re.compile(r"[ \t]*[-*•][ \t]+")
 
 
 @cache
@@ -74,10 +78,15 @@ def _sure() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def find_sure(line: str) -> Mark | None:
     """The prompt that a line begins with, where no other line has to be asked."""
+    if not _HINT.match(line):
+        return None
     indent = len(line) - len(line.lstrip(" \t"))
     for language, pattern in _sure():
         found = pattern.match(line, indent)
-        if found and not (language == "sql" and "=" in found[0] and not found[0].strip()[:-2]):
+        if found and found[0].rstrip().endswith(">") and "@" in found[0]:  # perhaps a firewall's
+            shell = languages.sure(line[found.end() :])
+            return Mark(found.end(), "shell" if shell else "other")
+        if found:
             return Mark(found.end(), language)
     return None
 
@@ -90,7 +99,10 @@ def continuation(line: str, language: str) -> Mark | None:
 
 
 def numbers(lines: Sequence[str]) -> list[int]:
-    """How many characters of each line are a line number that was pasted along, or 0 everywhere."""
+    """How many characters of each line are its number or bullet in a list, or 0 everywhere."""
+    bullets = [_BULLET.match(line) for line in lines]
+    if all(m and languages.sure(x[m.end() :]) for m, x in zip(bullets, lines, strict=True)):
+        return [m.end() for m in bullets if m]
     said = [(i, _NUMBERED.match(line)) for i, line in enumerate(lines) if line.strip()]
     if len(said) < 2 or any(not m or int(m[1][:9]) != n for n, (_, m) in enumerate(said, 1)):
         return [0] * len(lines)

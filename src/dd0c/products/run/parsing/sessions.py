@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from dd0c.products.run.parsing import placeholders
 
 _READ_MAX = 4000  # characters of a command that are looked at
 _NESTED_MAX = 8
+_SUBSTITUTED = re.compile(r"\$\([^()]*\)|`[^`]*`")
 _SEPARATORS = frozenset(("|", "||", "&&", ";", "&", "|&", ";;"))
 _ALWAYS = frozenset((
     "vi", "vim", "nvim", "view", "nano", "emacs", "pico", "joe", "mc", "htop", "btop", "atop",
@@ -83,6 +85,7 @@ _SPOKEN = {
     "sqlplus": "sql", "sqlcmd": "sql", "clickhouse-client": "sql", "gitlab-psql": "sql",
     "redis-cli": "redis", "valkey-cli": "redis", "mongo": "mongo", "mongosh": "mongo",
     "python": "python", "python3": "python", "ipython": "python",
+    "rails": "ruby", "gitlab-rails": "ruby", "irb": "ruby",
     "Enter-PSSession": "powershell",
 }  # fmt: skip
 _WITH_VALUE = {
@@ -99,8 +102,21 @@ _FLAGS_OF_RUN = re.compile(
 )
 
 
+@cache
+def _candidates() -> re.Pattern[str]:
+    """A word without which no command is interactive: most commands are read no further."""
+    clusters = {name for name, judge in _OTHERS.items() if judge in (_cluster, _container)}
+    names = (_ALWAYS | _SHELLS | _PASSWORD | {*_UNLESS, *_WORDS, *_OTHERS}) - clusters
+    verbs = ("exec", "rsh", "debug", "attach", "run", "edit")
+    return re.compile(
+        rf"(?<![\w-])(?:{'|'.join(map(re.escape, (*sorted(names), *verbs)))})(?![\w-])"
+    )
+
+
 def opens(command: str) -> bool:
     """Whether a command opens a session or needs a terminal."""
+    if not _candidates().search(command, 0, _READ_MAX):
+        return False
     return any(_interactive(words, 0) for words in simple_commands(command))
 
 
@@ -115,7 +131,7 @@ def spoken(command: str) -> str | None:
 
 def simple_commands(command: str) -> list[list[str]]:
     """The words of each command of a list or pipeline, quotes taken away; the first lines only."""
-    text = placeholders.masked(command[:_READ_MAX])
+    text = _SUBSTITUTED.sub("x", placeholders.masked(command[:_READ_MAX]))
     lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

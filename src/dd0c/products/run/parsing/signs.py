@@ -16,6 +16,7 @@ FENCES = {
     "logql": "logql",
     "esql": "esql es|ql",
     "kusto": "kql kusto",
+    "splunk": "spl splunk",
     "http": "http rest",
     "redis": "redis",
     "yaml": "yaml yml",
@@ -39,7 +40,7 @@ _PROMQL = (
     r"\{\s*[a-zA-Z_]\w*\s*(?:=~|!~|!=|=)\s*\"",
     r"\[\d+[smhdwy](?::\d*[smhdwy]?)?\]",
     r"\b(?:by|without|on|ignoring|group_left|group_right)\s?\(",
-    r"(?<![\w/.=-])[a-z][a-z0-9]*(?:[_:][a-z0-9]+)*"
+    r"(?<![\w/.=-])[a-z][a-z0-9]*(?:[_:][a-zA-Z0-9]+)*"
     r"[_:](?:total|bytes|seconds|count|sum|bucket|info|ratio|percent|celsius|healthy|created)\b",
     r"^\s*[a-z][a-z0-9]*(?:_[a-z0-9]+)+\s*(?:\{.*\}\s*)?(?:[<>!=]=|[<>])\s*[\d(a-z]",
     r"^\s*(?:sum|avg|min|max|count|group|\)|and|or|unless|\d+ [-+*/])\s*\(?\s*$",
@@ -48,7 +49,6 @@ _PROMQL = (
 )
 OF_LANGUAGES = {  # of two that as many lines bear, the first is it
     "logql": (r"\}\s*(?:\|=|\|~|!=|!~|\|\s*(?:json|logfmt|line_format|label_format|unwrap)\b)",),
-    "promql": _PROMQL,
     "esql": (
         r"^\s*FROM\s+[\w.*,:-]+\s*(?:\||$)",
         r"^\s*\|\s*(?:WHERE|STATS|EVAL|KEEP|SORT|LIMIT|DISSECT|GROK|ENRICH|DROP|RENAME)\b",
@@ -65,6 +65,7 @@ OF_LANGUAGES = {  # of two that as many lines bear, the first is it
         r"^\s*(?:search\s+)?index\s?=\s?\S",
         r"^\s*\|\s*(?:stats|timechart|table|rex|eval)\b",
     ),
+    "promql": _PROMQL,
     "lucene": (r"\b[\w.]+:\s?(?:\"[^\"]*\"|[^\s:]+)\s+(?:AND|OR|NOT)\b",),
     "sql": (
         r"^\s*(?:SELECT|INSERT INTO|DELETE FROM|VACUUM|WITH|EXPLAIN|GRANT|REVOKE|TRUNCATE|REINDEX|"

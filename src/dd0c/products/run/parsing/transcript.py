@@ -23,6 +23,8 @@ from dd0c.products.run.parsing import languages, placeholders, prompts, sessions
 from dd0c.products.run.parsing.lexing import Reading
 from dd0c.products.run.parsing.prompts import Mark
 
+_LINES_MAX = 2000  # lines of one command
+_FOREIGN_LINES_MAX = 100  # the same where no shell reads it
 _GIVEN_UP_MAX = 5  # commands without an end in one block; then no line is joined any more
 
 
@@ -101,10 +103,14 @@ _BUTTON = re.compile(r"\s*(?:Copy|Copied!?|Copy code|Copy to clipboard|Copy snip
 
 def _trim(lines: list[_Line]) -> list[_Line]:
     """The lines without the block's indentation, pasted line numbers and the words of buttons."""
-    while lines and _is_button(lines, 0):
-        lines = lines[1:]
-    while lines and (not lines[-1].text.strip() or _BUTTON.match(lines[-1].text)):
-        lines = lines[:-1]
+    first, last = 0, len(lines)
+    while first < last and _is_button(lines, first):
+        first += 1
+    while last > first and (
+        _BUTTON.match(lines[last - 1].text) or not lines[last - 1].text.strip()
+    ):
+        last -= 1
+    lines = lines[first:last]
     indents = [len(m[0]) for x in lines if x.text.strip() and (m := re.match(r"[ \t]*", x.text))]
     indent = min(indents, default=0)
     lines = [_cut(line, min(indent, len(line.text))) for line in lines]
@@ -129,6 +135,8 @@ _OPTION = re.compile(
 _ARGUMENT = re.compile(r"\s+(?:['\"][\[{]|['\"]?\$\{?\w)")
 _SMART = re.compile("[\u2018\u2019\u201c\u201d\u201e\u2013\u2014\u2026]")
 _COMMENT = re.compile(r"\s*(#+!?|//|::|REM\b)\s?(.*)$")
+_EXPLAINED = re.compile(r"[^\n]*?\S(?=\s+(?:-{1,3}>|=>|→|⇒|←|<-{1,3})\s+\w)")
+"""A command up to the arrow behind which its author says what it does."""
 _FUNCTION = re.compile(r"(?m)^\s*(?:function )?([\w-]+) ?\(\)|^\s*function ([\w-]+)")
 
 
@@ -138,16 +146,18 @@ class _Reader:
     def __init__(self, lines: list[_Line], marks: list[Mark | None], claimed: str | None) -> None:
         self._lines = lines
         self._marks = marks
+        self._prompted = any(marks)  # so `> ` is the shell's own where it reads on
+        self._has_shell = any(mark and mark.language == "shell" for mark in marks)
         self._claimed = claimed
         self._entries: list[Entry] = []
         self._at = 0
         self._given_up = 0
-        self._functions: set[str] = set()  # that the block defined
+        self._functions: list[list[str]] = []  # that the block defined
         self._session: str | None = None  # the language of a session that was opened
 
     def read(self) -> list[Entry]:
         """All parts of the block."""
-        if any(self._marks):
+        if self._prompted:
             self._read_prompted()
             return self._entries
         data = self._data()
@@ -170,6 +180,8 @@ class _Reader:
                 self._at += 1
             elif (found := _COMMENT.match(line.text)) and found[1].startswith("#"):
                 self._take_comment(line, found)
+            elif not (self._entries or self._has_shell) and languages.sure(line.text):
+                self._take_shell(line)  # it opens the session whose prompts follow
             else:
                 self._take_shown()
 
@@ -189,7 +201,7 @@ class _Reader:
             following = self._lines[self._at]
             mark = prompts.continuation(following.text, language)
             open_end = language in ("powershell", "cmd") and _goes_on("\n".join(pieces))
-            if not mark and not open_end:
+            if not (mark or open_end) or len(taken) > _FOREIGN_LINES_MAX:
                 break
             following = _cut(following, mark.end) if mark else following
             taken.append(following)
@@ -270,7 +282,7 @@ class _Reader:
                     self._add(EntryKind.COMMENT, comment[2].strip(), [line], language)
             elif line.text.strip():
                 taken.append(line)
-                if language == "sql" and line.text.rstrip().endswith(";"):
+                if language == "cmd" or (language == "sql" and line.text.rstrip().endswith(";")):
                     self._add_query(taken, language)
                     taken = []
         self._add_query(taken, language)
@@ -290,7 +302,7 @@ class _Reader:
             elif found and found[1].startswith("#") and not (shown and line.text[:1].isspace()):
                 self._add_shown(_pop(shown))
                 self._take_comment(line, found)
-            elif self._session in languages.TYPED and self._is_query(line):
+            elif self._session and not shown and self._is_query(line):
                 self._add_shown(_pop(shown))
                 self._take_query_of_session()
             elif self._accepts(line, language, after_output=bool(shown)):
@@ -308,22 +320,30 @@ class _Reader:
         """Whether a line without a prompt begins a command here."""
         if language == "powershell":
             return not languages.prose(line.text)
-        if languages.sure(line.text) or line.text.split()[0] in self._functions:
+        if languages.sure(line.text) or line.text.split()[:1] in self._functions:
             return not (after_output and line.text[:1].isspace())
         if after_output or languages.prose(line.text):
             return False
         if self._claimed == "shell":
             first = not any(e.kind is EntryKind.COMMAND for e in self._entries)
             words = line.text.split()
-            return languages.likely(line.text) and (len(words) > 1 or first)
+            whole = len(words) > 1 or first
+            return whole and not line.text[:1].isspace() and languages.likely(line.text)
         return languages.shaped(line.text)
 
     def _is_query(self, line: _Line) -> bool:
-        return languages.detect([line.text]) == self._session
+        """Whether a line is typed in the session that was opened, by its look."""
+        if self._session == "sql":
+            return languages.detect([line.text]) == "sql"
+        if line.text.startswith("> "):
+            return True
+        return not (languages.outputs(line.text) or languages.sure(line.text))
 
     def _take_query_of_session(self) -> None:
         line, language = self._lines[self._at], self._session or ""
         self._at += 1
+        asked = prompts.SECONDARY.match(line.text)
+        line = _cut(line, asked.end()) if asked else line
         self._add(EntryKind.QUERY, line.text.strip(), [line], language)
 
     # A shell's command.
@@ -340,15 +360,17 @@ class _Reader:
                 reading.feed(each.text)
         inferred = reading.inferred
         text = reading.text
+        if explained := _EXPLAINED.match(_unquoted(text)):
+            text, inferred = text[: explained.end()], True
         while reading.complete and (more := self._broken_joint(text)):
             rest, lines = self._read_on(_cut(more, len(more.text) - len(more.text.lstrip())))
             text, inferred = f"{text} {rest.text}", True
             taken += lines
         if not text.strip():
             return
-        self._functions |= {found[1] or found[2] for found in _FUNCTION.finditer(text)}
-        self._session = sessions.spoken(text) or self._session
+        self._functions += [[found[1] or found[2]] for found in _FUNCTION.finditer(text)]
         opens = sessions.opens(text)
+        self._session = (opens and sessions.spoken(text)) or self._session
         language = "shell"
         self._add(
             EntryKind.COMMAND, text.strip(), taken, language,
@@ -359,12 +381,13 @@ class _Reader:
         reading, taken = Reading(), [line]
         reading.feed(line.text, placeholders.masked(line.text))
         self._at += 1
-        while not (reading.complete or reading.too_deep) and self._at < len(self._lines):
+        last = min(len(self._lines), self._at + _LINES_MAX)
+        while not (reading.complete or reading.too_deep) and self._at < last:
             following = self._lines[self._at]
             mark = self._marks[self._at]
             if mark and not following.text.startswith(">"):
                 break
-            asked = prompts.SECONDARY.match(following.text) if self._prompted_more() else None
+            asked = prompts.SECONDARY.match(following.text) if self._prompted else None
             following = _cut(following, asked.end()) if asked else following
             taken.append(following)
             reading.feed(following.text, placeholders.masked(following.text))
@@ -372,10 +395,6 @@ class _Reader:
         if self._at == len(self._lines) and reading.joins:
             reading.feed("")
         return reading, taken
-
-    def _prompted_more(self) -> bool:
-        """Whether the block has prompts, so that `> ` is the shell's own when it reads on."""
-        return any(self._marks)
 
     def _give_up(
         self, first: int, line: _Line, taken: list[_Line]
@@ -391,6 +410,8 @@ class _Reader:
         if self._at >= len(self._lines) or self._marks[self._at]:
             return None
         following = self._lines[self._at]
+        if following.text.startswith("> "):
+            return None  # the prompt of what was opened
         if _OPTION.match(following.text) and not text.endswith(";"):
             return following
         if _ARGUMENT.match(following.text) and re.search(r"(?:=|\s-\w|--[\w-]+|')$", text):
@@ -427,6 +448,11 @@ def _pop(lines: list[_Line]) -> list[_Line]:
     while taken and not taken[-1].text.strip():
         taken.pop()
     return taken
+
+
+def _unquoted(text: str) -> str:
+    """The text with what is quoted made of other characters, as long as before."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: "q" * len(found[0]), text)
 
 
 def _balanced(lines: Sequence[_Line]) -> bool:

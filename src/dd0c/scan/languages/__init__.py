@@ -41,20 +41,21 @@ MODULES: dict[str, str] = {
 """Language -> module of this package."""
 
 
-class _Reader(Protocol):
+class Reader(Protocol):
     def read(self, text: str, dialect: str | None) -> Facts: ...
 
     def read_words(self, invocation: Invocation) -> Judgement: ...
 
 
-def _reader(language: str) -> _Reader | None:
+def find_reader(language: str) -> Reader | None:
+    """The module that reads a language, if one does."""
     module = MODULES.get(language)
-    return cast(_Reader, import_module(f"{__name__}.{module}")) if module else None
+    return cast(Reader, import_module(f"{__name__}.{module}")) if module else None
 
 
 def read(language: str, word: Word, span: Span, dialect: str | None) -> Judgement:
     """What code in a word does; `dialect` None is the language's own."""
-    reader = _reader(language)
+    reader = find_reader(language)
     text = word.text
     if text is None and language in HARMLESS:
         text = "".join(part.text for part in word.parts if isinstance(part, Literal))
@@ -74,7 +75,7 @@ def read_all(language: str, words: Sequence[Word], span: Span, dialect: str | No
 
 def read_words(language: str, invocation: Invocation) -> Judgement:
     """What all words of a tool say together."""
-    reader = _reader(language)
+    reader = find_reader(language)
     return reader.read_words(invocation) if reader else _unread(language, invocation.span)
 
 

@@ -9,6 +9,9 @@ BESIDES = {
     1: "`doctor`, `status`: something is wrong; `panic status`, `panic off`: a panic is on;"
     " `audit verify`: the log is not what it was; `route reconcile`: something is unexplained;"
     " else a bug of dd0c",
+    10: "`run classify`, `run check`: the worst is caution",
+    20: "the worst is dangerous",
+    30: "the worst is blocked",
     130: "interrupted",
 }
 

@@ -20,7 +20,7 @@ _ORDER = re.compile(
 )
 _LEAD = re.compile(r"[:→>]\s*$|^\W*$|-\s*$")
 _TOLD = re.compile(
-    r"(?i)\b(?:runs?|ran|was run|were run|calls|executes|executed|invokes|starts|equals|"
+    r"(?i)\b(?:runs|ran|was run|were run|calls|executes|executed|invokes|starts|equals|"
     r"means|is like|same "
     r"as|similar to|equivalent to|instead of|result of|output of|see|has run|have run|"
     r"had run|never|do not|"

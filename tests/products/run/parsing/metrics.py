@@ -13,11 +13,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dd0c.products.run.models import Step
 from dd0c.products.run import parsing
+from dd0c.products.run.models import Step
 from tests.corpus.runbooks import expected_steps
 from tests.corpus.runbooks.expected_steps import Runbook
 from tests.corpus.runbooks.source import even, words
+
+COMPARED = (
+    "title", "section", "lines", "tool", "expected", "placeholders", "interactive", "timeout_s",
+    "rollback", "references",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -81,31 +86,17 @@ class Metrics:
             left.remove(best)
             self.matched += 1
             self.kinds[wanted.kind, best.kind.value] += 1
-            same = {
-                "title": words(wanted.title) == words(best.title),
-                "section": wanted.section == best.section,
-                "lines": wanted.lines == best.lines,
-                "tool": wanted.tool == best.tool,
-                "expected": words(wanted.expected or "") == words(best.expected or ""),
-                "placeholders": wanted.placeholders == best.placeholders,
-                "interactive": wanted.interactive == best.interactive,
-                "timeout": wanted.timeout_s == best.timeout_s,
-                "rollback": wanted.rollback == best.rollback,
-                "references": wanted.references == best.references,
-            }
-            for name, agrees in same.items():
-                self.agreements[name] += agrees
             if wanted.kind != best.kind.value:
-                self.faults.append(
-                    f"{runbook.name}: {wanted.lines} {wanted.kind} read as {best.kind}: {best.title}"
-                )
-            wrong = [name for name, agrees in same.items() if not agrees]
-            for name in wrong:
-                a = getattr(wanted, name if name != "timeout" else "timeout_s")
-                b = getattr(best, name if name != "timeout" else "timeout_s")
-                self.faults.append(
-                    f"  ~ {runbook.name[-30:]} {wanted.lines} {name}: {a!r} != {b!r}"
-                )
+                self.faults.append(f"{runbook.name}: {wanted.lines} {wanted.kind} as {best.kind}")
+            for name in COMPARED:
+                ours, theirs = getattr(best, name), getattr(wanted, name)
+                if isinstance(theirs or ours, str):
+                    ours, theirs = words(ours or ""), words(theirs or "")
+                self.agreements[name] += ours == theirs
+                if ours != theirs:
+                    self.faults.append(
+                        f"{runbook.name}: {wanted.lines} {name} {theirs!r}: {ours!r}"
+                    )
         self.faults += [f"{runbook.name}: too much: {s.lines} {s.kind}: {s.title}" for s in left]
 
 

@@ -1,4 +1,4 @@
-"""A step while its parts are still being found, and what of a page is only a lead to another step."""
+"""A step while its parts are still being found, and what is only a lead to another step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,36 @@ from dd0c.products.run.parsing.sentences import Mood, Sentence
 from dd0c.products.run.parsing.typed import Entry
 
 _COMMON = frozenset(
-    "the a an of to and or is are in on for with that this it if any all be by from as at".split()
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "to",
+        "and",
+        "or",
+        "is",
+        "are",
+        "in",
+        "on",
+        "for",
+        "with",
+        "that",
+        "this",
+        "it",
+        "if",
+        "any",
+        "all",
+        "be",
+        "by",
+        "from",
+        "as",
+        "at",
+    ]
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
     """A step in the making."""
 

@@ -1,7 +1,7 @@
 """HTML (exports and storage format of Confluence, exports of Notion, saved pages) into blocks.
 
-A tokenizer of our own: the standard library's parser takes time quadratic in unclosed tags, and says
-of a tag where it stands but not of an entity. One pass, nothing is looked for twice. Scripts,
+A tokenizer of our own: the standard library's parser takes time quadratic in unclosed tags, and
+says of a tag where it stands but not of an entity. One pass, nothing is looked for twice. Scripts,
 styles, comments and pictures are dropped; a tag nobody knows is as if it were not there.
 """
 
@@ -32,12 +32,42 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(r"([\w:-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
 _BRUSH = re.compile(r"(?:brush:\s*|lang(?:uage)?-)([\w+-]+)", re.IGNORECASE)
-_UNSEEN = frozenset("script style template head title noscript svg ac:emoticon".split())
-_VOID = frozenset("br hr img input meta link col source wbr area base embed".split())
+_UNSEEN = frozenset(
+    ["script", "style", "template", "head", "title", "noscript", "svg", "ac:emoticon"]
+)
+_VOID = frozenset(
+    ["br", "hr", "img", "input", "meta", "link", "col", "source", "wbr", "area", "base", "embed"]
+)
 _BREAKS = frozenset(
-    "p div section article header footer main figure figcaption address aside form fieldset dl dt"
-    " dd center body html nav details summary ac:layout ac:layout-section ac:layout-cell"
-    " ac:rich-text-body ac:structured-macro".split()
+    [
+        "p",
+        "div",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "main",
+        "figure",
+        "figcaption",
+        "address",
+        "aside",
+        "form",
+        "fieldset",
+        "dl",
+        "dt",
+        "dd",
+        "center",
+        "body",
+        "html",
+        "nav",
+        "details",
+        "summary",
+        "ac:layout",
+        "ac:layout-section",
+        "ac:layout-cell",
+        "ac:rich-text-body",
+        "ac:structured-macro",
+    ]
 )
 _LISTS = frozenset(("ul", "ol", "ac:task-list"))
 _ITEMS = frozenset(("li", "ac:task"))

@@ -25,11 +25,12 @@ STEPS_MAX = 2_000
 _SENTENCE = re.compile(r"[.!?:](?=\s)|\n\s*\n")
 _HTML = re.compile(
     r"\s*<(?:!doctype\s+html|html|head|body|h[1-6]|p|div|ul|ol|table|pre|section|article|ac:)\b",
-    re.I,
+    re.IGNORECASE,
 )
 _MARKDOWN = re.compile(
-    r"^(?:#{1,6} +\S|\s*(?:```|~~~)|=+\s*$|> |\|.*\||\[[^\]\n]+\]: )|^-{3,}\s*$|\*\*\S|`[^`\n]{1,300}`|\]\([^)\n]{1,300}\)",
-    re.M,
+    r"^(?:#{1,6} +\S|\s*(?:```|~~~)|=+\s*$|> |\|.*\||\[[^\]\n]{1,300}\]: |-{3,}\s*$)"
+    r"|\*\*\S|`[^`\n]{1,300}`|\]\([^)\n]{1,300}\)",
+    re.MULTILINE,
 )
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dd0c.products.run.models import StepKind
-from dd0c.products.run.parsing import sentences, typed, vocabulary
+from dd0c.products.run.parsing import listings, sentences, typed, vocabulary
 from dd0c.products.run.parsing.blocks import (
     PARAGRAPH_MAX,
     Block,
@@ -42,8 +42,8 @@ class Section:
         self.question: Passage | None = None
         self.condition: Sentence | None = None
         self.intro: Sentence | None = None
-        self.entries: dict[int, list[Entry]] = {}  # of blocks by id: lists are looked at twice
-        self.sentences: dict[int, list[Sentence]] = {}
+        self._entries: dict[int, list[Entry]] = {}  # of blocks by id: lists are looked at twice
+        self._sentences: dict[int, list[Sentence]] = {}
         self.noted = False
         self.in_item = False
         v = vocabulary.load()
@@ -51,10 +51,11 @@ class Section:
 
     def read(self, blocks: Sequence[Block], *, has_parts: bool) -> list[Draft]:
         """The drafts of these blocks, leads left out; has_parts: sections stand below this one."""
-        self._blocks(blocks)
+        self.read_blocks(blocks)
         return without_leads(self.drafts, goes_on=has_parts)
 
-    def _blocks(self, blocks: Sequence[Block]) -> None:
+    def read_blocks(self, blocks: Sequence[Block]) -> None:
+        """Blocks that stand one behind the other: of the section, of an item."""
         for index, block in enumerate(blocks):
             following = blocks[index + 1] if index + 1 < len(blocks) else None
             match block:
@@ -64,9 +65,8 @@ class Section:
                     self._code(block)
                 case Listing():
                     before = blocks[index - 1] if index else None
-                    self._listing(
-                        block, before if isinstance(before, Paragraph) else None, following
-                    )
+                    lead = before if isinstance(before, Paragraph) else None
+                    listings.read(self, block, lead, following)
                 case Table():
                     self._table(block)
                 case Quote():
@@ -79,7 +79,7 @@ class Section:
     def _paragraph(self, block: Paragraph, following: Block | None) -> None:
         self.paragraph += 1
         self.question = self.intro = None
-        found = self._sentences(block)
+        found = self.sentences_of(block)
         if self.current and found and _only_links(block.words):
             self.current.links += block.words.links
             self.current.reach(block.span.end)
@@ -92,7 +92,7 @@ class Section:
             self.current.reach(block.span.end)
 
     def _sentence(self, sentence: Sentence, following: Block | None, *, first: bool) -> None:
-        shown = self._entries(following) if isinstance(following, Code) else []
+        shown = self.entries_of(following) if isinstance(following, Code) else []
         introduces = any(entry.tool for entry in shown)
         note = bool(vocabulary.load().label.match(sentence.text))
         self.noted |= note
@@ -111,7 +111,7 @@ class Section:
             self._open(sentence).judged = sentence.judges
         elif sentence.mood is Mood.QUESTION:
             self.question = sentence.words
-        elif inferred := [e for e in self._typed_in(sentence) if e.tool in typed.SHELLS]:
+        elif inferred := [e for e in self.typed_in(sentence) if e.tool in typed.SHELLS]:
             self._open(sentence).entries += inferred
 
     def _asks_to_choose(self, sentence: Sentence) -> bool:
@@ -127,30 +127,31 @@ class Section:
         if sentence.mood is Mood.UNDO:
             self._undo(sentence, shown)
         elif self.noted and not introduces:
-            if current.typed and not self._typed_in(sentence):
+            if current.typed and not self.typed_in(sentence):
                 current.add(sentence)
         elif current.typed and sentence.waits and current.sentence and current.sentence.waits:
-            self._expect(sentence, shown)
+            self.expect(sentence, shown)
         elif current.kind is StepKind.DECISION and same and self._offers_more(sentence):
             current.add(sentence)
-        elif (
-            introduces
-            and not current.typed
-            and not sentence.asks
-            and self.paragraph <= current.paragraph + 1
-        ):
-            if sentence.mood is Mood.PURPOSE and not same:
-                return False
+        elif introduces and not current.typed and self._introduces_for_current(sentence):
             current.add(sentence)
             if sentence.judges:
-                self._expect(sentence, shown)
+                self.expect(sentence, shown)
         elif sentence.judges and not introduces and (current.typed or not asks):
-            self._expect(sentence, shown)
+            self.expect(sentence, shown)
         elif same and not asks and v.lasts.search(sentence.text) and v.time.search(sentence.text):
             current.add(sentence)
         else:
             return False
         return True
+
+    def _introduces_for_current(self, sentence: Sentence) -> bool:
+        """Whether it only says with what the order above it is done."""
+        assert self.current is not None
+        below = self.paragraph - self.current.paragraph
+        return not sentence.asks and (
+            below == 0 or (below == 1 and sentence.mood is not Mood.PURPOSE)
+        )
 
     def _offers_more(self, sentence: Sentence) -> bool:
         """Another way of the choice that the current step is."""
@@ -164,25 +165,22 @@ class Section:
 
     def _order(self, sentence: Sentence) -> None:
         current = self.current
-        inline = self._typed_in(sentence)
-        alone = sentence.leads or sentence.chooses or sentence.waits or inline or self.question
+        inline = self.typed_in(sentence)
+        v = vocabulary.load()
+        alone = bool(sentence.chooses or inline or self.question)
+        if not alone and sentence.mood is Mood.OFFER:
+            alone = v.condition.match(sentence.text) is not None
+        elif not alone:
+            alone = sentence.leads or sentence.waits
         same = current is not None and current.paragraph == self.paragraph
-        if (
-            sentence.mood is Mood.OFFER
-            and not inline
-            and not sentence.chooses
-            and not self.question
-        ):
-            alone = vocabulary.load().condition.match(sentence.text)
         if current and same and not alone and not current.typed and current.kind is None:
             current.add(sentence)
             return
         clauses = sentences.clauses(sentence)
-        v = vocabulary.load()
         if len(clauses) == 2 and v.wait.match(clauses[1].text) and not sentence.waits:
             for clause in clauses:
                 part = sentences.read(clause)
-                self._open(part).entries += self._typed_in(part)
+                self._open(part).entries += self.typed_in(part)
             return
         draft = self._open(sentence)
         draft.entries += inline
@@ -204,7 +202,8 @@ class Section:
         self.current = draft
         return draft
 
-    def _expect(self, sentence: Sentence, shown: Sequence[Entry]) -> None:
+    def expect(self, sentence: Sentence, shown: Sequence[Entry]) -> None:
+        """A sentence that judges what the current step shows; `shown` is what it leads to."""
         assert self.current is not None
         if sentence.text not in self.current.said:
             self.current.add(sentence)
@@ -215,29 +214,32 @@ class Section:
 
     def _undo(self, sentence: Sentence, shown: Sequence[Entry]) -> None:
         assert self.current is not None
-        commands = [e.text for e in (self._typed_in(sentence) or shown) if e.tool]
+        commands = [e.text for e in (self.typed_in(sentence) or shown) if e.tool]
         if commands:
             self.current.rollback = "\n".join(commands)
             self.current.reach(sentence.words.span.end)
 
-    def _typed_in(self, sentence: Sentence) -> list[Entry]:
+    def typed_in(self, sentence: Sentence) -> list[Entry]:
+        """What a sentence itself says to type."""
         return typed.of_sentence(sentence.words, self.source)
 
     # blocks
 
-    def _entries(self, block: Code) -> list[Entry]:
-        if id(block) not in self.entries:
-            self.entries[id(block)] = typed.of_block(block, self.source)
-        return self.entries[id(block)]
+    def entries_of(self, block: Code) -> list[Entry]:
+        """What a block says, told once."""
+        if id(block) not in self._entries:
+            self._entries[id(block)] = typed.of_block(block, self.source)
+        return self._entries[id(block)]
 
-    def _sentences(self, block: Paragraph) -> list[Sentence]:
-        if id(block) not in self.sentences:
+    def sentences_of(self, block: Paragraph) -> list[Sentence]:
+        """The sentences of a paragraph, told once."""
+        if id(block) not in self._sentences:
             words = block.words.part(0, PARAGRAPH_MAX)
-            self.sentences[id(block)] = list(sentences.split(words))
-        return self.sentences[id(block)]
+            self._sentences[id(block)] = list(sentences.split(words))
+        return self._sentences[id(block)]
 
     def _code(self, block: Code) -> None:
-        entries = self._entries(block)
+        entries = self.entries_of(block)
         if not entries:
             return
         if self.current and self.current.rollback and block.span.start <= self.current.end + 2:
@@ -283,8 +285,10 @@ class Section:
 
     def _quote(self, block: Quote) -> None:
         """A note: read only for what it says to type."""
-        if any(isinstance(b, Code) and any(e.tool for e in self._entries(b)) for b in block.blocks):
-            self._blocks(block.blocks)
+        if any(
+            isinstance(b, Code) and any(e.tool for e in self.entries_of(b)) for b in block.blocks
+        ):
+            self.read_blocks(block.blocks)
 
     def _table(self, block: Table) -> None:
         """Rows are steps where a column says that it holds actions; else nothing."""
@@ -293,143 +297,20 @@ class Section:
             return
         columns = [n for n, cell in enumerate(block.rows[0]) if v.table_action.match(cell.text)]
         for row in block.rows[1:] if columns else ():
-            cells = [row[n] for n in columns if n < len(row) and row[n].text.strip()]
             self.paragraph += 1
             self.current = None
-            for cell in cells:
+            for cell in (row[n] for n in columns if n < len(row)):
                 for sentence in sentences.split(cell):
-                    inline = self._typed_in(sentence)
-                    if self.current and inline:
-                        self.current.entries += inline
-                        self.current.reach(sentence.words.span.end)
-                    elif sentence.asks or inline:
-                        self._order(sentence)
+                    self._sentence_of_cell(sentence)
         self.current = None if columns else self.current
 
-    # lists
-
-    def _listing(self, block: Listing, before: Paragraph | None, after: Block | None) -> None:
-        """Items are steps, or details of the step above, or how to judge what it shows."""
-        parent = self.current if self.current and self.current.paragraph == self.paragraph else None
-        lead = _last(before)
-        commands = any(self._has_commands(item) for item in block.items) or (
-            isinstance(after, Code) and any(entry.tool for entry in self._entries(after))
-        )
-        condition, self.condition = self.condition, None
-        if self.current and self.current.typed and condition and not commands:
-            self._judge_items(block)
-        elif condition is not None:
-            self._conditional_items(block, condition)
-        elif lead is not None and lead.mood is Mood.STATEMENT and _is_unfinished(lead):
-            return
-        elif parent is None or lead is None or not lead.text.endswith((":", "following")):
-            self._items(block)
-        elif parent.typed and not commands:
-            self._judge_items(block)
-        elif parent.kind is StepKind.DECISION or lead.chooses:
-            parent.kind = StepKind.DECISION
-            self._items(block)
-        elif commands or self._only_announces(block, lead):
-            self._lead_items(block, parent, lead)
-        else:
-            parent.detailed = True
-            parent.reach(block.span.end)
-            parent.entries += self._queries(block, lead)
-            if vocabulary.load().follow.match(lead.clause):
-                words = [
-                    part.words
-                    for item in block.items
-                    for part in item
-                    if isinstance(part, Paragraph)
-                ]
-                parent.links += [link for passage in words for link in passage.links]
-
-    def _only_announces(self, block: Listing, lead: Sentence) -> bool:
-        """Whether the sentence above a list says no more than that its items are to be done."""
-        v = vocabulary.load()
-        if v.announcement.search(lead.text.rstrip(" :.")):
-            return True
-        if lead.mood is not Mood.OFFER and lead.verb not in v.vague:
-            return False
-        firsts = [_first(item) for item in block.items]
-        return all(sentence is not None and sentence.mood is Mood.ORDER for sentence in firsts)
-
-    def _queries(self, block: Listing, lead: Sentence) -> list[Entry]:
-        """The metrics and queries that a list names, when they are what the lead says to look at."""
-        found = []
-        for item in block.items:
-            for part in item:
-                if isinstance(part, Listing):
-                    found += self._queries(part, lead)
-                elif isinstance(part, Paragraph):
-                    found += typed.of_sentence(part.words, self.source, lead.text)
-        return [entry for entry in found if entry.reads]
-
-    def _lead_items(self, block: Listing, parent: Draft, lead: Sentence) -> None:
-        """Items that are steps below an order: with a condition it is a decision, else a lead."""
-        if re.match(r"(?:if|unless|in case)\b", lead.text, re.IGNORECASE) and len(block.items) > 1:
-            parent.kind = StepKind.DECISION
-        elif parent.sentence is not None and parent.sentence.text == lead.text:
-            self.drafts.remove(parent)
-        self._items(block)
-
-    def _items(self, block: Listing) -> None:
-        outside, self.in_item = self.in_item, True
-        for item in block.items:
-            self.current = None
-            self._blocks(item)
-        self.in_item = outside
-
-    def _conditional_items(self, block: Listing, condition: Sentence) -> None:
-        """Items under "If …:": a decision when they are several steps, else its condition."""
-        count = len(self.drafts)
-        self._items(block)
-        span = condition.words.span
-        if len(self.drafts) - count > 1:
-            draft = Draft(self.path, condition.words, span.start, span.end, condition)
-            draft.paragraph, draft.kind = self.paragraph, StepKind.DECISION
-            self.drafts.insert(count, draft)
-        elif len(self.drafts) - count == 1:
-            self.drafts[count].start = span.start
-
-    def _judge_items(self, block: Listing) -> None:
-        """Details of what is seen: those that judge are expected of the current step."""
-        assert self.current is not None
-        for item in block.items:
-            for part in item:
-                if isinstance(part, Paragraph):
-                    for sentence in self._sentences(part):
-                        if sentence.judges:
-                            self._expect(sentence, ())
-                            self.current.reach(block.span.end)
-
-    def _has_commands(self, item: Sequence[Block]) -> bool:
-        for part in item:
-            if isinstance(part, Code) and any(entry.tool for entry in self._entries(part)):
-                return True
-            if isinstance(part, Listing) and any(self._has_commands(i) for i in part.items):
-                return True
-            if isinstance(part, Paragraph):
-                if any(s.asks and self._typed_in(s) for s in self._sentences(part)):
-                    return True
-        return False
-
-
-def _first(item: Sequence[Block]) -> Sentence | None:
-    words = item[0].words if item and isinstance(item[0], Paragraph) else None
-    return next(sentences.split(words), None) if words else None
-
-
-def _last(paragraph: Paragraph | None) -> Sentence | None:
-    found = list(sentences.split(paragraph.words)) if paragraph else []
-    return found[-1] if found else None
-
-
-def _is_unfinished(sentence: Sentence) -> bool:
-    """Whether the items of the list behind it complete the sentence ("Going on may:")."""
-    return bool(
-        re.search(r"\b(?:may|can|could|might|will|are|is|when|if|that|because)\s*:$", sentence.text)
-    )
+    def _sentence_of_cell(self, sentence: Sentence) -> None:
+        inline = self.typed_in(sentence)
+        if self.current and inline:
+            self.current.entries += inline
+            self.current.reach(sentence.words.span.end)
+        elif sentence.asks or inline:
+            self._order(sentence)
 
 
 def _only_links(words: Passage) -> bool:

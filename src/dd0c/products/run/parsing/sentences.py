@@ -23,12 +23,12 @@ _END = re.compile(
     r"|(?P<glued>(?<=[a-z`)])\.(?=[A-Z][a-z]+ ))"
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|no|fig|sec|\w)\.$", re.I
+    r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|no|fig|sec|\w)\.$", re.IGNORECASE
 )
 _ENDED = re.compile(r"\s+[A-Z`\"“]")
 _COMMA = re.compile(r"[,;:]\s+|\)\s+|\s+[-–—]+>?\s+|\bthen\s+|\.\.\.\s+", re.IGNORECASE)
 _CLAUSE_AND = re.compile(r",?\s+(?:and then|then|and)\s+(?:then\s+)?", re.IGNORECASE)
-_WORD = re.compile(r"\w*")
+_PURPOSE = re.compile(r"(?:how )?to\s+(?P<verb>\w*)", re.IGNORECASE)
 _LABEL = re.compile(r"[^:.?!]{1,60}:\s+")
 
 
@@ -86,7 +86,7 @@ class Sentence:
 
 
 LENGTH_MAX = 2_000
-"""Characters of a sentence that are looked at; what is longer is no sentence, and read up to here."""
+"""Characters of a sentence that are looked at; what is longer is none, and read up to here."""
 
 
 def split(passage: Passage) -> Iterator[Sentence]:
@@ -110,9 +110,9 @@ def _parts(passage: Passage) -> Iterator[Passage]:
             text[max(begin, found.start() - 8) : found.end()]
         ):
             continue
-        if found["stop"] and set(found["stop"]) == {"."} and len(found["stop"]) > 1:
-            if not _ENDED.match(text, found.end()):
-                continue
+        trails_off = len(found["stop"] or "") > 1 and set(found["stop"]) == {"."}
+        if trails_off and not _ENDED.match(text, found.end()):
+            continue
         if not text[begin : found.start()].strip(" \n0123456789"):
             continue  # "1." is a number
         yield passage.part(begin, found.end())
@@ -130,7 +130,9 @@ def read(words: Passage) -> Sentence:
     led = v.lead.match(shape) or v.condition.match(shape)
     judges = bool(v.expectation.search(shape))
     if mood is Mood.ORDER and judges:
-        judges = v.question.match(clause) is None or bool(re.match("look|pay|search", clause, re.I))
+        judges = v.question.match(clause) is None or bool(
+            re.match("look|pay|search", clause, re.IGNORECASE)
+        )
         judges = judges and bool(v.expectation.match(clause))
     if mood is Mood.STATEMENT and re.match(r"if\b", shape, re.IGNORECASE):
         judges = judges or bool(re.search(r",\s|\bthen\b", shape))
@@ -158,27 +160,28 @@ def _mood(v: Vocabulary, text: str) -> tuple[Mood, int, str]:
         return Mood.STATEMENT, 0, ""
     if found := _order_at(v, text, position):
         return found
-    question = text.rstrip("\"')").endswith("?")
-    conditional = v.condition.match(text, position)
-    purpose = re.compile(r"(?:how )?to\s", re.IGNORECASE).match(text, position)
-    if conditional or purpose or v.circumstance.match(text, position):
-        for comma in _COMMA.finditer(text, position):
-            begin = _past_leads(v, text, comma.end())
-            if found := _order_at(v, text, begin):
-                return found
-    elif label := _LABEL.match(text, position):
-        if found := _order_at(v, text, _past_leads(v, text, label.end())):
-            return found[0], found[1], found[2]
-    if conditional and (begin := v.duty.search(text, position) or v.offer.search(text, position)):
-        if found := _order_at(v, text, begin.start()):
+    conditional = v.condition.match(text, position) is not None
+    purpose = _PURPOSE.match(text, position)
+    for begin in _clauses_behind(v, text, position, conditional or purpose is not None):
+        if found := _order_at(v, text, _past_leads(v, text, begin)):
             return found
-    if question:
+    if text.rstrip("\"')").endswith("?"):
         return Mood.QUESTION, position, ""
     if purpose:
-        return Mood.PURPOSE, position, _WORD.match(text, purpose.end())[0].lower()
+        return Mood.PURPOSE, position, purpose["verb"].lower()
     if conditional and text.endswith(":"):
         return Mood.CONDITION, position, ""
     return Mood.STATEMENT, 0, ""
+
+
+def _clauses_behind(v: Vocabulary, text: str, position: int, conditional: bool) -> Iterator[int]:
+    """Where the clause may begin that a condition, a purpose or a label stands before."""
+    if conditional or v.circumstance.match(text, position):
+        yield from (comma.end() for comma in _COMMA.finditer(text, position))
+    elif label := _LABEL.match(text, position):
+        yield label.end()
+    if conditional and (found := v.duty.search(text, position) or v.offer.search(text, position)):
+        yield found.start()
 
 
 def _past_leads(v: Vocabulary, text: str, position: int) -> int:

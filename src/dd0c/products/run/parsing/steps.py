@@ -139,7 +139,7 @@ def _parts(draft: Draft) -> list[_Part]:
 def _titles(draft: Draft, count: int) -> list[str]:
     if count > 1 and draft.sentence is not None:
         clauses = sentences.clauses(draft.sentence)
-        thens = [c for c in re.split(r",?\s+then\s+", draft.sentence.text)]
+        thens = re.split(r",?\s+then\s+", draft.sentence.text)
         if len(clauses) == count:
             return [title_of(clause) for clause in clauses]
         if len(thens) == count:
@@ -203,7 +203,9 @@ def _calls(draft: Draft) -> bool:
     if not pages:
         return False
     follows = re.search(
-        r"\b(?:follow|following|refer to|according to|described|consult|see)\b", sentence.text, re.I
+        r"\b(?:follow|following|refer to|according to|described|consult|see)\b",
+        sentence.text,
+        re.IGNORECASE,
     )
     local = any(
         re.search(r"(?:\.md|\.html?|\.adoc)(?:#.*)?$", link) and "://" not in link for link in pages
@@ -231,7 +233,7 @@ def _timeout(draft: Draft) -> int | None:
         if (
             found
             and (waits or v.lasts.search(said[: found.start()][-40:]))
-            and (waits or re.search(r"\btakes?\b|\bwait", said, re.I))
+            and (waits or re.search(r"\btakes?\b|\bwait", said, re.IGNORECASE))
         ):
             count = found["upper"] or found["count"].lower()
             return (_NUMBERS.get(count) or int(count)) * v.seconds[found["unit"].lower()]

@@ -56,7 +56,7 @@ class Entry:
 
 
 def of_block(code: Code, source: Source) -> list[Entry]:
-    """What a block says, in order; comments left out. A very long block is a log, whatever it says."""
+    """What a block says, in order; comments left out. A very long block is a log."""
     if len(code.text.text) > BLOCK_MAX or code.text.text.count("\n") > BLOCK_LINES_MAX:
         return [Entry(code.text.text[:BLOCK_MAX], code.text.span, source.line(code.span.start))]
     read = transcript.read_block(code.text.text, language=code.language, first_line=0, offset=0)
@@ -145,7 +145,7 @@ def is_bare_command(line: str) -> bool:
 
 
 def _query(code: str, *, metrics: bool) -> str | None:
-    """The language of inline code that another program reads; of a metric's name where it is one."""
+    """The language of inline code that another program reads; a metric's name is PromQL."""
     language = languages.detect([code])
     if language in languages.QUERIES and " " in code:
         return language

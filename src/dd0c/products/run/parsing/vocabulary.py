@@ -95,7 +95,8 @@ class Vocabulary:
 
 _DETERMINED = (
     r"(?:the|an?|all|any|your|our|each|it|its|them|this|that|these|those|both|every|in|into|on|out|off|at|for|with|from"
-    r"|if|whether|how|what|which|or|and|as|down|up|back|through|over|via|by|only|one|two|more|some|another|no|\w+ing|\w+s)\b"
+    r"|if|whether|how|what|which|or|and|as|down|up|back|through|over|via|by|only|one|two|more|some"
+    r"|another|no|\w+ing|\w+s)\b"
     r"|[`$\d\"'#@]"
 )
 
@@ -127,7 +128,7 @@ def load() -> Vocabulary:
     )
     verbs = _listed(w.verbs)
     verb = rf"(?P<verb>(?:re-)?{verbs}|make sure|be sure)\b(?![-/'’=.])"
-    adverbs = r"(?:(?:also|then|first|now|always|only|just|still|simply|safely|either|either|try to|\w+ly)\s+){0,3}"
+    adverbs = r"(?:(?:also|then|first|now|always|only|just|still|either|try to|\w+ly)\s+){0,3}"
     gerunds = "|".join(sorted((_gerund(v) for v in w.verbs.split()), key=len, reverse=True))
     units = _listed(" ".join(f"{unit}s {unit}" for unit in w.times))
     return Vocabulary(
@@ -141,13 +142,16 @@ def load() -> Vocabulary:
         condition=_pattern(rf"{_any(w.conditions)}\b"),
         circumstance=_pattern(rf"{_any(w.circumstances)}\b"),
         duty=_pattern(
-            rf"{_any(w.persons)}(?:\s+|(?='))(?:then |now )?{_any(w.modals)}\s+{adverbs}(?:to\s+)?{verb}"
+            rf"{_any(w.persons)}(?:\s+|(?='))(?:then |now )?"
+            rf"{_any(w.modals)}\s+{adverbs}(?:to\s+)?{verb}"
         ),
         offer=_pattern(
-            rf"{_any(w.persons)}\s+(?:(?P<able>can)|{_any(w.offers)})\s+{adverbs}(?:want to\s+)?{verb}"
+            rf"{_any(w.persons)}\s+(?:(?P<able>can)|{_any(w.offers)})\s+"
+            rf"{adverbs}(?:want to\s+)?{verb}"
         ),
         advice=_pattern(
-            rf"(?:it is|it's|it may be|it might be|we|you are)\s+(?:\w+ly\s+)?(?:{_any(w.advice)}|recommend|suggest|advise)"
+            r"(?:it is|it's|it may be|it might be|we|you are)\s+(?:\w+ly\s+)?"
+            rf"(?:{_any(w.advice)}|recommend|suggest|advise)"
             rf"\s+(?:to|that you|you|that we)\s+(?:should\s+)?{verb}"
         ),
         perception=_pattern(rf"{_any(w.perceptions)}\b"),

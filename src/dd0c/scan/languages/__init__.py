@@ -17,7 +17,7 @@ from typing import Protocol, cast
 
 from dd0c.scan import paths
 from dd0c.scan.judgement import NOTHING, Judgement, Text, found
-from dd0c.scan.languages.facts import CHARS_MAX, Command, Facts, File, Found
+from dd0c.scan.languages.facts import CHARS_MAX, FACTS_MAX, Command, Facts, File, Found
 from dd0c.scan.models import Finding, Risk, Span
 from dd0c.scan.syntax import Invocation, Literal, Word
 from dd0c.scan.tables import HARMLESS
@@ -87,7 +87,9 @@ def _unread(language: str, span: Span) -> Judgement:
 
 def _placed(facts: Iterable[Found], word: Word, span: Span) -> Judgement:
     judgement = NOTHING
-    for fact in facts:
+    for number, fact in enumerate(facts):
+        if number == FACTS_MAX:
+            return judgement + _unread("too much at once", span)
         where, exact = _place(word, span, fact.start, fact.end)
         if isinstance(fact, Command):
             exact = exact and len(fact.text) == where.end - where.start

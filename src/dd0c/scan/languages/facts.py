@@ -16,6 +16,9 @@ from dd0c.scan.models import Effect, Risk
 CHARS_MAX = 20_000
 """Of one program; a longer one is not read: no person approves what does not fit on ten screens."""
 
+FACTS_MAX = 500
+"""Of one program; more is not listed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

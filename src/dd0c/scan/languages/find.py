@@ -28,6 +28,7 @@ _ALONE = named(
     "-print -print0 -prune -quit -readable -true -warn -writable -x -xdev -H -L -P -E -X -s "
     "-help --help -version --version -sparse -acl -O0 -O1 -O2 -O3"
 ) - {"-fstype"}
+_LEADS = named("-H -L -P -E -X -s -x -D -O0 -O1 -O2 -O3")
 _NEWER = re.compile(r"-newer[aBcm][aBcmt]")
 _RUNS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _WRITES = {"-fprint": 1, "-fprint0": 1, "-fls": 1, "-fprintf": 2}
@@ -55,12 +56,10 @@ def read_words(invocation: Invocation) -> Judgement:
             said += paths.judge_read(words.pop(0)) if words else NOTHING
         elif text in _TAKES or _NEWER.fullmatch(text):
             del words[:1]
-        elif text in _ALONE:
-            looking = looking and text in ("-H", "-L", "-P", "-E", "-X", "-s", "-x")
-        elif text.startswith("-") or not looking:
+        elif text not in _ALONE and (text.startswith("-") or not looking):
             why = f"find: {text} is not known"
             said += found(Risk.DANGEROUS, "unknown-option", word.span, why)
-        looking = looking and not (text or "").startswith("-")
+        looking = looking and (text in _LEADS or not (text or "").startswith(("-", "(", "!")))
     return said
 
 

@@ -20,9 +20,9 @@ _READS = named(
     "zrangebyscore zrevrangebyscore zrangebylex zrevrangebylex zcard zcount zlexcount zscore "
     "zmscore zrank zrevrank zscan zrandmember zinter zunion zdiff zintercard xrange xrevrange "
     "xlen xread bitcount bitpos getbit bitfield_ro pfcount geopos geodist geohash geosearch "
-    "georadius_ro georadiusbymember_ro sort_ro lcs dump touch auth hello select quit monitor "
-    "subscribe psubscribe ssubscribe unsubscribe punsubscribe readonly readwrite asking command "
-    "lolwut wait waitaof multi exec discard watch unwatch help"
+    "georadius_ro georadiusbymember_ro sort_ro georadius georadiusbymember sort lcs dump touch "
+    "auth hello select quit monitor subscribe psubscribe ssubscribe unsubscribe punsubscribe "
+    "readonly readwrite asking command lolwut wait waitaof multi exec discard watch unwatch help"
 )
 _CHANGES = named(
     "set setnx setex psetex mset msetnx setrange append incr incrby incrbyfloat decr decrby "
@@ -31,7 +31,7 @@ _CHANGES = named(
     "xack xclaim xautoclaim xsetid setbit bitop bitfield pfadd pfmerge geoadd expire pexpire "
     "expireat pexpireat persist copy publish spublish save bgsave bgrewriteaof failover "
     "sinterstore sunionstore sdiffstore zinterstore zunionstore zdiffstore zrangestore "
-    "geosearchstore sort rename renamenx move georadius georadiusbymember reset"
+    "geosearchstore rename renamenx move reset"
 )
 _LOSES = named(
     "del unlink flushall flushdb getdel hdel hgetdel lpop rpop blpop brpop lmpop blmpop lrem "
@@ -39,6 +39,7 @@ _LOSES = named(
     "bzpopmin bzpopmax zmpop bzmpop xdel xtrim swapdb migrate restore shutdown replicaof slaveof "
     "debug"
 )
+_STORING = named("sort georadius georadiusbymember")
 _SUBCOMMANDS: dict[str, dict[str, str]] = {
     "config": {"reads": "get help", "changes": "set rewrite resetstat"},
     "client": {
@@ -108,10 +109,11 @@ def _judge(words: Sequence[str], start: int, end: int) -> Facts:
     settings = words[2::2] if name in ("config", "sentinel") and second != "get" else ()
     if any(_CODE_SETTINGS.fullmatch(word) for word in settings):
         yield dangerous("loads-code", "Sets where the server writes.", start, end)
-    if (name in ("replicaof", "slaveof") and second == "no") or changes:
-        yield caution("changes-data", "Changes what Redis holds.", start, end, Effect.WRITES)
-    elif reads and not (name in ("georadius", "sort") and "store" in words):
+    stores = name in _STORING and "store" in words
+    if reads and not stores:
         return
+    if changes or stores or (name in ("replicaof", "slaveof") and second == "no"):
+        yield caution("changes-data", "Changes what Redis holds.", start, end, Effect.WRITES)
     elif name in _LOSES:
         yield dangerous("loses-data", "Removes what Redis holds.", start, end, Effect.DELETES)
     else:

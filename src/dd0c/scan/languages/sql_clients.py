@@ -170,11 +170,16 @@ def _unknown(line: Line) -> Fact:
 
 def _trimmed(line: Line) -> tuple[str, int, int]:
     """What follows the name, without blanks and one pair of quotes around it."""
-    text = line.rest.rstrip(" \t;\r")
-    at = line.at + len(text) - len(text.lstrip())
-    text = text.lstrip()
+    text, at, end = _bare(line)
     if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]:
         return text[1:-1], at + 1, at + len(text) - 1
+    return text, at, end
+
+
+def _bare(line: Line) -> tuple[str, int, int]:
+    """What follows the name, without blanks, and where it stands."""
+    text = line.rest.strip(" \t;\r")
+    at = line.at + len(line.rest) - len(line.rest.lstrip(" \t;\r"))
     return text, at, at + len(text)
 
 
@@ -190,7 +195,7 @@ def _to_file_or_command(line: Line) -> Iterator[Found]:
 def _judge_psql(line: Line) -> Iterator[Found]:
     name = line.name.rstrip("+S") if line.name[:1] != "S" else line.name
     if name == "!":
-        yield from starts(line.rest.strip(), line.at, line.end)
+        yield from starts(*_bare(line))
         return
     if name != "copy" and "`" in line.rest:
         for found in re.finditer(r"`([^`]*)`?", line.rest):
@@ -229,11 +234,10 @@ def _judge_copy(line: Line) -> Iterator[Found]:
 
 def _judge_mysql(line: Line) -> Iterator[Found]:
     name = line.name if len(line.name) == 1 else line.name.lower()
-    command = line.rest.strip(" \t;")
-    if name in ("P", "pager") and command:
-        yield from feeds(command, line.at, line.end)
+    if name in ("P", "pager") and line.rest.strip(" \t;"):
+        yield from feeds(*_bare(line))
     elif name in ("!", "system"):
-        yield from starts(command, line.at, line.end)
+        yield from starts(*_bare(line))
     elif name in ("T", "tee"):
         yield from _to_file_or_command(line)
     elif name in ("u", "r", "R", "connect", "prompt"):
@@ -265,7 +269,7 @@ def _judge_sqlite(line: Line) -> Iterator[Found]:
     else:
         meant = {known for known in _SQLITE_ALL if known.startswith(name)}
     if meant & {"shell", "system"}:
-        yield from starts(line.rest.strip(), line.at, line.end)
+        yield from starts(*_bare(line))
         if len(meant) == 1 or meant <= {"shell", "system"}:
             return
     if "|" in line.rest and not meant <= _SQLITE_READS:

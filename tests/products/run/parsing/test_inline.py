@@ -20,6 +20,8 @@ ORDERED = (
     ("If it is down, restart: ", "systemctl restart x", ""),
     ("Invoke: ", "sudo /var/opt/x/delete.sh --dry-run=no 'a'", ""),
     ("Run ", "$ oc get pods", ""),
+    ("Run the ", "oc get pods", " command."),
+    ("Using ", "oc get pods", " command, look at them."),
     ("Type ", "ssh <user>@host", " and press enter."),
 )
 SAID = (
@@ -37,6 +39,7 @@ SAID = (
     ("Run ", "SELECT pg_is_in_recovery();", ""),
     ("set the ", "app.kubernetes.io/name", " label."),
     ("wait for ", "UPDATED=True", "."),
+    ("You may need `--previous` command with ", "oc logs", " command to get the logs."),
     ("the container ", "/usr/bin/x", " is there"),
 )
 

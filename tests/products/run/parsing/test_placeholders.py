@@ -85,6 +85,7 @@ FULL = (
     "echo '$POD'",
     "echo \\$POD",
     "echo ${X:-y}",
+    'if [ -n "${FILTER:-}" ]; then "${FILTER}"; fi',
     "for p in a; do oc logs $p; done",
     "POD=x; oc logs $POD",
     "export POD=x && oc logs $POD",
@@ -124,6 +125,14 @@ def test_queries_have_placeholders_of_words() -> None:
     query = 'irate(x{node="NODE_NAME",pod!=""}[4m]) < 3 and a > b'
     assert find_placeholders(query, language="promql") == ["NODE_NAME"]
     assert find_placeholders("SELECT KEY FROM t WHERE id = <id>", language="sql") == ["<id>"]
+
+
+def test_what_only_pasted_output_explains_was_anothers_value() -> None:
+    """A number or a name that was read off the output above is to be read off again (N-1)."""
+    shown = "| 42 |  911 | SELECT\npod-6f7c-2x   1/1   Running"
+    assert find_placeholders("KILL 42;", language="sql", shown=shown) == ["42"]
+    assert find_placeholders("oc delete pod pod-6f7c-2x", shown=shown) == ["pod-6f7c-2x"]
+    assert find_placeholders("oc delete pod -n Running", shown=shown) == []
 
 
 def test_a_mask_has_the_length_of_the_line() -> None:

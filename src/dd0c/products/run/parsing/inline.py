@@ -31,6 +31,12 @@ _DECLINED = re.compile(
     r"used)|shows?|"
     r"returns?|means|does|do not|prints|fails|failed|command (?:shows|fails|is|returns|will))\b"
 )
+_NAMED = re.compile(r"(?i)\s*(?:commands?|options?|flags?|subcommands?|tool|utility)\b")
+_RUN_THE = re.compile(
+    r"(?i)\b(?:(?:run|execut|us|enter|issu|invok|typ)\w*(?: the| this)?|(?:with|via) (?:the|this))"
+    r"\W*$"
+)
+"""`Run the X command` orders, `the Y option with X command` names."""
 _ORDER_BEFORE = re.compile(
     r"(?i)(?:^|[.:;,!?]\s|\b(?:you can|can|should|must|please|to|then|and|may|might|need to|"
     r"want to)\s)"
@@ -58,6 +64,8 @@ def inline_command(code: str, before: str, after: str) -> str | None:
     if _TOLD.search(before) and not re.search(r"(?i)\b(?:please|now|then) run\W*$", before):
         return None
     if _DECLINED.match(after) and not _ORDER.search(before):
+        return None
+    if _NAMED.match(after) and not _RUN_THE.search(before):
         return None
     ordered = _ORDER.search(before) or _LEAD.search(before) or _ORDER_BEFORE.search(before)
     return text if ordered else None

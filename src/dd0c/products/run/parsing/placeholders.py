@@ -27,6 +27,7 @@ _CURLY = re.compile(
 _SQUARE = re.compile(
     r"(?:(?<=\s)|^)\[-{0,2}[A-Za-z][\w= -]{1,60}(?<! )\](?=\s|$)|\[your[^\]\n]{1,40}\]"
 )
+_VALUE = re.compile(r"(?<![\w./:-])[\w][\w.-]*\w(?![\w/:-])")
 _WORD = re.compile(r"[^\s'\"|;&()]+")
 _CAPITALS = re.compile(r"(?<![\w$%{.-])[A-Z][A-Z0-9]+(?:[_-][A-Z0-9]+)*(?![\w%}-]|=|:\.|\()")
 _CAPITAL_NOUN = re.compile(
@@ -60,6 +61,8 @@ _VARIABLE = re.compile(
     r"\$[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)+"
     r"|\$(?:\{(?P<braced>[A-Za-z_]\w*)(?P<more>[^}\n]{0,80})\}|(?P<bare>[A-Za-z_]\w*))"
 )
+_DEFAULTED = re.compile(r"\$\{(\w+)(?:\[[^\]\n]*\])?:?[-=+]")
+"""A variable that may be unset: its command says what then."""
 _ENVIRONMENT = frozenset((
     "BASH", "BASHPID", "BASH_SOURCE", "BASH_VERSION", "COLUMNS", "DISPLAY", "EDITOR", "EUID",
     "FUNCNAME", "HOME", "HOSTNAME", "HOSTTYPE", "IFS", "LANG", "LINENO", "LINES", "LOGNAME",
@@ -98,11 +101,13 @@ def assigned(text: str) -> set[str]:
 
 
 def find_placeholders(
-    text: str, known: Collection[str] = (), *, language: str | None = "shell"
+    text: str, known: Collection[str] = (), *, language: str | None = "shell", shown: str = ""
 ) -> list[str]:
     """What is to be filled in, as spelled, in order, each once.
 
     `known` are variables that were set before; those that the text itself sets need no value.
+    `shown` is the output that was pasted above: what is only known from there (a number, a pod's
+    name) was another's value.
     """
     text = text[:_TEXT_MAX]
     shell = language in ("shell", None)
@@ -110,7 +115,12 @@ def find_placeholders(
     found = dict(_of_brackets(text, quotes, shell=shell))
     if shell:
         found |= {at: word for at, word in _of_variables(text, quotes, known) if at not in found}
-    for at, word in (*_of_words(text, quotes, language), *_of_ellipsis(text, quotes)):
+    words = (
+        *_of_words(text, quotes, language),
+        *_of_ellipsis(text, quotes),
+        *_of_output(text, shown),
+    )
+    for at, word in words:
         if not any(start <= at < start + len(other) for start, other in found.items()):
             found[at] = word
     return list(dict.fromkeys(word for _, word in sorted(found.items())))
@@ -163,7 +173,7 @@ def _of_brackets(text: str, quotes: list[_Quotes], *, shell: bool) -> Iterator[t
 def _of_variables(
     text: str, quotes: list[_Quotes], known: Collection[str]
 ) -> Iterator[tuple[int, str]]:
-    mine = assigned(text)
+    mine = assigned(text) | {found[1] for found in _DEFAULTED.finditer(text)}
     for found in _VARIABLE.finditer(text):
         name = found["braced"] or found["bare"]
         escaped = found.start() and text[found.start() - 1] == "\\"
@@ -171,8 +181,7 @@ def _of_variables(
             continue
         if name is None:  # $POD-NAME: no shell reads it, a person does
             name = found[0][1:].partition("-")[0]
-        default = re.match(r"(?:\[[^\]]*\])?:?[-=+]", found["more"] or "")
-        if not (default or name in known or name in mine or name in _ENVIRONMENT):
+        if not (name in known or name in mine or name in _ENVIRONMENT):
             yield found.start(), found[0]
 
 
@@ -221,3 +230,11 @@ def _of_ellipsis(text: str, quotes: list[_Quotes]) -> Iterator[tuple[int, str]]:
         alone = text[at - 1 : at] in ("'", '"') and text[found.end() :][:1] in ("'", '"')
         if not quoted or alone or ("…" in word and len(word) > 1):
             yield at, word
+
+
+def _of_output(text: str, shown: str) -> Iterator[tuple[int, str]]:
+    """Values with a digit that stand in pasted output."""
+    there = set(_VALUE.findall(shown[:_TEXT_MAX])) if shown else ()
+    for found in _VALUE.finditer(text) if there else ():
+        if found[0] in there and any(char.isdigit() for char in found[0]):
+            yield found.start(), found[0]

@@ -92,6 +92,7 @@ UNSAID = [
     (("~", "/.ssh/authorized_keys"), DANGEROUS),
     (("~root", "/.ssh/authorized_keys"), DANGEROUS),
     (("$HOME", "/.profile"), DANGEROUS),
+    (("~", "/.sqlite/x"), DANGEROUS),
     (("~", "/notes"), CAUTION),
     (("~", "/../../etc/passwd"), DANGEROUS),
     (("$x",), CAUTION),

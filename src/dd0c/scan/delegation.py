@@ -94,7 +94,14 @@ def judge_input(kind: str, invocation: Invocation, context: Context) -> Judgemen
 
 def _command(words: Sequence[Word], context: Context) -> Invocation:
     span = Span(words[0].span.start, words[-1].span.end)
-    place = replace(context.invocation.place, functions=frozenset())  # programs, not functions
+    outer = context.invocation.place
+    given = frozenset(one.name for one in context.assignments)
+    place = replace(
+        outer,
+        functions=frozenset(),  # programs, not functions
+        assigned=outer.assigned | given,
+        plain=outer.plain - given,
+    )
     if context.adds_input:
         said = Expansion(INPUT, context.invocation.words[0].span, quoted=context.marker is not None)
         words = _with_input(words, said, context.marker)

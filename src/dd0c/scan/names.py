@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dd0c.scan.plain import EVERY, is_plain, is_plain_braces, prints_plain
 from dd0c.scan.shfmt import Node
 from dd0c.scan.syntax import Word
 
@@ -26,19 +27,22 @@ _SETTERS = frozenset(
         "coproc",
         "select",
         "eval",
+        "trap",
         "source",
         ".",
     }
 )
+_EVALUATE = frozenset({"eval", "trap", "source", "."})
 _POSITIONAL = frozenset("@*123456789")
 _BY_THEMSELVES = frozenset({"REPLY", "MAPFILE", "OPTARG", "BASH_REMATCH", "COPROC"})
 
 
-def collect(node: Any, names: set[str], functions: set[str]) -> None:
-    """Names that are set, and names that are defined, anywhere in a tree."""
+def collect(node: Any, names: set[str], functions: set[str], wild: set[str]) -> None:
+    """Names that are set, and names that are defined, anywhere in a tree; `wild` are those that
+    are set to anything but plain words."""
     if isinstance(node, list):
         for value in node:
-            collect(value, names, functions)
+            collect(value, names, functions, wild)
         return
     if not isinstance(node, dict):
         return
@@ -47,33 +51,72 @@ def collect(node: Any, names: set[str], functions: set[str]) -> None:
     if kind == "FuncDecl":
         functions.add(str(name["Value"]) if name else "")
         names |= _POSITIONAL
+        wild |= _POSITIONAL
     elif name is not None and "Value" in name:
         names.add(str(name["Value"]))
+        if not _sets_plain(node):
+            wild.add(str(name["Value"]))
     elif kind == "ParamExp" and (node.get("Exp") or {}).get("Op") in ("=", ":="):
         names.add(str((node.get("Param") or {}).get("Value", "")))
+        wild.add(str((node.get("Param") or {}).get("Value", "")))
     elif kind in ("BinaryArithm", "UnaryArithm"):
         target = lone_literal(node["X"])
         if target and NAME.fullmatch(target):
             names.add(target)
+            wild.add(target)
     elif kind == "CallExpr" and node.get("Args"):
-        _collect_set(node["Args"], names, functions)
+        _collect_set(node["Args"], names, functions, wild)
+    elif kind == "DeclClause" and any("Name" not in one for one in node.get("Args") or []):
+        for one in node["Args"]:  # a quoted word sets what it says
+            text = said(one.get("Value") or {}) or EVERY
+            if not text.startswith("-"):
+                names.add(text.partition("=")[0])
+                wild.add(text.partition("=")[0])
     for key, value in node.items():
         if key not in SKIPPED:
-            collect(value, names, functions)
+            collect(value, names, functions, wild)
 
 
-def _collect_set(words: Sequence[Node], names: set[str], functions: set[str]) -> None:
-    command = lone_literal(words[0])
+def _sets_plain(node: Node) -> bool:
+    """Whether an assignment, or the list of a loop, gives plain words only."""
+    if node.get("Type") == "WordIter":
+        return bool(node.get("Items")) and all(map(_is_plain_word, node["Items"]))
+    if "Type" in node or node.keys() & {"Append", "Array", "Index"}:
+        return False
+    return "Value" not in node or _is_plain_word(node["Value"])
+
+
+def _is_plain_word(word: Node) -> bool:
+    parts = word.get("Parts") or []
+    if len(parts) == 1 and parts[0].get("Type") == "DblQuoted":
+        parts = parts[0].get("Parts") or []
+    if len(parts) == 1 and parts[0].get("Type") == "CmdSubst":
+        statements = parts[0].get("Stmts") or []
+        call = statements[0].get("Cmd") or {} if len(statements) == 1 else {}
+        return call.get("Type") == "CallExpr" and prints_plain([*map(said, call.get("Args") or [])])
+    return is_plain(said(word)) or is_plain_braces(lone_literal(word))
+
+
+def _collect_set(
+    words: Sequence[Node], names: set[str], functions: set[str], wild: set[str]
+) -> None:
+    spoken = [said(word) for word in words]
+    while spoken and (spoken[0] in ("builtin", "command") or (spoken[0] or "").startswith("-")):
+        spoken = spoken[1:]
+    command = spoken[0] if spoken else None
     if command == "alias":
         for word in words[1:]:
             head = (word.get("Parts") or [{}])[0]
             functions.add(str(head.get("Value", "")).partition("=")[0])
     elif command in _SETTERS:
-        names |= _BY_THEMSELVES
+        found = set(_BY_THEMSELVES)
         if command in ("set", "shift"):
-            names |= _POSITIONAL
-        literal = [lone_literal(word) for word in words[1:]]
-        names |= {w.partition("=")[0].partition("[")[0] for w in literal if w}
+            found |= _POSITIONAL
+        if command in _EVALUATE and len(spoken) > 1:
+            found.add(EVERY)
+        found |= {w.partition("=")[0].partition("[")[0] for w in spoken[1:] if w}
+        names |= found
+        wild |= found
 
 
 def set_by(words: Sequence[Word]) -> Iterator[tuple[str, Word | None]]:
@@ -115,6 +158,22 @@ def is_number(node: Node) -> bool:
         return True
     options = [w for w in words[1:] if w is not None and re.fullmatch(r"-[a-zA-Z]+", w)]
     return any(needs in option for option in options) and (piped or len(words) <= 4)
+
+
+def said(word: Node) -> str | None:
+    """What a word of the parser's tree says, quotes removed; None where it does not say all."""
+    text = ""
+    for part in word.get("Parts") or []:
+        match part.get("Type"):
+            case "Lit":
+                text += re.sub(r"\\(.)", r"\1", str(part.get("Value", "")), flags=re.DOTALL)
+            case "SglQuoted" if not part.get("Dollar"):
+                text += str(part.get("Value", ""))
+            case "DblQuoted" if (inner := said(part)) is not None:
+                text += inner
+            case _:
+                return None
+    return text
 
 
 def lone_literal(node: Node) -> str | None:

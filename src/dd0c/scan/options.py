@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from dd0c.scan.models import Risk, Span
+from dd0c.scan.plain import EVERY, prints_plain
 from dd0c.scan.syntax import Expansion, Glob, Literal, Part, Place, Substitution, Word
 from dd0c.scan.tables import Command, Option
 
@@ -20,6 +21,8 @@ FLAG = Option("none", None, Risk.SAFE, None, frozenset(), "", None, {}, 0, None,
 _NUMBER = re.compile(r"-\d+")
 _HARMLESS = re.compile(r"[?#$!0]|~.*|LINENO|RANDOM|SECONDS|UID|EUID|PPID|EPOCHSECONDS|HOME|PWD")
 """Expansions that are numbers or absolute paths: never an option, unless the text sets them."""
+_LEFT_BEHIND = frozenset({"_", "BASH_REMATCH", "REPLY", "MAPFILE", "OPTARG", "COPROC", "OLDPWD"})
+"""Variables that commands set by themselves, to what the text says."""
 
 
 def takes_all(kind: str | None) -> bool:
@@ -79,15 +82,18 @@ class Reading:
     """How many operands stand before `--`, where it stands."""
 
 
-def doubt(word: Word, place: Place) -> Doubt:
-    """How far a word may turn out to be an option, or several words."""
+def doubt(word: Word, place: Place, *, leading: bool = False) -> Doubt:
+    """How far a word may turn out to be an option, or several words.
+
+    `leading`: it begins like an option already, so each of its parts decides which.
+    """
     worst = Doubt.NONE
     leads = True
     for part in word.parts:
         if isinstance(part, Literal):
             leads = leads and part.text in ("", "-", "--")
             continue
-        worst = max(worst, _part_doubt(part, leads, place))
+        worst = max(worst, _part_doubt(part, leads or leading, place))
         leads = False
     return worst
 
@@ -97,16 +103,30 @@ def _part_doubt(part: Part, leads: bool, place: Place) -> Doubt:
         case Glob():
             return Doubt.ANY if leads else Doubt.NONE
         case Substitution():
-            return Doubt.ANY if not part.process and (leads or not part.quoted) else Doubt.NONE
-        case Expansion():
-            own = part.name in place.assigned
-            if part.name is None or (_HARMLESS.fullmatch(part.name) and not own):
+            if part.process or _prints_plain(part) or (part.quoted and not leads):
                 return Doubt.NONE
-            if part.name in place.assigned and (leads or not part.quoted):
-                return Doubt.ANY
-            return Doubt.UNSET if leads else Doubt.NONE
+            return Doubt.ANY
+        case Expansion():
+            return _value_doubt(part, leads, place)
         case _:
             return Doubt.NONE
+
+
+def _value_doubt(part: Expansion, leads: bool, place: Place) -> Doubt:
+    if part.quoted and not leads:
+        return Doubt.NONE
+    if part.edited or part.name in _LEFT_BEHIND:
+        return Doubt.ANY
+    if part.name is None or _HARMLESS.fullmatch(part.name) or part.name in place.plain:
+        return Doubt.NONE
+    if part.name in place.assigned or EVERY in place.assigned:
+        return Doubt.ANY
+    return Doubt.UNSET if leads else Doubt.NONE
+
+
+def _prints_plain(part: Substitution) -> bool:
+    calls = part.script.invocations
+    return len(calls) == 1 and prints_plain([word.text for word in calls[0].words])
 
 
 def after(word: Word, count: int) -> Word:
@@ -198,7 +218,7 @@ def _read_option(
                 _note_unsaid(value, reading, place, option=True)
         reading.given.append(Given(name, option, word.span, value))
     if word.text is None and not any(at is not None for _, _, at in found):
-        far = max(Doubt.UNSET, doubt(word, place))
+        far = max(Doubt.UNSET, doubt(word, place, leading=True))
         reading.unsaid.append(Unsaid(word.span, far, True, word.splits, len(reading.operands)))
     elif word.text is None and word.splits and doubt(word, place) is Doubt.ANY:
         _note_unsaid(word, reading, place, option=True)

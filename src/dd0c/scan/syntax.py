@@ -42,6 +42,8 @@ class Expansion:
     span: Span
     quoted: bool
     """Whether it stays one word whatever its value."""
+    edited: bool = False
+    """Whether the text itself may say the value, or a part of it: `${x:-y}`, `${x/a/b}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class Place:
     stdin_text: Word | None = None
     assigned: frozenset[str] = frozenset()
     """Variables that the text itself sets before or around it (also by read, for, printf -v)."""
+    plain: frozenset[str] = frozenset()
+    """Those of `assigned` that the text sets to plain words only."""
     functions: frozenset[str] = frozenset()
     """Names that the text defines as functions or aliases."""
     sources: tuple[Invocation, ...] = ()

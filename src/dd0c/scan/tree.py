@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import Protocol
 
 from dd0c.scan.models import Span
+from dd0c.scan.names import said
+from dd0c.scan.plain import is_plain
 from dd0c.scan.shfmt import Node
 from dd0c.scan.syntax import Expansion, Glob, Literal, Part, Script, Substitution, Word
 
@@ -163,7 +165,7 @@ class Words:
                 yield from self._part(part, quoted=True, first=False)
         elif kind == "ParamExp":
             self._inner.parameter(node, span)
-            yield Expansion(_name(node), span, quoted and not _many(node))
+            yield Expansion(_name(node), span, quoted and not _many(node), _is_edited(node))
         elif kind == "ArithmExp":
             self._inner.arithmetic(node["X"], span)
             yield Expansion(None, span, quoted)
@@ -178,8 +180,18 @@ class Words:
 
 
 def _name(node: Node) -> str | None:
+    if node.get("Length"):
+        return "#"  # a number, as that of the parameters is
     param = node.get("Param")
     return None if param is None else str(param.get("Value", ""))
+
+
+def _is_edited(node: Node) -> bool:
+    """Whether the text says what the value may become (`${x:-word}`, `${x/a/word}`)."""
+    expansion = node.get("Exp") or {}
+    if str(expansion.get("Op", "")).lstrip(":") in ("-", "+", "="):
+        return not is_plain(said(expansion.get("Word") or {}))
+    return "Repl" in node and not is_plain(said((node["Repl"] or {}).get("With") or {}))
 
 
 def _many(node: Node) -> bool:

@@ -57,9 +57,14 @@ class _Walk:
         self._text = text
         self._words = Words(lambda at: source(self._char(at)), self)
         names, functions = set(outer.assigned), set(outer.functions)
+        wild = names - outer.plain
         for statement in parsed.statements:
-            collect(statement, names, functions)
-        self._place = Place(assigned=frozenset(names), functions=frozenset(functions))
+            collect(statement, names, functions, wild)
+        self._place = Place(
+            assigned=frozenset(names),
+            plain=frozenset(names - wild),
+            functions=frozenset(functions),
+        )
         self._input = Input(outer.feed, outer.stdin_text, outer.sources)
         for statement in parsed.statements:
             self._statement(statement)
@@ -215,6 +220,10 @@ class _Walk:
             self._if(node["Else"])
 
     def _while(self, node: Node) -> None:
+        words = (node["Cond"][0].get("Cmd") or {}).get("Args") or [{}]
+        endless = ("false",) if node.get("Until") else ("true", ":")
+        if lone_literal(words[0]) in endless:
+            self._endless(node)
         self._statements(node.get("Cond"))
         self._statements(node.get("Do"))
 
@@ -227,10 +236,17 @@ class _Walk:
             self.reading.values.setdefault(name, []).extend(items or [None])
             self.reading.assignments.append(Assignment(name, None, span))
         else:
+            if loop.get("Cond") is None:
+                self._endless(node)
             for key in ("Init", "Cond", "Post"):
                 if loop.get(key) is not None:
                     self.arithmetic(loop[key], span)
         self._statements(node.get("Do"))
+
+    def _endless(self, node: Node) -> None:
+        """A loop that ends only from within; what it starts beside itself adds up."""
+        if _leaves(node["Do"]) and not re.search(r"'Value': '(?:wait|sleep)'", str(node["Do"])):
+            self.reading.uses.append(Use("fork", None, self._words.span(node)))
 
     def _case(self, node: Node) -> None:
         self._words.word(node["Word"])
@@ -477,6 +493,15 @@ def _joined_evaluation(span: Span, operands: Iterable[Evaluated]) -> Evaluated:
         texts += operand.texts
         unsaid = unsaid or operand.unsaid
     return Evaluated(span, frozenset(names), tuple(texts), unsaid)
+
+
+def _leaves(node: Any) -> bool:
+    """Whether something in it is left to run in the background."""
+    if isinstance(node, dict):
+        return bool(node.get("Background")) or any(
+            _leaves(value) for key, value in node.items() if key not in SKIPPED
+        )
+    return isinstance(node, list) and any(_leaves(value) for value in node)
 
 
 def _forks(node: Any) -> bool:

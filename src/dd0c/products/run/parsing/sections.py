@@ -102,7 +102,7 @@ class Section:
         elif self.current and self._belongs(sentence, shown, introduces=introduces):
             return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):
-            self._order(sentence)
+            self._order(sentence, introduces=introduces)
         elif self._asks_to_choose(sentence) and isinstance(following, Listing):
             self._open(sentence).kind = StepKind.DECISION
         elif sentence.mood is Mood.CONDITION and isinstance(following, Listing):
@@ -149,9 +149,8 @@ class Section:
         """Whether it only says with what the order above it is done."""
         assert self.current is not None
         below = self.paragraph - self.current.paragraph
-        return not sentence.asks and (
-            below == 0 or (below == 1 and sentence.mood is not Mood.PURPOSE)
-        )
+        own = sentence.mood is Mood.PURPOSE or sentence.judges
+        return not sentence.asks and (below == 0 or (below == 1 and not own))
 
     def _offers_more(self, sentence: Sentence) -> bool:
         """Another way of the choice that the current step is."""
@@ -163,7 +162,7 @@ class Section:
             return True
         return first and sentence.mood is Mood.ORDER and not self.in_item
 
-    def _order(self, sentence: Sentence) -> None:
+    def _order(self, sentence: Sentence, *, introduces: bool = False) -> None:
         current = self.current
         inline = self.typed_in(sentence)
         v = vocabulary.load()
@@ -171,7 +170,7 @@ class Section:
         if not alone and sentence.mood is Mood.OFFER:
             alone = v.condition.match(sentence.text) is not None
         elif not alone:
-            alone = sentence.leads or sentence.waits
+            alone = sentence.leads or sentence.waits or introduces
         same = current is not None and current.paragraph == self.paragraph
         if current and same and not alone and not current.typed and current.kind is None:
             current.add(sentence)

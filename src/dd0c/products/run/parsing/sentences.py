@@ -29,6 +29,8 @@ _ENDED = re.compile(r"\s+[A-Z`\"“]")
 _COMMA = re.compile(r"[,;:]\s+|\)\s+|\s+[-–—]+>?\s+|\bthen\s+|\.\.\.\s+", re.IGNORECASE)
 _CLAUSE_AND = re.compile(r",?\s+(?:and then|then|and)\s+(?:then\s+)?", re.IGNORECASE)
 _PURPOSE = re.compile(r"(?:how )?to\s+(?P<verb>\w*)", re.IGNORECASE)
+_LOOKS = re.compile(r"(?:look|watch|search|scan|keep an eye|pay)\b", re.IGNORECASE)
+_FOLLOWS = re.compile(r"\b(?:follow (?:the|this|these)|refer to)\b", re.IGNORECASE)
 _LABEL = re.compile(r"[^:.?!]{1,60}:\s+")
 
 
@@ -130,10 +132,7 @@ def read(words: Passage) -> Sentence:
     led = v.lead.match(shape) or v.condition.match(shape)
     judges = bool(v.expectation.search(shape))
     if mood is Mood.ORDER and judges:
-        judges = v.question.match(clause) is None or bool(
-            re.match("look|pay|search", clause, re.IGNORECASE)
-        )
-        judges = judges and bool(v.expectation.match(clause))
+        judges = _LOOKS.match(clause) is not None and v.expectation.match(clause) is not None
     if mood is Mood.STATEMENT and re.match(r"if\b", shape, re.IGNORECASE):
         judges = judges or bool(re.search(r",\s|\bthen\b", shape))
     return Sentence(words, text, mood, clause, verb, judges, bool(led))
@@ -182,6 +181,8 @@ def _clauses_behind(v: Vocabulary, text: str, position: int, conditional: bool) 
         yield label.end()
     if conditional and (found := v.duty.search(text, position) or v.offer.search(text, position)):
         yield found.start()
+    elif conditional and (follows := _FOLLOWS.search(text, position)):
+        yield follows.start()
 
 
 def _past_leads(v: Vocabulary, text: str, position: int) -> int:

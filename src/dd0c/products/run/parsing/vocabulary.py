@@ -138,7 +138,7 @@ def load() -> Vocabulary:
         ),
         gerund=_pattern(rf"(?P<verb>{gerunds})\b"),
         no_order=_pattern(rf"{_any(w.no_orders)}\b"),
-        lead=_pattern(rf"{_any(w.leads)}\b[,:]?\s+"),
+        lead=_pattern(rf"(?:{_any(w.leads)}\b[,:]?|\[[ x]?\]|\([a-z ]{{3,20}}\)|@[\w-]+:)\s+"),
         condition=_pattern(rf"{_any(w.conditions)}\b"),
         circumstance=_pattern(rf"{_any(w.circumstances)}\b"),
         duty=_pattern(

@@ -68,10 +68,11 @@ def parse(file: str, format_name: str | None, how: How) -> None:
         output.write_json({"format": parsed.format, "steps": shown, "remarks": remarks})
         return
     counts: Counter[Risk | None] = Counter()
-    both = zip(_judged(parsed), _judged(parsed, filled=True), strict=True)
-    for number, (judged, filled) in enumerate(both, 1):
+    for number, judged in enumerate(_judged(parsed), 1):
         counts[judged.risk] += 1
-        verdicts.write((*steps.draw(number, judged, filled.risk), ""))
+        filled = filling.sample(judged.step)
+        (later,) = [judged] if filled == judged.step else judging.judge([filled])
+        verdicts.write((*steps.draw(number, judged, later.risk), ""))
         sys.stdout.flush()
     verdicts.write(steps.remarks(parsed))
     if counts:

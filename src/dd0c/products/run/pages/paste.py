@@ -52,14 +52,15 @@ SAMPLE = """\
    kubectl -n jobs logs deploy/worker --tail=50
    ```
 
-3. Restart the workers, then wait 5 minutes:
+3. Restart the workers:
 
    ```sh
    kubectl -n jobs rollout restart deploy/worker
    ```
 
    To undo it: `kubectl -n jobs rollout undo deploy/worker`
-4. Only if the jobs are worthless, ask the owner and throw them away:
+4. Wait 5 minutes, then see whether the queue drains.
+5. If the jobs are worthless, throw them away:
 
    ```sh
    redis-cli -h <queue-host> del jobs

@@ -183,10 +183,12 @@ def _pair(book: Book, source: Source, each: Excerpt, cards: list[Card]) -> dict[
 
 async def _cards(steps: Sequence[Step], kept: Sequence[Kept]) -> AsyncIterator[Card]:
     """The steps judged as they stand, and with a plain word for what is still to be filled."""
-    both = [each for step in steps for each in (step, filling.sample(step))]
-    judging = documents.judge(both)
-    for position in range(len(steps)):
-        judged, filled = await anext(judging), await anext(judging)
+    samples = [filling.sample(step) for step in steps]
+    pairs = list(zip(steps, samples, strict=True))
+    judging = documents.judge([each for pair in pairs for each in dict.fromkeys(pair)])
+    for position, (step, sample) in enumerate(pairs):
+        judged = await anext(judging)
+        filled = judged if sample == step else await anext(judging)
         held = lineage.today(kept[position], judged).trust if kept else None
         yield Card(
             **shapes.show_step(position + 1, judged).model_dump(),

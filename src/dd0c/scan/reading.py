@@ -23,7 +23,8 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """More than a value: `indirect` (`${!x}`), `prompt` (`${x@P}`) or `history` (`!!`)."""
+    """More than a value: `indirect` (`${!x}`), `prompt` (`${x@P}`), `history` (`!!`), `fork`
+    (an endless loop that leaves commands behind)."""
 
     kind: str
     name: str | None

@@ -71,6 +71,9 @@ def _used(use: Use) -> Finding:
     if use.kind == "prompt":
         told = "the value is expanded as a prompt: what it says in $(…) runs"
         return Finding(Risk.DANGEROUS, "prompt-expansion", use.span, told)
+    if use.kind == "fork":
+        told = "it starts one process after another, until there are no more"
+        return Finding(Risk.BLOCKED, "fork-bomb", use.span, told)
     if use.kind == "history":
         told = "typed at a terminal, this becomes an earlier command or a part of one"
         return Finding(Risk.DANGEROUS, "history-expansion", use.span, told)

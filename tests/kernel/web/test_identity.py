@@ -32,6 +32,8 @@ def test_who_am_i(served: Served) -> None:
         "route:erase",
         "route:read",
         "route:write",
+        "run:read",
+        "run:write",
     ]
     assert me["scopes"] == ["api", "console", "gateway"]
 

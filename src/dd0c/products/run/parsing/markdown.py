@@ -132,12 +132,13 @@ class _Reader:
     def _rows(self, tokens: Sequence[Token]) -> list[tuple[Passage, ...]]:
         rows: list[tuple[Passage, ...]] = []
         cells: list[Passage] = []
+        row: Passage | None = None  # read once: it may have a hundred thousand cells
         column = 0
         for token in tokens:
             if token.type == "tr_open":
                 cells, column = [], 0
-            elif token.type == "inline" and token.map:
-                row = self.source.row(token.map[0])
+                row = self.source.row(token.map[0]) if token.map else None
+            elif token.type == "inline" and row is not None:
                 start = row.text.find(token.content, column)
                 if start >= 0:
                     column = start + len(token.content)

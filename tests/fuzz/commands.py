@@ -105,8 +105,9 @@ def within_bounds(verdict: Verdict) -> None:
 
 def compare(plain: Verdict, wrapped: Verdict) -> None:
     """Raise Mismatch where the wrapped text is rated lower. What was no shell text alone may become
-    one with what surrounds it."""
-    if any(finding.rule == "parse-error" for finding in plain.findings):
+    one with what surrounds it, goes on behind a backslash, or is an option to what wraps it."""
+    torn = any(finding.rule == "parse-error" for finding in plain.findings)
+    if torn or plain.text.endswith("\\") or plain.text.startswith("-"):
         return
     if wrapped.risk < plain.risk:
         raise Mismatch(

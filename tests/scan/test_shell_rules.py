@@ -20,7 +20,8 @@ BREAKS = {
     ],
     "glob-command": ["/bin/l?", "*", "{ls,-l}", "/bin/l[s]", "@(ls)"],
     "shadowed-command": ["ls() { :; }", "alias ls=id", "alias a='b'", "function /x { :; }"],
-    "fork-bomb": [":(){ :|:& };:", "f() { f & f; }; f", "f() { g; }; g() { f | f; }"],
+    "fork-bomb": [":(){ :|:& };:", "f() { f & f; }; f", "f() { g; }; g() { f | f; }"]
+    + ["while :; do sh & done", "until false; do ls & done", "for ((;;)); do ls & done"],
     "arithmetic-evaluation": [
         *("[[ -v 'a[$(id)]' ]]", "test -v 'a[$(id)]'", '[ -v "$x" ]', "[[ 'a[$(id)]' -eq 0 ]]"),
         *(
@@ -104,6 +105,8 @@ KEEPS = [
         "exec 3>&1",
         "echo ${!p@}",
         "ls 2>/dev/null",
+        "while true; do ls & sleep 1; done",
+        "for i in 1 2; do ls & done; wait",
     ),
 ]
 

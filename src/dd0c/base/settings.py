@@ -453,7 +453,7 @@ def _check(s: Settings) -> None:
     if s.run_model and not s.run_key:
         raise SetupError(
             "DD0C_RUN_MODEL is set without DD0C_RUN_KEY: who asks it, and who pays?",
-            hint="make a key with the scope gateway: dd0c key create run --scope gateway",
+            hint="make one that may only call models: dd0c key create run",
         )
     if s.breaker_failures < 1:
         raise SetupError(f"breaker_failures must be 1 or more, not {s.breaker_failures}")

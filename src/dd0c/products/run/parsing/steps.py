@@ -17,7 +17,8 @@ from dd0c.products.run.parsing.passages import LINE_BREAK, Passage, Source
 from dd0c.products.run.parsing.typed import SHELLS, Entry
 from dd0c.scan.models import Span
 
-_DATA = re.compile(r"'[^']*'|\"[^\"]*\"|<[^<>]*>")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|<[^<>]*>")
+_SEGMENT = re.compile(r"\|\||&&|[|;\n]|\s--\s")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _NUMBERS = {
     "a": 1,
@@ -190,7 +191,20 @@ def _changes(clause: str, part: _Part) -> bool:
     v = vocabulary.load()
     if v.change.match(clause):
         return True
-    return any(v.changing_command.search(_DATA.sub(" ", entry.text)) for entry in part.typed)
+    typed = (_QUOTED.sub("x", entry.text) for entry in part.typed)
+    return any(_acts(segment) for text in typed for segment in _SEGMENT.split(text))
+
+
+def _acts(segment: str) -> bool:
+    """Whether one program is told to change something: by its name or by its first words."""
+    v = vocabulary.load()
+    words = [word for word in segment.split() if not word.startswith("-") and "=" not in word][:4]
+    for word in words:
+        if v.reading_command.fullmatch(word):
+            return False
+        if v.changing_command.fullmatch(word):
+            return True
+    return False
 
 
 def _calls(draft: Draft) -> bool:

@@ -31,6 +31,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output_leads: list[str]
     questions: str
     changes: str
+    reading_commands: str
     changing_commands: str
     waits: list[str]
     choices: list[str]
@@ -70,6 +71,7 @@ class Vocabulary:
     output_lead: re.Pattern[str]
     question: re.Pattern[str]
     change: re.Pattern[str]
+    reading_command: re.Pattern[str]
     changing_command: re.Pattern[str]
     wait: re.Pattern[str]
     choice: re.Pattern[str]
@@ -163,7 +165,8 @@ def load() -> Vocabulary:
             rf"(?:{_listed(w.changes)})\b",
             rf"(?:try|consider|start by|by)\s+(?:{'|'.join(map(_gerund, w.changes.split()))})\b",
         ),
-        changing_command=re.compile(rf"(?<![\w.=/-]){_any(w.changing_commands)}(?![\w=/.:-])"),
+        reading_command=re.compile(_any(w.reading_commands)),
+        changing_command=re.compile(_any(w.changing_commands)),
         wait=_pattern(*w.waits),
         choice=_pattern(*w.choices),
         no_choice=_pattern(*w.no_choices),

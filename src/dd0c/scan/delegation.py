@@ -44,7 +44,8 @@ def judge(kind: str, words: Sequence[Word], context: Context) -> Judgement:
     word = words[0]
     match kind:
         case "reads" | "writes" | "overwrites" | "deletes":
-            return NOTHING if word.text == "-" else paths.judge(kind, word)
+            place = context.invocation.place
+            return NOTHING if word.text == "-" else paths.judge(kind, word, place)
         case "command" if word.text in ("-c", "--command") and len(words) == 2:
             return _text(words[1:], context)  # flock's
         case "command":
@@ -100,7 +101,7 @@ def _command(words: Sequence[Word], context: Context) -> Invocation:
         outer,
         functions=frozenset(),  # programs, not functions
         assigned=outer.assigned | given,
-        plain=outer.plain - given,
+        plain={name: said for name, said in outer.plain.items() if name not in given},
     )
     if context.adds_input:
         said = Expansion(INPUT, context.invocation.words[0].span, quoted=context.marker is not None)
@@ -174,7 +175,7 @@ def _parameter(word: Word, context: Context) -> Judgement:
     if far:
         reason = "what the shell text takes as its parameter is not said here"
         return found(Risk.CAUTION, "option-unsaid", word.span, reason)
-    written = paths.judge("writes", word)
+    written = paths.judge("writes", word, context.invocation.place)
     bad = any(finding.risk >= Risk.DANGEROUS for finding in written.findings)
     return written if bad else NOTHING
 

@@ -37,12 +37,14 @@ _POSITIONAL = frozenset("@*123456789")
 _BY_THEMSELVES = frozenset({"REPLY", "MAPFILE", "OPTARG", "BASH_REMATCH", "COPROC"})
 
 
-def collect(node: Any, names: set[str], functions: set[str], wild: set[str]) -> None:
-    """Names that are set, and names that are defined, anywhere in a tree; `wild` are those that
-    are set to anything but plain words."""
+def collect(
+    node: Any, names: set[str], functions: set[str], values: dict[str, frozenset[str] | None]
+) -> None:
+    """Names that are set, and names that are defined, anywhere in a tree; `values` has the plain
+    words that a name is set to, or None where it is set to anything else."""
     if isinstance(node, list):
         for value in node:
-            collect(value, names, functions, wild)
+            collect(value, names, functions, values)
         return
     if not isinstance(node, dict):
         return
@@ -51,54 +53,67 @@ def collect(node: Any, names: set[str], functions: set[str], wild: set[str]) -> 
     if kind == "FuncDecl":
         functions.add(str(name["Value"]) if name else "")
         names |= _POSITIONAL
-        wild |= _POSITIONAL
+        values.update(dict.fromkeys(_POSITIONAL))
     elif name is not None and "Value" in name:
-        names.add(str(name["Value"]))
-        if not _sets_plain(node):
-            wild.add(str(name["Value"]))
+        target = str(name["Value"])
+        names.add(target)
+        more = _plain_values(node)
+        known = values.get(target, frozenset())
+        values[target] = None if known is None or more is None else known | more
     elif kind == "ParamExp" and (node.get("Exp") or {}).get("Op") in ("=", ":="):
         names.add(str((node.get("Param") or {}).get("Value", "")))
-        wild.add(str((node.get("Param") or {}).get("Value", "")))
+        values[str((node.get("Param") or {}).get("Value", ""))] = None
     elif kind in ("BinaryArithm", "UnaryArithm"):
-        target = lone_literal(node["X"])
-        if target and NAME.fullmatch(target):
-            names.add(target)
-            wild.add(target)
+        counter = lone_literal(node["X"])
+        if counter and NAME.fullmatch(counter):
+            names.add(counter)
+            values[counter] = None
     elif kind == "CallExpr" and node.get("Args"):
-        _collect_set(node["Args"], names, functions, wild)
+        _collect_set(node["Args"], names, functions, values)
     elif kind == "DeclClause" and any("Name" not in one for one in node.get("Args") or []):
         for one in node["Args"]:  # a quoted word sets what it says
             text = said(one.get("Value") or {}) or EVERY
             if not text.startswith("-"):
                 names.add(text.partition("=")[0])
-                wild.add(text.partition("=")[0])
+                values[text.partition("=")[0]] = None
     for key, value in node.items():
         if key not in SKIPPED:
-            collect(value, names, functions, wild)
+            collect(value, names, functions, values)
 
 
-def _sets_plain(node: Node) -> bool:
-    """Whether an assignment, or the list of a loop, gives plain words only."""
+def _plain_values(node: Node) -> frozenset[str] | None:
+    """The plain words that an assignment, or the list of a loop, gives; None where it may give
+    anything else."""
     if node.get("Type") == "WordIter":
-        return bool(node.get("Items")) and all(map(_is_plain_word, node["Items"]))
-    if "Type" in node or node.keys() & {"Append", "Array", "Index"}:
-        return False
-    return "Value" not in node or _is_plain_word(node["Value"])
+        found = [_plain_value(item) for item in node.get("Items") or [{}]]
+    elif "Type" in node or node.keys() & {"Append", "Array", "Index"}:
+        return None
+    else:
+        found = [_plain_value(node["Value"])] if "Value" in node else []
+    said_all = [one for one in found if one is not None]
+    return frozenset(said_all) if len(said_all) == len(found) else None
 
 
-def _is_plain_word(word: Node) -> bool:
+def _plain_value(word: Node) -> str | None:
     parts = word.get("Parts") or []
     if len(parts) == 1 and parts[0].get("Type") == "DblQuoted":
         parts = parts[0].get("Parts") or []
     if len(parts) == 1 and parts[0].get("Type") == "CmdSubst":
         statements = parts[0].get("Stmts") or []
         call = statements[0].get("Cmd") or {} if len(statements) == 1 else {}
-        return call.get("Type") == "CallExpr" and prints_plain([*map(said, call.get("Args") or [])])
-    return is_plain(said(word)) or is_plain_braces(lone_literal(word))
+        prints = call.get("Type") == "CallExpr" and prints_plain(
+            [said(one) for one in call.get("Args") or []]
+        )
+        return "" if prints else None
+    text = said(word)
+    return text if is_plain(text) or is_plain_braces(lone_literal(word)) else None
 
 
 def _collect_set(
-    words: Sequence[Node], names: set[str], functions: set[str], wild: set[str]
+    words: Sequence[Node],
+    names: set[str],
+    functions: set[str],
+    values: dict[str, frozenset[str] | None],
 ) -> None:
     spoken = [said(word) for word in words]
     while spoken and (spoken[0] in ("builtin", "command") or (spoken[0] or "").startswith("-")):
@@ -116,7 +131,7 @@ def _collect_set(
             found.add(EVERY)
         found |= {w.partition("=")[0].partition("[")[0] for w in spoken[1:] if w}
         names |= found
-        wild |= found
+        values.update(dict.fromkeys(found))
 
 
 def set_by(words: Sequence[Word]) -> Iterator[tuple[str, Word | None]]:

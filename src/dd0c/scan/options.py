@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from dd0c.scan.models import Risk, Span
-from dd0c.scan.plain import EVERY, prints_plain
+from dd0c.scan.plain import EVERY, HARMLESS, LEFT_BEHIND, prints_plain_words
 from dd0c.scan.syntax import Expansion, Glob, Literal, Part, Place, Substitution, Word
 from dd0c.scan.tables import Command, Option
 
 FLAG = Option("none", None, Risk.SAFE, None, frozenset(), "", None, {}, 0, None, None, False)
 _NUMBER = re.compile(r"-\d+")
-_HARMLESS = re.compile(r"[?#$!0]|~.*|LINENO|RANDOM|SECONDS|UID|EUID|PPID|EPOCHSECONDS|HOME|PWD")
-"""Expansions that are numbers or absolute paths: never an option, unless the text sets them."""
-_LEFT_BEHIND = frozenset({"_", "BASH_REMATCH", "REPLY", "MAPFILE", "OPTARG", "COPROC", "OLDPWD"})
-"""Variables that commands set by themselves, to what the text says."""
 
 
 def takes_all(kind: str | None) -> bool:
@@ -103,7 +99,7 @@ def _part_doubt(part: Part, leads: bool, place: Place) -> Doubt:
         case Glob():
             return Doubt.ANY if leads else Doubt.NONE
         case Substitution():
-            if part.process or _prints_plain(part) or (part.quoted and not leads):
+            if part.process or prints_plain_words(part) or (part.quoted and not leads):
                 return Doubt.NONE
             return Doubt.ANY
         case Expansion():
@@ -115,18 +111,13 @@ def _part_doubt(part: Part, leads: bool, place: Place) -> Doubt:
 def _value_doubt(part: Expansion, leads: bool, place: Place) -> Doubt:
     if part.quoted and not leads:
         return Doubt.NONE
-    if part.edited or part.name in _LEFT_BEHIND:
+    if part.edited or part.name in LEFT_BEHIND:
         return Doubt.ANY
-    if part.name is None or _HARMLESS.fullmatch(part.name) or part.name in place.plain:
+    if part.name is None or HARMLESS.fullmatch(part.name) or part.name in place.plain:
         return Doubt.NONE
     if part.name in place.assigned or EVERY in place.assigned:
         return Doubt.ANY
     return Doubt.UNSET if leads else Doubt.NONE
-
-
-def _prints_plain(part: Substitution) -> bool:
-    calls = part.script.invocations
-    return len(calls) == 1 and prints_plain([word.text for word in calls[0].words])
 
 
 def after(word: Word, count: int) -> Word:

@@ -18,7 +18,8 @@ import msgspec
 
 from dd0c.scan.judgement import Judgement, found
 from dd0c.scan.models import Effect, Risk
-from dd0c.scan.syntax import Expansion, Glob, Literal, Word
+from dd0c.scan.plain import is_decided, variants
+from dd0c.scan.syntax import Expansion, Glob, Literal, Place, Word
 from dd0c.scan.tables import RiskName
 
 ANY = "**"
@@ -96,18 +97,34 @@ def _expression(path: str) -> str:
     return "".join(wild.get(one) or re.escape(one) for one in parts)
 
 
-def judge_read(word: Word) -> Judgement:
+def judge_read(word: Word, place: Place | None = None) -> Judgement:
     """What reading the file does: nothing, unless it holds secrets or is no file."""
-    return judge("reads", word)
+    return judge("reads", word, place)
 
 
-def judge_write(word: Word) -> Judgement:
+def judge_write(word: Word, place: Place | None = None) -> Judgement:
     """What writing the file does."""
-    return judge("writes", word)
+    return judge("writes", word, place)
 
 
-def judge(kind: str, word: Word) -> Judgement:
-    """What a tool does that `reads`, `writes`, `overwrites` or `deletes` the file of this name."""
+def judge(kind: str, word: Word, place: Place | None = None) -> Judgement:
+    """What a tool does that `reads`, `writes`, `overwrites` or `deletes` the file of this name.
+
+    With its place, variables are what the text sets them to: the worst of those names counts, and
+    a name to be written that the text puts together is dangerous.
+    """
+    if word.text is not None or place is None:
+        return _judge(kind, word)
+    names = variants(word, place)
+    told = [_judge(kind, one) for one in names or [word]]
+    worst = max(told, key=lambda one: max((f.risk for f in one.findings), default=Risk.SAFE))
+    if kind != "reads" and (names is None or is_decided(word, place)):
+        reason = "which file is written is put together by the text"
+        return worst + found(Risk.DANGEROUS, "value-unsaid", word.span, reason)
+    return worst
+
+
+def _judge(kind: str, word: Word) -> Judgement:
     name = resolved(word)
     held = _holding(name, kind)
     if kind == "reads":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dd0c.scan.judgement import Text
 from dd0c.scan.models import Span
-from dd0c.scan.syntax import Assignment, Invocation, Redirection, Word
+from dd0c.scan.syntax import Assignment, Invocation, Place, Redirection, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Function:
 class Reading:
     """All that a text does, before anything is judged."""
 
+    place: Place = field(default_factory=Place)
+    """Of all of it: which names it sets."""
     invocations: list[Invocation] = field(default_factory=list)
     assignments: list[Assignment] = field(default_factory=list)
     """That stand alone."""

@@ -8,7 +8,7 @@ are of the text that was judged first, also for parts of a text within a text wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -137,8 +137,9 @@ class Place:
     stdin_text: Word | None = None
     assigned: frozenset[str] = frozenset()
     """Variables that the text itself sets before or around it (also by read, for, printf -v)."""
-    plain: frozenset[str] = frozenset()
-    """Those of `assigned` that the text sets to plain words only."""
+    plain: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Those of `assigned` that the text sets to plain words only, with these words; one is empty
+    where a program prints it."""
     functions: frozenset[str] = frozenset()
     """Names that the text defines as functions or aliases."""
     sources: tuple[Invocation, ...] = ()

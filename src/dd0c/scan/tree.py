@@ -190,8 +190,13 @@ def _is_edited(node: Node) -> bool:
     """Whether the text says what the value may become (`${x:-word}`, `${x/a/word}`)."""
     expansion = node.get("Exp") or {}
     if str(expansion.get("Op", "")).lstrip(":") in ("-", "+", "="):
-        return not is_plain(said(expansion.get("Word") or {}))
-    return "Repl" in node and not is_plain(said((node["Repl"] or {}).get("With") or {}))
+        return not _is_name(expansion.get("Word") or {})
+    return "Repl" in node and not _is_name((node["Repl"] or {}).get("With") or {})
+
+
+def _is_name(word: Node) -> bool:
+    text = said(word)
+    return text is not None and is_plain(text) and "/" not in text
 
 
 def _many(node: Node) -> bool:

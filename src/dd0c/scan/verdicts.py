@@ -224,7 +224,7 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
     for one in shell_rules.judge_reading(reading):
         job.note(one)
     for redirection in reading.redirections:
-        job.note(_judge_redirection(redirection))
+        job.note(_judge_redirection(redirection, reading.place))
     made = [_inner(job, text, job.outer) for text in reading.texts]
     pending = deque((invocation, job.path) for invocation in reading.invocations)
     while pending:
@@ -259,7 +259,7 @@ def _judge_invocation(invocation: Invocation, reading: Reading) -> list[Judgemen
         shell_rules.judge_word(name),
         shell_rules.judge_shell_part(invocation, reading),
         shell_rules.judge_source(invocation),
-        *map(_judge_redirection, invocation.redirections),
+        *(_judge_redirection(one, invocation.place) for one in invocation.redirections),
     ]
     if name.text is not None and name.text not in invocation.place.functions:
         judged.append(tools.judge(invocation))
@@ -269,7 +269,7 @@ def _judge_invocation(invocation: Invocation, reading: Reading) -> list[Judgemen
 _WRITES = frozenset({">", ">>", ">|", "<>", "&>", "&>>", ">&"})
 
 
-def _judge_redirection(one: Redirection) -> Judgement:
+def _judge_redirection(one: Redirection, place: Place) -> Judgement:
     if one.operator not in _WRITES | {"<", "<&"}:
         return Judgement()
     text = one.target.text
@@ -278,4 +278,5 @@ def _judge_redirection(one: Redirection) -> Judgement:
             return Judgement()
         if one.operator == "<&":
             return Judgement()
-    return judge_read(one.target) if one.operator == "<" else judge_write(one.target)
+    judge_file = judge_read if one.operator == "<" else judge_write
+    return judge_file(one.target, place)

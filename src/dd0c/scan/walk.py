@@ -57,14 +57,16 @@ class _Walk:
         self._text = text
         self._words = Words(lambda at: source(self._char(at)), self)
         names, functions = set(outer.assigned), set(outer.functions)
-        wild = names - outer.plain
+        values: dict[str, frozenset[str] | None] = dict.fromkeys(names)
+        values.update(outer.plain)
         for statement in parsed.statements:
-            collect(statement, names, functions, wild)
+            collect(statement, names, functions, values)
         self._place = Place(
             assigned=frozenset(names),
-            plain=frozenset(names - wild),
+            plain={name: said for name, said in values.items() if said is not None},
             functions=frozenset(functions),
         )
+        self.reading.place = self._place
         self._input = Input(outer.feed, outer.stdin_text, outer.sources)
         for statement in parsed.statements:
             self._statement(statement)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dd0c.base import settings
+from dd0c.base.errors import SetupError
 from dd0c.products.run import prose
 from dd0c.products.run.models import Step
 from dd0c.products.run.parsing import reading
@@ -134,3 +137,9 @@ def test_what_a_model_is_shown() -> None:
     assert not {"rm", "df"} & set(user.split())
     assert request["response_format"]["json_schema"]["strict"] is True
     assert prose.write("m", SOURCE, steps()[2:], "b") is None
+
+
+def test_a_model_without_a_key_stops_the_start(tmp_path: Path) -> None:
+    """A model that nobody pays for is a mistake, told in one line (K-2)."""
+    with pytest.raises(SetupError, match="DD0C_RUN_MODEL is set without DD0C_RUN_KEY"):
+        settings.load({"home": tmp_path}, {"DD0C_RUN_MODEL": "gpt-5-mini"})

@@ -20,8 +20,10 @@ BREAKS = {
     ],
     "glob-command": ["/bin/l?", "*", "{ls,-l}", "/bin/l[s]", "@(ls)"],
     "shadowed-command": ["ls() { :; }", "alias ls=id", "alias a='b'", "function /x { :; }"],
-    "fork-bomb": [":(){ :|:& };:", "f() { f & f; }; f", "f() { g; }; g() { f | f; }"]
-    + ["while :; do sh & done", "until false; do ls & done", "for ((;;)); do ls & done"],
+    "fork-bomb": [
+        *(":(){ :|:& };:", "f() { f & f; }; f", "f() { g; }; g() { f | f; }"),
+        *("while :; do sh & done", "until false; do ls & done", "for ((;;)); do ls & done"),
+    ],
     "arithmetic-evaluation": [
         *("[[ -v 'a[$(id)]' ]]", "test -v 'a[$(id)]'", '[ -v "$x" ]', "[[ 'a[$(id)]' -eq 0 ]]"),
         *(

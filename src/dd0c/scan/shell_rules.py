@@ -191,7 +191,7 @@ def _sets(invocation: Invocation, reading: Reading) -> Judgement:
 
 
 def _first_unsaid(words: Sequence[Word]) -> Judgement:
-    if words and words[0].splits and not words[0].lead:
+    if words and words[0].text is None and words[0].lead in ("", "-"):
         message = "this may become an option that sets a variable, and a subscript in its name runs"
         return found(Risk.CAUTION, "variable-by-name", words[0].span, message)
     return NOTHING

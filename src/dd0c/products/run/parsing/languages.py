@@ -39,13 +39,13 @@ _FUNCTION_WORDS = re.compile(
 )
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 _EVIDENCE = re.compile(
-    r"(?:^|\s)--?[A-Za-z]|[|<>$*~`=\\&;]|(?:^|\s)[.~]?/|\S/\S|'|\"|\w\.\w|\w:\w|\s-(?:\s|$)"
+    r"(?:^|\s)--?\w|[|<>$*~`=\\&;]|(?:^|\s)[.~]?/|\S/\S|'|\"|\w\.\w|\w:\w|\s-(?:\s|$)"
 )
 _ENDS_AS_PROSE = re.compile(r"[a-z)]{2}[.:?!]$|,$")
 _WRAPPERS = re.compile(
     r"(?:(?:sudo|doas)(?: -(?:[nEHikbPS]+|[ugh] ?\S+))*|time|nohup|exec|command|watch|env|"
     r"then|do|else|!"
-    r"|nice|ionice)\s+"
+    r"|nice|ionice)\s+(?=[A-Za-z_./~$<\"'{(])"
 )
 _REDIRECTED = re.compile(r"(?:<|\d?>>?)\s?[\w./~$-]+\s+(?=[a-z])")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
@@ -53,13 +53,17 @@ _VALUE = re.compile(
     r"(?:\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\"|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|[^\s'\"\\])*"
 )
 _COMPOUND = re.compile(
-    r"(?:for \w+ in\b|for \(\(|while (?:\[|!|true\b|read\b|:|sleep|\w+ -)|until \S|if (?:\[|!|\w+ )"
-    r"|case \S+ in\b|select \w+ in\b|function \w+|[\w-]+ ?\(\) ?\{?|\[\[? .* \]\]?|\(\(|\( ?\w|"
-    r"\{ |\. [./~]"
-    r"|(?:done|fi|esac)\b(?:\s*[|<>&;]|$)|set [-+][a-zA-Z]|: >)"
+    r"(?:for \w+ in\b|for \(\(|while (?:\[|!|true\b|read\b|:|sleep|\w+ -)"
+    r"|until \S|if (?:\[|!|\w+ )|case .{1,80} in\b|select \w+ in\b|function [\w-]+ ?(?:\(\))? ?(?:\{|$)|[\w-]+ ?\(\) ?\{"
+    r"|\[\[? .* \]\]?|\(\(|\( ?\w[^)]*(?:;|&&|\|)|\{ |\. [./~]|(?:done|fi|esac)\b(?:\s*[|<>&;]|$)"
+    r"|service [\w.@-]+ (?:status|re(?:start|load)|start|stop)$|make (?!sure)[a-z][\w-]*$"
+    r"|set [-+][a-zA-Z]|: >|>\s?/\S+$)"
 )
-_PATH = re.compile(r"(?:\.{1,2}|~|\$\{?\w+\}?)?/[\w.$@{}+/-]*$")
-_PROGRAM_PATH = re.compile(r"\./|~?/(?:\S*/)?s?bin/|\S*\.(?:sh|py|pl|rb|bash)$|\$\{?\w+\}?/")
+_PATH = re.compile(r"(?:s?bin|scripts?)/[\w.-]+$|(?:\.{1,2}|~|\$\{?\w+\}?)?/[\w.$@{}+/-]*$")
+_PROGRAM_PATH = re.compile(
+    r"\./|s?bin/|scripts?/|~?/(?:\S*/)?s?bin/|\S*\.(?:sh|py|pl|rb|bash)$|\$\{?\w+\}?/"
+)
+_FUNCTION_HEAD = re.compile(r"[\w-]+ ?\(\)$")
 _FILLED_NAME = re.compile(r"<[\w -]+>|\$\{?\w+\}?|\$\(")
 _NAME = re.compile(r"[A-Za-z_][\w.+@-]*$")
 
@@ -162,8 +166,8 @@ def likely(line: str) -> bool:
     if sure(line):
         return True
     word, tail, assigned = _begin(line)
-    if not word:
-        return assigned
+    if not word or _FUNCTION_HEAD.match(line):
+        return assigned or bool(word)
     if assigned and re.match(r"\s*[a-z]", line):
         return False
     named = _NAME.match(word) or _PATH.match(word) or _FILLED_NAME.match(word)

@@ -141,7 +141,7 @@ OF_LANGUAGES = {  # of two that as many lines bear, the first is it
         r"^\s*[\d.]+[KMGTP]?i?B?%?(?:\s|$)",
         r"^[✓✔✗✘→•●○⚠└├│]",
         r"^\+ \S",
-        r"^[A-Za-z][\w ]+ version \S+$",
+        r"^[A-Za-z][\w ]+ version v?\d\S*$",
         r"^(?:and|the|this|these|they|then|when|if you|you|in the|it|there|please|for each) ",
     ),
     "diff": (

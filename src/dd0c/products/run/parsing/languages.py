@@ -54,7 +54,8 @@ _VALUE = re.compile(
 )
 _COMPOUND = re.compile(
     r"(?:for \w+ in\b|for \(\(|while (?:\[|!|true\b|read\b|:|sleep|\w+ -)"
-    r"|until \S|if (?:\[|!|\w+ )|case .{1,80} in\b|select \w+ in\b|function [\w-]+ ?(?:\(\))? ?(?:\{|$)|[\w-]+ ?\(\) ?\{"
+    r"|until \S|if (?:\[|!|\w+ )|case .{1,80} in\b|select \w+ in\b"
+    r"|function [\w-]+ ?(?:\(\))? ?(?:\{|$)|[\w-]+ ?\(\) ?\{"
     r"|\[\[? .* \]\]?|\(\(|\( ?\w[^)]*(?:;|&&|\|)|\{ |\. [./~]|(?:done|fi|esac)\b(?:\s*[|<>&;]|$)"
     r"|service [\w.@-]+ (?:status|re(?:start|load)|start|stop)$|make (?!sure)[a-z][\w-]*$"
     r"|set [-+][a-zA-Z]|: >|>\s?/\S+$)"

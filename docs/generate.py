@@ -33,6 +33,8 @@ from dd0c.kernel.web import openapi
 from dd0c.kernel.web.console import section as kernel_section
 from dd0c.products.route.gateway import metrics as gateway_metrics
 from dd0c.products.route.models import AttemptClosed, AttemptOpened, EndReason
+from dd0c.scan import paths, tables
+from dd0c.scan.models import Risk
 from dd0c.sim import metrics as sim_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -275,6 +277,102 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
         yield f"| {' | '.join(row)} |"
 
 
+CLASSES = {
+    Risk.SAFE: "proved to read only: every word of it was understood",
+    Risk.CAUTION: "changes something that can be undone or is bounded, or shows a secret",
+    Risk.DANGEROUS: "deletes, ends, opens or overwrites; or is not understood",
+    Risk.BLOCKED: "never to be run: disks, decoded or downloaded text, what hides or is too much",
+}
+
+
+def risk() -> str:
+    """What the verdict on commands knows, and how it does on the corpus."""
+    sys.path.insert(0, str(ROOT))
+    from tests.scan import metrics as measured
+
+    known = measured.metrics()
+    lines = [
+        "# Risk of commands",
+        "",
+        "What `dd0c run classify` and every step of a runbook are judged by. `safe` is proved, not",
+        "assumed: [decision 29](../decisions/0029-a-verdict-is-a-proof.md).",
+        "",
+        "## Classes",
+        "",
+        *_table(
+            ("class", "exit status", "means"),
+            ((f"`{one.label}`", str(int(one)), CLASSES[one]) for one in Risk),
+        ),
+        "",
+        "## On the corpus",
+        "",
+        f"Of {known.attacks} attacks in which bash really runs a hidden command,"
+        f" {known.below_dangerous} are rated below `dangerous`.",
+        f"Of {known.benign} commands of daily work {known.blocked} are `blocked`, and"
+        f" {known.safe_reads:.1%} of those that only read are `safe`.",
+        "",
+        *_table(
+            ("what benign commands do", *(f"`{one.label}`" for one in Risk)),
+            (
+                (effect, *(str(rated[one]) for one in Risk))
+                for effect, rated in known.effects.items()
+            ),
+        ),
+        "",
+        *_table(
+            ("class of evasion", "attacks", "below `dangerous`"),
+            ((name, str(all_), str(low)) for name, (all_, low) in known.classes.items()),
+        ),
+        "",
+        "## Known gaps",
+        "",
+        *_table(
+            ("command", "rated", "why it is left"),
+            ((_cell(gap.command), f"`{gap.rated}`", gap.why) for gap in measured.known_gaps()),
+        ),
+        "",
+        "## Rules",
+        "",
+        *_table(
+            ("rule", "means", "why", "example"),
+            (
+                (f"`{one.id}`", one.title, one.why, _cell(one.example))
+                for one in sorted(tables.rules().values(), key=lambda one: one.id)
+            ),
+        ),
+        "",
+        "## Paths",
+        "",
+        *_table(
+            ("class", "to write", "to read", "why"),
+            (
+                (held.row.name, f"`{held.row.writes}`", f"`{held.row.reads}`", held.row.why)
+                for held in paths.classes()
+            ),
+        ),
+        "",
+        "## Tools",
+        "",
+        "With the number of sub-commands that are known. Any other is `dangerous`.",
+        "",
+    ]
+    for family in tables.families():
+        told = ", ".join(_tool(row) for row in tables.read_rows(family.read_text()))
+        lines += [f"**{family.name.removesuffix('.yaml')}**: {told}", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _cell(text: str) -> str:
+    shown = text.replace("|", "\\|").replace("\n", " ⏎ ")
+    fence = "``" if "`" in shown else "`"
+    return f"{fence}{' ' * (len(fence) - 1)}{shown}{' ' * (len(fence) - 1)}{fence}"
+
+
+def _tool(row: tables.ToolRow) -> str:
+    count = sum(len(names.split(", ")) for names in row.commands)
+    return f"{' '.join(row.names)} ({count})" if count else " ".join(row.names)
+
+
 def benchmarks() -> str:
     """The page of the last `make bench`."""
     if not BENCH.exists():
@@ -308,6 +406,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "openapi.json": whole_api,
     REFERENCE / "metrics.md": metrics,
     REFERENCE / "events.md": events,
+    REFERENCE / "risk.md": risk,
     REFERENCE / "benchmarks.md": benchmarks,
     README: readme,
 }

@@ -55,6 +55,8 @@ MONGO = {
     "show dbs\nuse shop\ndb.stats();": SAFE,
     "db.adminCommand({ping: 1})": SAFE,
     'db["orders"].find()': SAFE,
+    "db.a.find({b: /x(y)/i}).count()": SAFE,
+    "db.a.find({b: 1 /db.dropDatabase()/ 1})": DANGEROUS,
     "rs.stepDown(60)": CAUTION,
     "db.a.createIndex({b: 1}); db.a.insertOne({b: 1})": CAUTION,
     "db.a.deleteMany({})": DANGEROUS,

@@ -28,6 +28,7 @@ POSTGRES = {
     "-- drop table t\nselect 1 /* truncate u */": SAFE,
     "select pg_catalog.pg_backend_pid()": SAFE,
     "copy t to stdout": SAFE,
+    "copy (delete from t returning *) to stdout": DANGEROUS,
     # changes
     "select * from t for update": CAUTION,
     "select a into b from c": CAUTION,
@@ -246,6 +247,7 @@ SHELL = {
     ("postgres", r"\set x `rm x` `rm y`"): ["rm x", "rm y"],
     ("postgres", r"\copy t from program 'rm ''x'''"): ["rm 'x'"],
     ("postgres", "COPY t TO PROGRAM 'rm x'"): ["rm x"],
+    ("postgres", "copy (select ' program ''ls'' ') to program 'rm x'"): ["rm x"],
     ("mysql", "system rm x"): ["rm x"],
     ("mysql", "SYSTEM rm x;"): ["rm x"],
     ("mysql", "select 1;\\! rm x"): ["rm x"],

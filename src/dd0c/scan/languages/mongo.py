@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     |(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[$A-Za-z_][$\w]*)|(?P<sign>[.(){}\[\],:;])""",
     re.VERBOSE,
 )
+_PATTERN = re.compile(r"(?P<string>/(?![*/])(?:[^/\\\n]|\\.)+/[a-z]*)")
+"""A regular expression, where a value begins; elsewhere a slash divides."""
 _READS = named(
     "find findOne count countDocuments estimatedDocumentCount distinct aggregate explain stats "
     "dataSize storageSize totalSize totalIndexSize getIndexes getPlanCache list "
@@ -99,7 +101,8 @@ def _tokens(text: str) -> list[_Token] | None:
     tokens: list[_Token] = []
     at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
+        starts_value = tokens and tokens[-1].text in ("(", ",", ":", "[")
+        found = (_PATTERN.match(text, at) if starts_value else None) or _TOKEN.match(text, at)
         if found is None:
             return None
         if found.lastgroup:

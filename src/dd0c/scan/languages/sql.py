@@ -69,10 +69,11 @@ DIALECTS = {
 TOKENS_MAX = 4_000
 _WORDS = re.compile(r"[A-Za-z_]+(?:\s+[A-Za-z_]+){0,2}")
 _DOUBTFUL = re.compile(r"/\*M?!|\\['\"`]|/\*(?:[^*]|\*(?!/))*/\*|\x00")
-_PROGRAM = re.compile(r"\bPROGRAM\s+(?:E?'((?:[^'\\]|'')*)')?", re.IGNORECASE)
+_PROGRAM = re.compile(r"\bPROGRAM\s+'((?:[^'\\]|'')*)'", re.IGNORECASE)
 _COPY = re.compile(
-    r"COPY\s+(?:[\w.\"]+\s*(?:\([^()]*\))?|\((?P<query>[\s\S]+)\))\s+(?P<way>TO|FROM)\s+"
-    r"(?:(?P<std>STDIN|STDOUT)\b|'(?P<file>[^'\\]*)')",
+    r"COPY\s+(?:BINARY\s+)?(?:[\w.\"]+\s*(?:\([^()]*\))?|\((?P<query>[\s\S]+)\))\s*"
+    r"\b(?P<way>TO|FROM)\s+"
+    r"(?:P?STD(?:IN|OUT)\b|PROGRAM\s+'|(?P<program>PROGRAM\b)|(?P<file>'[^'\\]*'|[^\s;']+))",
     re.IGNORECASE,
 )
 _EXPLAIN = re.compile(
@@ -217,7 +218,7 @@ def _raised(meaning: Meaning, statement: _Statement) -> Iterator[Fact]:
         r"CREATE\s+OR\s+REPLACE\s+TABLE", text, re.IGNORECASE
     ):
         yield dangerous("loses-data", "Replaces what is there.", start, end, Effect.DELETES)
-    if _PROGRAM.search(text):
+    if re.search(r"\bPROGRAM\s", text, re.IGNORECASE):
         yield dangerous("loads-code", "Names a program for the server.", start, end)
 
 
@@ -238,14 +239,6 @@ _READS = frozenset({Effect.READS})
 
 def _copy(statement: _Statement, dialect: str) -> Iterator[Found]:
     start, end = statement.start, statement.end
-    program = _PROGRAM.search(statement.text)
-    if program:
-        if program[1] is None:
-            yield dangerous("runs-unknown-command", "The server runs a command.", start, end)
-        else:
-            command = program[1].replace("''", "'")
-            yield from starts(command, start + program.start(1), start + program.end(1))
-        return
     found = _COPY.match(statement.text)
     if found is None:
         yield dangerous("program-unreadable", "This cannot be read as COPY.", start, end)
@@ -257,7 +250,12 @@ def _copy(statement: _Statement, dialect: str) -> Iterator[Found]:
     if found["file"] is not None:
         at = start + found.start("file")
         writes = found["way"].upper() == "TO"
-        yield File(found["file"], at, start + found.end("file"), writes)
+        yield File(found["file"].strip("'"), at, start + found.end("file"), writes)
+    if found["program"]:
+        yield dangerous("runs-unknown-command", "A command is started.", start, end)
+    for program in _PROGRAM.finditer(statement.text):
+        command = program[1].replace("''", "'")
+        yield from starts(command, start + program.start(1), start + program.end(1))
 
 
 def _pragma(statement: _Statement) -> Iterator[Fact]:

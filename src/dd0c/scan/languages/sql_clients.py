@@ -50,6 +50,7 @@ _QUOTED = r"""'[^']*'|"[^"]*"|--[^\n]*"""
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_]\w*)?\$")
 _COMMENT = r"|/\*(?:[^*]|\*(?!/))*\*/"
 _BACKSLASH = re.compile(r"\\([A-Za-z_]+[+S]*|[\s\S]?)")
+_COPY = re.compile(r"\\copy\b", re.IGNORECASE)
 _REST = re.compile(r"[^\n]*")
 _WORDS = {
     "sqlite": re.compile(r"[ \t]*\.([A-Za-z]+)"),
@@ -82,8 +83,6 @@ _SQLITE_ALL = _SQLITE_READS | named(
     "session shell system testcase testctrl trace unmodule www"
 )
 _SQLITE_WRITES = frozenset({"backup", "save", "output", "once", "clone", "log", "trace"})
-_COPY_PROGRAM = re.compile(r"\b(?:to|from)\s+program\s+(?:'((?:[^']|'')*)'|)", re.IGNORECASE)
-_COPY_FILE = re.compile(r"\b(to|from)\s+(?:p?std(?:in|out)\b|'([^']*)'|(\S+))", re.IGNORECASE)
 
 
 def split(text: str, dialect: str) -> tuple[str, list[Line]] | None:
@@ -97,6 +96,10 @@ def split(text: str, dialect: str) -> tuple[str, list[Line]] | None:
         line = None
         if begins and words and (found := words.match(text, at)):
             line = _line(text, found, at)
+        elif dialect in ("sql", "postgres") and (found := _COPY.match(text, at)):
+            kept.append(" COPY")  # What the client copies is said as the server's COPY says it.
+            at = found.end()
+            continue
         elif text[at] == "\\" and dialect in ("sql", "postgres", "mysql"):
             found = _BACKSLASH.match(text, at)
             line = _line(text, found, at) if found else None
@@ -132,7 +135,7 @@ def _mysql(line: Line, text: str) -> Line:
 
 def _psql(line: Line) -> Line:
     """The next backslash begins another command of psql, unless all of the line is this one's."""
-    whole = line.name in ("!", "copy") or line.rest.lstrip().startswith("|")
+    whole = line.name == "!" or line.rest.lstrip().startswith("|")
     if line.name in ("\\", ";", ":"):
         return line._replace(rest="")
     return line if whole else line._replace(rest=line.rest.split("\\")[0])
@@ -197,39 +200,15 @@ def _judge_psql(line: Line) -> Iterator[Found]:
     if name == "!":
         yield from starts(*_bare(line))
         return
-    if name != "copy" and "`" in line.rest:
+    if "`" in line.rest:
         for found in re.finditer(r"`([^`]*)`?", line.rest):
             yield from starts(found[1], line.at + found.start(1), line.at + found.end(1))
-    if name == "copy":
-        yield from _judge_copy(line)
-    elif name in ("o", "out", "g", "gx", "w", "write", "s"):
+    if name in ("o", "out", "g", "gx", "w", "write", "s"):
         yield from _to_file_or_command(line)
     elif name in ("c", "connect", "password", "prompt", "gset"):
         yield caution("client-command", "The client changes its session.", line.start, line.end)
     elif not _PSQL_READS.fullmatch(line.name):
         yield _unknown(line)
-
-
-def _judge_copy(line: Line) -> Iterator[Found]:
-    program = _COPY_PROGRAM.search(line.rest)
-    if program:
-        if program[1] is None:
-            yield starts_unknown(line.start, line.end)
-        else:
-            at = line.at + program.start(1)
-            yield from starts(program[1].replace("''", "'"), at, line.at + program.end(1))
-        return
-    found = _COPY_FILE.search(line.rest)
-    if found is None or line.rest.lstrip().startswith("("):
-        yield _unknown(line)
-        return
-    path = found[2] or found[3]
-    if found[1].lower() == "from":
-        yield caution("changes-data", "Adds rows.", line.start, line.end, Effect.WRITES)
-    if path:
-        group = 2 if found[2] else 3
-        start, end = line.at + found.start(group), line.at + found.end(group)
-        yield File(path, start, end, writes=found[1].lower() == "to")
 
 
 def _judge_mysql(line: Line) -> Iterator[Found]:

@@ -240,6 +240,16 @@ EXPANSIONS = {
     "F=/etc/shadow; cat $F": CAUTION,
     "for i in 1 2; do tee /tmp/$i; done": CAUTION,
     "tee $F": CAUTION,
+    # a name that is relative to where the text went before
+    "cd /srv/app && tee x": CAUTION,
+    "cd /etc/cron.d && tee x": DANGEROUS,
+    "cd /; cd etc; tee cron.d/x": DANGEROUS,
+    "pushd .git/hooks && echo x > pre-commit": DANGEROUS,
+    "D=/etc/cron.d; cd $D; tee x": DANGEROUS,
+    "cd $(echo /etc/cron.d); tee x": DANGEROUS,
+    "cd $D; tee x": CAUTION,
+    "cd /etc/cron.d && tee /tmp/x": CAUTION,
+    "env -C /etc/cron.d tee x": DANGEROUS,
     # names of files may look like options, unless something stands before them
     "sort *": DANGEROUS,
     "sort ./*": SAFE,

@@ -109,6 +109,20 @@ def _plain_value(word: Node) -> str | None:
     return text if is_plain(text) or is_plain_braces(lone_literal(word)) else None
 
 
+def _directory(word: Node) -> str | None:
+    """Where `cd` goes: a path, `$name`, or `$(`; None for an option."""
+    text = said(word)
+    if text is not None:
+        return None if text.startswith("-") else text
+    parts = word.get("Parts") or []
+    if len(parts) == 1 and parts[0].get("Type") == "DblQuoted":
+        parts = parts[0].get("Parts") or []
+    first = parts[0] if parts else {}
+    if len(parts) == 1 and first.get("Type") == "ParamExp" and not first.keys() & {"Exp", "Repl"}:
+        return f"${(first.get('Param') or {}).get('Value', '')}"
+    return "$(" if any(part.get("Type") == "CmdSubst" for part in parts) else None
+
+
 def _collect_set(
     words: Sequence[Node],
     names: set[str],
@@ -123,6 +137,11 @@ def _collect_set(
         for word in words[1:]:
             head = (word.get("Parts") or [{}])[0]
             functions.add(str(head.get("Value", "")).partition("=")[0])
+    elif command in ("cd", "pushd"):
+        names.add("PWD")
+        known = values.get("PWD", frozenset())
+        gone = [_directory(word) for word in words[1:]]
+        values["PWD"] = None if known is None else known | {one for one in gone if one}
     elif command in _SETTERS:
         found = set(_BY_THEMSELVES)
         if command in ("set", "shift"):

@@ -18,7 +18,7 @@ import msgspec
 
 from dd0c.scan.judgement import Judgement, found
 from dd0c.scan.models import Effect, Risk
-from dd0c.scan.plain import is_decided, variants
+from dd0c.scan.plain import directories, is_decided, variants
 from dd0c.scan.syntax import Expansion, Glob, Literal, Place, Word
 from dd0c.scan.tables import RiskName
 
@@ -113,15 +113,32 @@ def judge(kind: str, word: Word, place: Place | None = None) -> Judgement:
     With its place, variables are what the text sets them to: the worst of those names counts, and
     a name to be written that the text puts together is dangerous.
     """
-    if word.text is not None or place is None:
+    if place is None:
         return _judge(kind, word)
     names = variants(word, place)
-    told = [_judge(kind, one) for one in names or [word]]
+    folders = directories(place) if "PWD" in place.assigned and _is_relative(word) else []
+    told = [
+        _judge(kind, one)
+        for name in names or [word]
+        for one in (name, *(_below(folder, name) for folder in folders or ()))
+    ]
     worst = max(told, key=lambda one: max((f.risk for f in one.findings), default=Risk.SAFE))
-    if kind != "reads" and (names is None or is_decided(word, place)):
+    if kind != "reads" and (names is None or folders is None or is_decided(word, place)):
         reason = "which file is written is put together by the text"
         return worst + found(Risk.DANGEROUS, "value-unsaid", word.span, reason)
     return worst
+
+
+def _is_relative(word: Word) -> bool:
+    first = word.parts[0] if word.parts else None
+    if isinstance(first, Expansion) and first.name is not None and _HOME.fullmatch(first.name):
+        return False
+    return not word.lead.startswith("/")
+
+
+def _below(folder: str, word: Word) -> Word:
+    lead = Literal(f"{folder}/", word.span, quoted=True)
+    return Word((lead, *word.parts), word.span)
 
 
 def _judge(kind: str, word: Word) -> Judgement:

@@ -64,6 +64,22 @@ def variants(word: Word, place: Place) -> list[Word] | None:
     return made
 
 
+def directories(place: Place) -> list[str] | None:
+    """Where the text goes before it names a file; None where it decides that by a command."""
+    found: list[str] = []
+    for one in sorted(place.plain.get("PWD", ())):
+        name = one.removeprefix("$")
+        if name == one:
+            found.append(one)
+        elif name in place.plain:
+            found += sorted(place.plain[name])
+        elif name == "(" or _is_set(name, place):
+            return None
+    rooted = [one for one in found if one.startswith(("/", "~"))]
+    joined = [f"{a}/{b}" for a in rooted for b in found if b not in rooted]
+    return [*found, *joined] if len(joined) <= VARIANTS_MAX else None
+
+
 def is_decided(word: Word, place: Place) -> bool:
     """Whether the text says, elsewhere or by a command, what is not said in the word."""
     return any(

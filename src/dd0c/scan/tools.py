@@ -126,6 +126,8 @@ class _Judge:
 
     def _doubts(self, reading: Reading) -> None:
         """Words that are not known, and words that are not said."""
+        if not (reading.unknown or reading.abbreviated or reading.unsaid):
+            return
         risky = _worst_option(self.command)
         for name, span in reading.unknown:
             known_first = bool(self.command.commands) or risky >= Risk.DANGEROUS

@@ -60,13 +60,13 @@ def test_the_worst_decides_the_exit_status(commands: list[str], status: int) -> 
 
 def test_commands_come_as_lines_or_between_nuls() -> None:
     """A line is a command; with -0 a command may have lines; blank ones are none (N-40)."""
-    lines = terminal.run("run", "classify", "--json", given=f"{READS}\n\n{CHANGES}\n")
+    lines = terminal.call("run", "classify", "--json", given=f"{READS}\n\n{CHANGES}\n")
     assert lines.returncode == 10
     found = json.loads(lines.stdout)
     assert found["risk"] == "caution"
     assert [one["text"] for one in found["items"]] == [READS, CHANGES]
     several = f"kubectl get \\\n pods\0{DESTROYS}\0"
-    nuls = terminal.run("run", "classify", "-0", "--json", given=several)
+    nuls = terminal.call("run", "classify", "-0", "--json", given=several)
     items = json.loads(nuls.stdout)["items"]
     assert [one["risk"] for one in items] == ["safe", "dangerous"]
 

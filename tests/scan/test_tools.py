@@ -135,7 +135,7 @@ MODES = {
 WRAPPERS = [
     "env {}",
     "env -i A=b {}",
-    "env -u A -C / -- {}",
+    "env -u A -C /srv -- {}",
     "/usr/bin/env {}",
     "env -i A=b sh -c '{}'",
     "env -S '{}'",

@@ -197,7 +197,9 @@ class _Builder:
         for entity in _ENTITY.finditer(data):
             self.pen.copy(data[done : entity.start()], token.start + done)
             meant = unescape(entity[0]).replace("\xa0", " ")
-            self.pen.stand_for(meant, token.start + entity.start())
+            self.pen.stand_for(
+                meant, token.start + entity.end() - 1
+            )  # so that a span has all of it
             done = entity.end()
         self.pen.copy(data[done:], token.start + done)
 

@@ -129,6 +129,14 @@ MANNERS: tuple[tuple[str | None, str, list[str]], ...] = (
         "${TOOL} drain x\n$(which oc) get pods",
         ["$ ${TOOL} drain x", "$ $(which oc) get pods"],
     ),
+    (
+        "bash",
+        "kubectl exec -it p -- bash\nroot@p:/# ls\nbin\nroot@p:/# exit",
+        ["$! kubectl exec -it p -- bash", "$ ls", "> bin", "$ exit"],
+    ),
+    ("bash", "V=1 \\\n  make deploy", ["$ V=1   make deploy"]),
+    ("bash", "[prod|default] $ kubectl get po", ["$ kubectl get po"]),
+    ("bash", "$> kubectl get po", ["$ kubectl get po"]),
     (None, "  client\n    |\n    V\n  server", [">   client\n    |\n    V\n  server"]),
 )
 

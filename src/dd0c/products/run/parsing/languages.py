@@ -134,7 +134,7 @@ def _begin(line: str) -> tuple[str, str, bool]:
         value = _VALUE.match(rest, setting.end())
         assigned, rest = True, rest[value.end() if value else setting.end() :].lstrip()
     word, _, tail = rest.partition(" ")
-    return word.rstrip(";"), tail.strip(), assigned
+    return word.rstrip(";").removeprefix("\\"), tail.strip(), assigned
 
 
 def sure(line: str) -> bool:

@@ -147,11 +147,11 @@ class _Reader:
         self._lines = lines
         self._marks = marks
         self._prompted = any(marks)  # so `> ` is the shell's own where it reads on
-        self._has_shell = any(mark and mark.language == "shell" for mark in marks)
         self._claimed = claimed
         self._entries: list[Entry] = []
         self._at = 0
         self._given_up = 0
+        self._typed = False  # something was, so far
         self._functions: list[list[str]] = []  # that the block defined
         self._session: str | None = None  # the language of a session that was opened
 
@@ -180,8 +180,8 @@ class _Reader:
                 self._at += 1
             elif (found := _COMMENT.match(line.text)) and found[1].startswith("#"):
                 self._take_comment(line, found)
-            elif not (self._entries or self._has_shell) and languages.sure(line.text):
-                self._take_shell(line)  # it opens the session whose prompts follow
+            elif not self._typed and languages.sure(line.text):
+                self._take_shell(line)  # nothing was typed yet that could have printed it
             else:
                 self._take_shown()
 
@@ -429,6 +429,7 @@ class _Reader:
         *, inferred: bool = False, interactive: bool = False, flaws: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         last = taken[-1]
+        self._typed = self._typed or kind in (EntryKind.COMMAND, EntryKind.QUERY)
         if kind is EntryKind.COMMAND:
             flaws += ("smart-quotes",) if _SMART.search(text) else ()
             flaws += ("non-breaking-space",) if "\u00a0" in text else ()

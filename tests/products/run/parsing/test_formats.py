@@ -74,9 +74,10 @@ def test_blocks_stand_where_authors_put_them() -> None:
 
 def test_what_generators_add_is_no_text() -> None:
     """Front matter, shortcodes and admonitions are neither headings nor commands."""
-    page = "---\ntitle: Restart it\n---\n{{< toc >}}\n# A\n\n!!! note\n    rm -rf /\n\nCall me.\n"
+    front = "---\ntitle: Restart it\n\nDelete it.\n---\n{{< toc >}}\n"
+    page = f"{front}# A\n\n!!! note\n    rm -rf /\n\nCall me.\n"
     (step,) = parsing.parse(page).steps
-    assert (step.title, step.section, step.lines) == ("Call me", ("A",), (10, 10))
+    assert (step.title, step.section, step.lines) == ("Call me", ("A",), (12, 12))
 
 
 def test_places_are_places_of_the_source() -> None:

@@ -68,7 +68,7 @@ def test_what_changes_something_is_no_check() -> None:
 
 def test_a_list_is_steps_or_details() -> None:
     """Items detail an order; they are steps when they have commands, or when nothing leads them."""
-    assert told("Collect these:\n\n- the logs\n- the events") == [("manual", "Collect these")]
+    assert told("Collect these:\n\n- the logs\n- Copy the events.") == [("manual", "Collect these")]
     assert told("Check the cluster:\n\n- See the pods: `kubectl get pods`\n- Call the owner.") == [
         ("command", "See the pods: kubectl get pods"),
         ("manual", "Call the owner"),
@@ -112,6 +112,14 @@ def test_how_to_undo_is_no_step_of_the_way_forward() -> None:
     )
     assert step.rollback == "systemctl start web"
     assert [c.text for c in step.commands] == ["systemctl stop web"]
+
+
+def test_what_is_forbidden_is_not_typed() -> None:
+    """A command within a prohibition is nobody's step, however plainly it stands there."""
+    assert steps("Do not run: rm -rf /var/lib/web", "Never run `systemctl stop web` here.") == ()
+    assert steps("See the pods.", "Never run these:", CODE.format("rm -rf /"), "- `rm -rf /x`") == (
+        steps("See the pods.")
+    )
 
 
 def test_waiting_has_its_time() -> None:

@@ -28,6 +28,8 @@ from dd0c.products.run.parsing.passages import Passage, Source, joined
 from dd0c.products.run.parsing.sentences import Mood, Sentence
 from dd0c.products.run.parsing.typed import Entry
 
+_POINTS = re.compile(r":$|\b(?:following|below|these|this)\b", re.IGNORECASE)
+
 
 class Section:
     """What stands between two headings."""
@@ -45,6 +47,8 @@ class Section:
         self._entries: dict[int, list[Entry]] = {}  # of blocks by id: lists are looked at twice
         self._sentences: dict[int, list[Sentence]] = {}
         self.noted = False
+        self.forbids = False
+        """What the next block shows is not to be done."""
         self.in_item = False
         v = vocabulary.load()
         self.explains = any(v.explaining.fullmatch(name) for name in self.path[-1:])
@@ -58,6 +62,8 @@ class Section:
         """Blocks that stand one behind the other: of the section, of an item."""
         for index, block in enumerate(blocks):
             following = blocks[index + 1] if index + 1 < len(blocks) else None
+            if self.forbids and isinstance(block, Code | Listing | Table):
+                continue
             match block:
                 case Paragraph():
                     self._paragraph(block, following)
@@ -79,6 +85,7 @@ class Section:
     def _paragraph(self, block: Paragraph, following: Block | None) -> None:
         self.paragraph += 1
         self.question = self.intro = None
+        self.forbids = False
         found = self.sentences_of(block)
         if self.current and found and _only_links(block.words):
             self.current.links += block.words.links
@@ -99,6 +106,7 @@ class Section:
         self.intro = None if note else sentence
         if sentence.mood is Mood.FORBIDDEN:
             self.question = self.intro = None
+            self.forbids = following is not None and _POINTS.search(sentence.text) is not None
         elif self.current and self._belongs(sentence, shown, introduces=introduces):
             return
         elif sentence.asks and self._counts(sentence, first=first, introduces=introduces):

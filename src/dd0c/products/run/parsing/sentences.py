@@ -153,7 +153,7 @@ def _mood(v: Vocabulary, text: str) -> tuple[Mood, int, str]:
     if v.undo.match(text):
         return Mood.UNDO, 0, ""
     position = _past_leads(v, text, 0)
-    if v.forbidden.match(text, position):
+    if v.forbidden.match(text) or v.forbidden.match(text, position):
         return Mood.FORBIDDEN, 0, ""
     if v.no_order.match(text, position) or v.reads_more.search(text):
         return Mood.STATEMENT, 0, ""

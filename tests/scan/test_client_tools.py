@@ -5,7 +5,10 @@ Hand-made beside the corpus: forms of options, escapes, remote shells and unusua
 
 from __future__ import annotations
 
-from dd0c.scan.models import Risk
+import pytest
+
+from dd0c.scan import tables
+from dd0c.scan.models import Risk, Verdict
 from dd0c.scan.verdicts import judge
 
 READS = [
@@ -452,20 +455,29 @@ DESTROYS = [
 ]
 
 
-def _wrong(texts: list[str], risks: tuple[Risk, ...]) -> dict[str, Risk]:
-    return {one.text: one.risk for one in judge(texts) if one.risk not in risks}
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    """Of all texts here, in one batch."""
+    return {one.text: one for one in judge(READS + CHANGES + DESTROYS)}
 
 
-def test_what_only_reads_is_safe() -> None:
+def test_what_only_reads_is_safe(verdicts: dict[str, Verdict]) -> None:
     """Safe is proved for what people look with every day (N-12)."""
-    assert _wrong(READS, (Risk.SAFE,)) == {}
+    assert [text for text in READS if verdicts[text].risk != Risk.SAFE] == []
 
 
-def test_what_changes_within_bounds_is_a_caution() -> None:
+def test_what_changes_within_bounds_is_a_caution(verdicts: dict[str, Verdict]) -> None:
     """What can be undone is neither safe nor dangerous (N-10)."""
-    assert _wrong(CHANGES, (Risk.CAUTION,)) == {}
+    assert [text for text in CHANGES if verdicts[text].risk != Risk.CAUTION] == []
 
 
-def test_what_destroys_or_runs_anything_is_dangerous() -> None:
+def test_what_destroys_or_runs_anything_is_dangerous(verdicts: dict[str, Verdict]) -> None:
     """No form, escape or place lowers it (N-13)."""
-    assert _wrong(DESTROYS, (Risk.DANGEROUS, Risk.BLOCKED)) == {}
+    assert [text for text in DESTROYS if verdicts[text].risk < Risk.DANGEROUS] == []
+
+
+def test_every_reason_is_in_the_catalogue(verdicts: dict[str, Verdict]) -> None:
+    """A verdict names rules that a reader can look up (N-10)."""
+    named = {finding.rule for one in verdicts.values() for finding in one.findings}
+
+    assert named <= tables.rules().keys()

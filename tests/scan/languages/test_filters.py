@@ -145,6 +145,7 @@ FIND = {
     "find . -name '*.sh' -exec chmod +x {} \\;": CAUTION,
     "find . -fprint /tmp/x": CAUTION,
     "find $DIR -name x": CAUTION,
+    "find $DIR/x -name y": CAUTION,
     "find / -delete": DANGEROUS,
     "find . -fprintf /etc/cron.d/x '%p'": DANGEROUS,
     "find . -exec rm {} +": DANGEROUS,

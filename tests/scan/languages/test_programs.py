@@ -100,6 +100,7 @@ PYTHON = {
     "__import__('os')": DANGEROUS,
     "import sys; sys.path.insert(0, '/x'); import csv": DANGEROUS,
     "from sys import modules": DANGEROUS,
+    "from os import read; read(0, 1)": DANGEROUS,
     "from json import *": DANGEROUS,
     "import json.tool": DANGEROUS,
     "import re; re.compile = 1": DANGEROUS,

@@ -95,7 +95,8 @@ async def _judge(steps: Sequence[Step]) -> AsyncIterator[JudgedStep]:
 
 
 async def classify(texts: Sequence[str]) -> tuple[Verdict, ...]:
-    """The verdicts on commands, in their order."""
+    """The verdicts on commands, in their order; TooLarge."""
+    judging.require_bounds(texts)
 
     def work() -> tuple[Verdict, ...]:
         from dd0c.scan import verdicts

@@ -16,6 +16,8 @@ from dd0c.scan.models import Finding, Risk, Span, Verdict
 
 SOURCE_BYTES_MAX = 1_048_576
 COMMANDS_MAX = 1_000
+CHARACTERS_MAX = 100_000
+"""Of all commands: a word takes a tenth of a millisecond to judge."""
 BATCH = 50
 """Commands that are judged at once: the first steps are shown while others are judged."""
 
@@ -40,13 +42,22 @@ def read(source: str, format: Format | None) -> Parsed:
     from dd0c.products.run.parsing import reading  # its libraries are for those who read
 
     parsed = reading.parse(source, format)
-    commands = sum(len(step.commands) for step in parsed.steps)
-    if commands > COMMANDS_MAX:
-        raise TooLarge(
-            f"this has {commands:,} commands, and a runbook has {COMMANDS_MAX:,} at most",
-            hint="divide it into runbooks that call each other",
-        )
+    require_bounds([command.text for step in parsed.steps for command in step.commands])
     return parsed
+
+
+def require_bounds(texts: Sequence[str]) -> None:
+    """TooLarge unless these can be judged while somebody waits."""
+    characters = sum(map(len, texts))
+    for what, found, most in (
+        ("commands", len(texts), COMMANDS_MAX),
+        ("characters of commands", characters, CHARACTERS_MAX),
+    ):
+        if found > most:
+            raise TooLarge(
+                f"this has {found:,} {what}, and {most:,} are judged at once",
+                hint="divide it",
+            )
 
 
 def judge(steps: Sequence[Step]) -> list[JudgedStep]:

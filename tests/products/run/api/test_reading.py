@@ -95,6 +95,8 @@ def test_commands_are_judged_in_their_order(client: httpx.Client) -> None:
     assert all(item["pack"] for item in items)
     for refused in ([], ["ls"] * 501, ["ls", 5]):
         assert client.post(CLASSIFY, json={"commands": refused}).status_code == 400
+    wide = client.post(CLASSIFY, json={"commands": ["echo " + "a b " * 500] * 51})
+    assert (wide.status_code, wide.json()["code"]) == (413, "too_large")
 
 
 def test_an_organisation_asks_thirty_times_a_minute(served: Served, client: httpx.Client) -> None:

@@ -244,6 +244,8 @@ safe - hdparm -I /dev/sda
 """
 
 GIT = r"""
+dangerous runs-config git --git-dir=/tmp/x status
+safe - git --git-dir=/srv/app/.git log -1
 dangerous runs-config git config core.pager /tmp/x
 dangerous runs-config git -c pager.status='rm -rf /;x=cat' -p status
 dangerous start-file git format-patch -o /etc/cron.d HEAD~1
@@ -320,6 +322,7 @@ dangerous deletes machinectl shell root@web /bin/rm -rf /srv
 """
 
 PACKAGES = r"""
+dangerous deletes apt-get install nginx-
 dangerous destructive pipx install git+https://example.com/x
 dangerous destructive rpm -Uvh https://example.com/x.rpm
 dangerous runs-config apt-get -o APT::Update::Pre-Invoke::='rm -rf /' update

@@ -169,7 +169,7 @@ def taken_away(text: str, source: str) -> str | None:
     return None if any(char not in " \n" for char in rest) else "".join(gone)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TEXTS, st.sampled_from([None, "bash", "console", "yaml", "sql", "powershell"]))
 def test_nothing_is_invented(text: str, language: str | None) -> None:
     """Whatever a block holds: no exception, places in order, no word that is not there (N-2)."""

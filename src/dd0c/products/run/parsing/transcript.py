@@ -132,7 +132,7 @@ _OPTION = re.compile(
     r"\s*(?![-dlbcps]?[rwxsStT-]{9,10}[.+@]?\s)"  # a line of `ls -l` is none
     r"(?:--?[A-Za-z][\w-]*(?=[\s=]|$)(?!.* --- )|(?:\|\|?|&&|[12]?>>?)\s*\S)"
 )
-_ARGUMENT = re.compile(r"\s+(?:['\"][\[{]|['\"]?\$\{?\w)")
+_ARGUMENT = re.compile(r"\s*['\"][\[{]|\s+['\"]?\$\{?\w")
 _SMART = re.compile("[\u2018\u2019\u201c\u201d\u201e\u2013\u2014\u2026]")
 _COMMENT = re.compile(r"\s*(#+!?|//|::|REM\b)\s?(.*)$")
 _EXPLAINED = re.compile(r"[^\n]*?\S(?=\s+(?:-{1,3}>|=>|→|⇒|←|<-{1,3})\s+\w)")

@@ -24,6 +24,8 @@ STYLES = {
     "sort --compress-program ./x names.txt": DANGEROUS,
     "sort -k -o x": SAFE,  # -o is the key
     "ls --frobnicate": CAUTION,
+    "seq -o /etc/cron.d/x 1": DANGEROUS,  # an option that is not known may write
+    "seq --out=/etc/cron.d/x 1": DANGEROUS,
     "sort --frobnicate x": DANGEROUS,  # one of its options runs a program
     "sort -Q x": DANGEROUS,
     "head -20 x": SAFE,
@@ -130,6 +132,13 @@ MODES = {
     "tree -o /etc/x /srv": DANGEROUS,
     "blkid": SAFE,
     "pidstat -e rm x": DANGEROUS,
+    "split --filter=sh x": DANGEROUS,
+    "history -w ~/.bashrc": DANGEROUS,
+    "chsh -s /tmp/x root": DANGEROUS,
+    "umount /mnt": CAUTION,
+    "umount /": DANGEROUS,
+    "at now < x": DANGEROUS,
+    "at -l": SAFE,
 }
 
 WRAPPERS = [

@@ -67,7 +67,7 @@ class Reading:
 
     given: list[Given] = field(default_factory=list)
     operands: list[Word] = field(default_factory=list)
-    unknown: list[tuple[str, Span]] = field(default_factory=list)
+    unknown: list[tuple[str, Word]] = field(default_factory=list)
     abbreviated: list[tuple[str, Span]] = field(default_factory=list)
     unsaid: list[Unsaid] = field(default_factory=list)
     rest: tuple[Word, ...] = ()
@@ -237,7 +237,7 @@ def _find(
         if found is not None and (said or equals):
             yield name, found, at
         elif said:
-            reading.unknown.append((name, word.span))
+            reading.unknown.append((name, word))
         return
     if text.startswith("--") or (equals and name in options):
         yield from _find_long(name, at, said, command, (reading, word))
@@ -262,7 +262,7 @@ def _find_long(
     elif (any_other := command.find_option(name)) is not None:
         yield name, any_other, at
     else:
-        reading.unknown.append((name, word.span))
+        reading.unknown.append((name, word))
 
 
 def _find_bundle(
@@ -272,7 +272,7 @@ def _find_bundle(
     for index, letter in enumerate(text[1:], start=1):
         option = command.find_option(f"-{letter}")
         if option is None:
-            reading.unknown.append((f"-{letter}", word.span))
+            reading.unknown.append((f"-{letter}", word))
             return
         last = index + 1 == len(text)
         if option.takes != "none":
@@ -291,7 +291,7 @@ def _read_bundle_word(
     for letter in first.text or first.lead:
         option = options.get(f"-{letter}")
         if option is None:
-            reading.unknown.append((letter, first.span))
+            reading.unknown.append((letter, first))
         else:
             value = rest.pop(0) if option.takes == "value" and rest else None
             reading.given.append(Given(f"-{letter}", option, first.span, value))
@@ -310,4 +310,4 @@ def _read_keys(words: Sequence[Word], options: Mapping[str, Option], reading: Re
             far = Doubt.ANY if word.splits else Doubt.UNSET
             reading.unsaid.append(Unsaid(word.span, far, True, word.splits, 0))
         else:
-            reading.unknown.append((name, word.span))
+            reading.unknown.append((name, word))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dd0c.scan import delegation, languages, options, tables
+from dd0c.scan import delegation, languages, options, paths, tables
 from dd0c.scan.delegation import Context
 from dd0c.scan.judgement import NOTHING, Judgement, found
 from dd0c.scan.models import Effect, Risk, Span
@@ -57,6 +57,7 @@ class _Judge:
     given: list[Given] = field(default_factory=list)
     operands: list[Word] = field(default_factory=list)
     dashed: int | None = None
+    unknown: list[Word] = field(default_factory=list)
     said: Judgement = NOTHING
     named: Span = field(init=False)
     """The words that name the command."""
@@ -82,7 +83,18 @@ class _Judge:
                 Risk.CAUTION, "unknown-operand", word.span, "takes one word more than is known of"
             )
         self.said += self._input(assigned, context)
+        if self.unknown:
+            self._written()
         return self.said
+
+    def _written(self) -> None:
+        """An option that is not known may write to whatever stands with it."""
+        place = self.invocation.place
+        values = [options.after(w, w.lead.find("=") + 1 or 2) for w in self.unknown]
+        for word in (*values, *self.operands):
+            written = paths.judge("writes", word, place)
+            if any(finding.risk >= Risk.DANGEROUS for finding in written.findings):
+                self.said += written
 
     def _descend(self) -> bool:
         """To the sub-command; False where it is not known, which is said."""
@@ -129,10 +141,11 @@ class _Judge:
         if not (reading.unknown or reading.abbreviated or reading.unsaid):
             return
         risky = _worst_option(self.command)
-        for name, span in reading.unknown:
+        for name, word in reading.unknown:
+            self.unknown.append(word)
             known_first = bool(self.command.commands) or risky >= Risk.DANGEROUS
             risk = Risk.DANGEROUS if known_first else Risk.CAUTION
-            self._add(risk, "unknown-option", span, f"option {name} is not known")
+            self._add(risk, "unknown-option", word.span, f"option {name} is not known")
         for name, span in reading.abbreviated:
             self._add(Risk.CAUTION, "abbreviated-option", span, f"option {name} is not spelled out")
         for one in reading.unsaid:

@@ -39,6 +39,7 @@ CODE = "```sh\n{}\n```"
         ("Do not restart the pod.", None),
         ("For more information, see the [guide](restart.md).", None),
         ("Note: restart the pod.", None),
+        ("The agent checks this by running `curl -s localhost/healthz`.", None),
         ("TODO", None),
     ],
 )

@@ -60,6 +60,8 @@ class Draft:
     judged: bool = False
     """A sentence says when what is seen is good or bad."""
     links: list[str] = field(default_factory=list)
+    further: list[str] = field(default_factory=list)
+    """Links of its details: they make no call of it."""
     said: list[str] = field(default_factory=list)
     """All its sentences, for times to wait."""
     rollback: str | None = None

@@ -52,11 +52,10 @@ def read(section: Section, block: Listing, before: Paragraph | None, after: Bloc
         parent.detailed = True
         parent.reach(block.span.end)
         parent.entries += _queries(section, block, lead)
-        if vocabulary.load().follow.match(lead.clause):
-            words = [
-                part.words for item in block.items for part in item if isinstance(part, Paragraph)
-            ]
-            parent.links += [link for passage in words for link in passage.links]
+        called = lead.verb in ("refer", "follow", "see", "consult", "read", "visit")
+        words = [p.words for item in block.items for p in item if isinstance(p, Paragraph)]
+        links = [link for passage in words for link in passage.links]
+        (parent.links if called else parent.further).extend(links)
 
 
 def _only_announces(block: Listing, lead: Sentence) -> bool:
@@ -94,7 +93,10 @@ def _lead_items(section: Section, block: Listing, parent: Draft, lead: Sentence)
 def _items(section: Section, block: Listing) -> None:
     outside, section.in_item = section.in_item, True
     for item in block.items:
-        section.current = None
+        first = _first(item)
+        judges = first is not None and first.judges and section.current and section.current.typed
+        if not judges:
+            section.current = None
         section.read_blocks(item)
     section.in_item = outside
 

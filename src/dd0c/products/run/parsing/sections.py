@@ -119,8 +119,18 @@ class Section:
             self._open(sentence).judged = sentence.judges
         elif sentence.mood is Mood.QUESTION:
             self.question = sentence.words
-        elif inferred := [e for e in self.typed_in(sentence) if e.tool in typed.SHELLS]:
-            self._open(sentence).entries += inferred
+        elif told := self._typed_without_order(sentence):
+            self._open(sentence).entries += told
+
+    def _typed_without_order(self, sentence: Sentence) -> list[Entry]:
+        """Commands of a sentence without a verb: what it begins with, or has behind a colon.
+
+        Any other sentence that names a command tells a tale ("the daemon runs `curl …`").
+        """
+        found = [entry for entry in self.typed_in(sentence) if entry.tool in typed.SHELLS]
+        begins = sentence.words.text[: next((m.start for m in sentence.words.codes), 0)]
+        leads = vocabulary.load().lead.fullmatch(begins) or begins.rstrip().endswith(":")
+        return found if not begins or leads else []
 
     def _asks_to_choose(self, sentence: Sentence) -> bool:
         return not self.explains and (sentence.chooses or sentence.mood is Mood.QUESTION)

@@ -94,7 +94,7 @@ class Steps:
             expected=_expected(draft, part, last=last),
             timeout_s=_timeout(draft) if last else None,
             rollback=draft.rollback if last else None,
-            references=tuple(draft.links) if last else (),
+            references=tuple(dict.fromkeys(draft.links + draft.further)) if last else (),
             variables=tuple(self._variables(commands)),
         )
 

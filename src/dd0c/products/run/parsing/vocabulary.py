@@ -98,7 +98,7 @@ class Vocabulary:
 _DETERMINED = (
     r"(?:the|an?|all|any|your|our|each|it|its|them|this|that|these|those|both|every|in|into|on|out|off|at|for|with|from"
     r"|if|whether|how|what|which|or|and|as|down|up|back|through|over|via|by|only|one|two|more|some"
-    r"|another|no|\w+ing|\w+s)\b"
+    r"|another|no|\w+s)\b"
     r"|[`$\d\"'#@]"
 )
 

@@ -298,6 +298,22 @@ def test_flaws_are_told() -> None:
         assert entry.text == text
 
 
+def test_a_placeholder_opens_no_quote() -> None:
+    """An apostrophe in a placeholder leaves its command whole, and the next line alone (N-1)."""
+    block = "oc logs <the pod's name>\noc get x"
+    entries = read_block(block, language="bash", first_line=1, offset=0).entries
+    assert [(e.text, e.flaws) for e in entries] == [(x, ()) for x in block.split("\n")]
+
+
+def test_commands_without_an_end_are_given_up() -> None:
+    """What never ends is cut after its first line, a few times; then the rest is one (N-3)."""
+    block = "\n".join(f"cat <<END{n}" for n in range(10))
+    entries = read_block(block, language="bash", first_line=1, offset=0).entries
+    assert [e.line for e in entries] == [1, 2, 3, 4, 5, 6]
+    assert {e.flaws for e in entries} == {("unfinished",)}
+    assert entries[-1].last_line == 10
+
+
 def test_places_are_those_of_the_source() -> None:
     """Line and span of an entry are where its text stands, prompt left out (N-1)."""
     block = "  $ a \\\n    -b\n  out\n\n  $ c | d\n"

@@ -41,7 +41,7 @@ WHOLE = (
     "((i++))",
     "a=(1\n2\n)",
     "echo ${x:-'}'}",
-    "echo \"${x:-it's}\"",
+    'echo "${x:-it\'s}"',
     "[[ a =~ ^(a|b)$ &&\n b ]]",
     "time ls",
     "! ls",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dd0c.scan.models import Risk, Verdict
@@ -15,7 +15,11 @@ from tests.fuzz.reference import Mismatch
 ATTACKS = [collection.render(one.template, collection.DESTRUCTIVE) for one in collection.attacks()]
 BENIGN = [one.command for one in collection.benign()]
 few = settings(
-    max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=3,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 
 

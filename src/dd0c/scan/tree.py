@@ -145,11 +145,10 @@ class Words:
         kind = check(node)
         span = self.span(node)
         if kind == "Lit":
-            if "!" in node["Value"] and _HISTORY.search(node["Value"]):
+            value = str(node.get("Value", ""))
+            if "!" in value and _HISTORY.search(value):
                 self._inner.history(span)
-            yield from (
-                _quoted_text(node["Value"], span) if quoted else _text(node["Value"], span, first)
-            )
+            yield from (_quoted_text(value, span) if quoted else _text(value, span, first))
         elif kind == "SglQuoted":
             text = node.get("Value", "")
             if quoted and re.search(r"\$[({]|`", text):

@@ -43,7 +43,10 @@ def read(parsed: Parsed, text: str, source: Callable[[int], int], outer: Place) 
     Raises:
         Unknown: a node that nobody has thought of.
     """
-    return _Walk(parsed, text, source, outer).reading
+    try:
+        return _Walk(parsed, text, source, outer).reading
+    except (KeyError, IndexError) as error:
+        raise Unknown(f"node without {error}", {}) from error
 
 
 class _Walk:

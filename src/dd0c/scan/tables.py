@@ -118,6 +118,7 @@ _READ = frozenset(
         "sql",
         "ssh",
         "vim",
+        "vtysh",
     }
 )
 HARMLESS = frozenset({"jq"})

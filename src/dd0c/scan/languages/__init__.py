@@ -37,6 +37,7 @@ MODULES: dict[str, str] = {
     "sql": "sql",
     "ssh": "connections",
     "vim": "escapes",
+    "vtysh": "escapes",
 }
 """Language -> module of this package."""
 

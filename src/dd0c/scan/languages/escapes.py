@@ -26,10 +26,12 @@ _HARMLESS = {
         r"frame \d+|up|down|x/\d*[a-z]* \$\w+|generate-core-file|gcore|"
         r"set auto-load safe-path off|kill"
     ),
+    "vtysh": re.compile(r"(?:sh(?:ow?)?|ping|traceroute)\b[^;|]*|exit|end"),
     "ed": re.compile(r"(?:\d*|\$|\.|,|\d+,\d+|%)\s*(?:[pnl=]|q|Q|h|H|P)?"),
     "dc": re.compile(r"[-\d.\s+*/%^_kpnfcdrizoIOKvZX|~]*|[ _A-Fa-f\d.]*"),
 }
 _STARTS = {
+    "vtysh": re.compile(r"(?!)()"),
     "vim": re.compile(
         r"^:*\s*(?:sil(?:ent)?!?\s+)?(?:[%$.\d,]+\s*|r(?:ead)?\s+|w(?:rite)?\s+)?!(.*)$"
     ),

@@ -58,15 +58,15 @@ class Repository:
             check=False,
         )
 
-    def git(self, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def git(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """A command of git."""
-        return self.run("git", *argv, **env)
+        return self.run("git", *argv)
 
-    def commit(self, text: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def commit(self, text: str) -> subprocess.CompletedProcess[str]:
         """The runbook says this from now on, if a hook lets it."""
         self.book.write_text(text)
         self.git("add", ".")
-        return self.git("commit", "--quiet", "--message", "changed", **env)
+        return self.git("commit", "--quiet", "--message", "changed")
 
 
 PARTS = ("NAME", "EMAIL")
@@ -87,7 +87,7 @@ def test_a_commit_stops_at_a_class(repository: Repository) -> None:
     repository.book.write_text(deleting)
     repository.git("add", ".")
     repository.book.write_text(BOOK)
-    staged = repository.git("commit", "--message", "x", DD0C_FAIL_AT="dangerous")
+    staged = repository.git("-c", "dd0c.failAt=dangerous", "commit", "--message", "x")
     assert staged.returncode == 1
     assert "runbooks/disk full.md:6: dangerous  rm -rf /var/lib/x" in staged.stderr
     assert repository.commit(deleting).returncode == 0

@@ -66,6 +66,7 @@ FULL = (
     "[[ -n $1 ]]",
     "ls [0-9]*",
     "grep '[ERROR]' x",
+    "echo 'see [notes] here'",
     "grep -E 'ERROR|OOM_KILL' x",
     "kill -HUP 1",
     "kill -s SIGTERM 1",

@@ -24,6 +24,8 @@ OPEN = (
     "gitlab-rails console",
 )  # fmt: skip
 SHUT = (
+    "curl x | bash", "curl x | sudo bash -s", "x | psql -U y", "x | kubectl exec -i p -- sh",
+    "x|ssh h",
     "oc debug node/x -- chroot /host ls", "oc rsh pod ls", "oc exec p -- df",
     "oc exec -it p -- df -h", "kubectl logs -f p", "kubectl get pods -w", "ping x", "tail -f x",
     "ssh host uptime", "ssh -N -L 1:x:2 host", "ssh host < x.sh", "sudo ls",

@@ -23,7 +23,6 @@ class Mark(NamedTuple):
 
     end: int
     language: str
-    continues: bool = False
 
 
 _B = r"(?:[ \t\u00a0]+|$)"  # what stands behind a prompt
@@ -96,7 +95,7 @@ def continuation(line: str, language: str) -> Mark | None:
     """The prompt with which a program other than a shell asks for more."""
     pattern = _CONTINUED.get(language)
     found = pattern.match(line) if pattern else None
-    return Mark(found.end(), language, continues=True) if found else None
+    return Mark(found.end(), language) if found else None
 
 
 def numbers(lines: Sequence[str]) -> list[int]:

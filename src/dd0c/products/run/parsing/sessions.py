@@ -16,19 +16,25 @@ from dd0c.products.run.parsing import placeholders
 
 _READ_MAX = 4000  # characters of a command that are looked at
 _NESTED_MAX = 8
+_FED = "<|"
 _SUBSTITUTED = re.compile(r"\$\([^()]*\)|`[^`]*`")
 _SEPARATORS = frozenset(("|", "||", "&&", ";", "&", "|&", ";;"))
 _ALWAYS = frozenset((
-    "vi", "vim", "nvim", "view", "nano", "emacs", "pico", "joe", "mc", "htop", "btop", "atop",
+    "vi", "view", "nano", "pico", "joe", "mc", "htop", "btop", "atop",
     "nmtop", "iftop", "nethogs", "bmon", "glances", "k9s", "less", "more", "most", "man", "tig",
-    "ncdu", "tmux", "screen", "watch", "visudo", "vipw", "vigr", "nmtui", "cfdisk", "cgdisk",
-    "telnet", "mosh", "rlogin", "minicom", "passwd", "fish", "ksh", "crash", "gdb", "lldb",
+    "ncdu", "watch", "visudo", "vipw", "vigr", "nmtui", "cfdisk", "cgdisk",
+    "telnet", "mosh", "rlogin", "minicom", "passwd", "crash", "gdb", "lldb",
     "irb", "ipython", "pry", "iex", "ghci", "sftp", "ftp", "lftp", "ktop", "alsamixer",
     "systemd-cgtop", "slabtop", "cmatrix", "lnav", "ranger", "Enter-PSSession", "newgrp",
     "sqlplus", "sqlcmd", "dialog",
 ))  # fmt: skip
-_SHELLS = frozenset(("bash", "sh", "zsh", "ash", "dash", "ksh", "rbash", "/bin/bash", "/bin/sh"))
-_UNLESS = {
+_SHELLS = frozenset(("bash", "sh", "zsh", "ash", "dash", "ksh", "rbash", "fish"))
+_UNLESS = {  # a full screen or a prompt, unless one of its words is like this
+    "vim": r"-[eE]s|--version",
+    "nvim": r"--headless|--version",
+    "emacs": r"--batch|--script.*|--version",
+    "tmux": r"-d|ls|kill-\w+|send-keys",
+    "screen": r"-d|-dm\w*|-ls",
     "top": r"-\w*b\w*|--batch.*",
     "iotop": r"-\w*b\w*|--batch",
     "nvtop": r"-s",
@@ -88,13 +94,10 @@ _SPOKEN = {
     "rails": "ruby", "gitlab-rails": "ruby", "irb": "ruby",
     "Enter-PSSession": "powershell",
 }  # fmt: skip
-_WITH_VALUE = {
+_WITH_VALUE = {  # options whose value is the next word
     "ssh": "bcDEeFIiJLlmOopQRSWw",
     "sudo": "ugpChrtTRD",
-    "chroot": "",
     "nsenter": "tSG",
-    "docker": "ewuvpnhlmc",
-    "kubectl": "cnflsv",
     "redis-cli": "hpasnuri",
 }
 _FLAGS_OF_RUN = re.compile(
@@ -130,7 +133,10 @@ def spoken(command: str) -> str | None:
 
 
 def simple_commands(command: str) -> list[list[str]]:
-    """The words of each command of a list or pipeline, quotes taken away; the first lines only."""
+    """The words of each command of a list or pipeline, quotes taken away; the first lines only.
+
+    What a pipe feeds ends with the word `<|`: as with a file, nobody types there.
+    """
     text = _SUBSTITUTED.sub("x", placeholders.masked(command[:_READ_MAX]))
     lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split, lexer.commenters = True, ""
@@ -139,11 +145,15 @@ def simple_commands(command: str) -> list[list[str]]:
     except ValueError:  # a quote is open: the words as they stand
         words = text.split()
     commands: list[list[str]] = [[]]
+    piped = False
     for word in words:
         if word in _SEPARATORS:
+            commands[-1] += [_FED] if piped and commands[-1] else []
             commands.append([])
+            piped = word in ("|", "|&")
         else:
             commands[-1].append(word)
+    commands[-1] += [_FED] if piped and commands[-1] else []
     return [words for words in commands if words]
 
 
@@ -152,8 +162,10 @@ def _interactive(words: Sequence[str], depth: int) -> bool:
     if not words or depth > _NESTED_MAX:
         return False
     name, rest = words[0].rpartition("/")[2], list(words[1:])
-    if name in _ALWAYS or name in _SHELLS:
-        return _shell_or_screen(name, rest)
+    if name in _ALWAYS:
+        return True
+    if name in _SHELLS:
+        return _shell(rest, depth)
     if name in _PASSWORD and any(word in ("-p", "--password") for word in rest):
         return True
     if name in _UNLESS:
@@ -174,31 +186,11 @@ def _without_settings(words: Sequence[str]) -> list[str]:
     return rest
 
 
-def _shell_or_screen(name: str, rest: list[str]) -> bool:
-    if (
-        name in ("emacs", "vim", "vi", "view", "tmux", "screen", "man", "watch")
-        or name not in _SHELLS
-    ):
-        batch = (
-            "--batch",
-            "-es",
-            "-Es",
-            "--help",
-            "--version",
-            "-d",
-            "-dmS",
-            "-dm",
-            "ls",
-            "-ls",
-            "-k",
-        )
-        return not (name in ("emacs", "vim", "tmux", "screen") and set(rest) & set(batch))
-    options = [word for word in rest if word.startswith("-")]
-    operands = [word for word in rest if not word.startswith("-")]
-    fed = any(word.startswith("<") for word in rest)
-    return not (
-        fed or operands or any("c" in o or o == "-" or o == "-s" for o in options if o[:2] != "--")
-    )
+def _shell(rest: list[str], depth: int) -> bool:
+    """A shell without a script, a command or something that is fed to it."""
+    given = [word for word in rest if not word.startswith("-") or word == "-s"]
+    told = [word for word in rest if re.fullmatch(r"-\w*c\w*", word)]
+    return not (given or told)
 
 
 def _after_options(rest: list[str], valued: str, long_valued: Sequence[str] = ()) -> list[str]:

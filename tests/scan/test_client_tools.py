@@ -205,6 +205,28 @@ CHANGES = [
     "nc -l 4444",
 ]
 
+HIDING = [
+    # an option of one tool that takes a value is a flag of another, and would hide what follows
+    "openssl req -verify -out /etc/passwd",
+    "openssl enc -salt -out /etc/passwd",
+    "openssl storeutl -certs -out /etc/passwd",
+    "mysqlbinlog -s -r /etc/cron.d/x",
+    "ngrep -O /etc/cron.d/x",
+    "zip x -@ -TT 'rm -rf /x' y",
+    "ag -t --pager=./x y",
+    "nvim -l x.lua",
+    "gzip -c -T -o /etc/cron.d/x y",
+    "createuser -s bob",
+    "exim -be '${run{/bin/rm}}'",
+    "envoy -c x.yaml",
+    # words that the tool joins, or reads as several commands
+    "nft list 'ruleset; flush ruleset'",
+    "ovs-vsctl show -- del-br br0",
+    "vtysh -c 'show x\nconfigure terminal'",
+    "ip xfrm state flush",
+    "ip l s dev eth0 down",
+]
+
 DESTROYS = [
     "python3 -c 'import os; os.remove(\"x\")'",
     "python3 -c 'print(open(\"/etc/shadow\").read())'",
@@ -458,7 +480,7 @@ DESTROYS = [
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
     """Of all texts here, in one batch."""
-    return {one.text: one for one in judge(READS + CHANGES + DESTROYS)}
+    return {one.text: one for one in judge(READS + CHANGES + DESTROYS + HIDING)}
 
 
 def test_what_only_reads_is_safe(verdicts: dict[str, Verdict]) -> None:
@@ -473,7 +495,7 @@ def test_what_changes_within_bounds_is_a_caution(verdicts: dict[str, Verdict]) -
 
 def test_what_destroys_or_runs_anything_is_dangerous(verdicts: dict[str, Verdict]) -> None:
     """No form, escape or place lowers it (N-13)."""
-    assert [text for text in DESTROYS if verdicts[text].risk < Risk.DANGEROUS] == []
+    assert [text for text in DESTROYS + HIDING if verdicts[text].risk < Risk.DANGEROUS] == []
 
 
 def test_every_reason_is_in_the_catalogue(verdicts: dict[str, Verdict]) -> None:

@@ -68,6 +68,7 @@ def test_what_the_text_talks_about_is_none(before: str, code: str, after: str) -
         ("2024-03-02 rm -rf /var/cache/x was run by mistake", None),
         ("Ask the owner. Do not go on without a yes.", None),
         ("Run kubectl get pods and then delete the one that fails", None),
+        ("Run kubectl get pods -n x, then delete one", None),
     ],
 )  # fmt: skip
 def test_commands_without_marks(sentence: str, command: str | None) -> None:

@@ -51,7 +51,6 @@ _BUILTINS = named(
 _BEFORE_REGEX = named("print printf return else do case in exit delete")
 _HEADS = frozenset({"if", "while", "for", "switch"})
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-_SLASH = re.compile(r"/=?")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "n": "\n", "t": "\t"}
 
 
@@ -97,7 +96,7 @@ def _cut(text: str, brackets: bool) -> tuple[list[_Token], bool]:
             if text[at] != "/" or closed_head:
                 raise _Lost
             if _ends_operand(tokens):
-                at = _SLASH.match(text, at).end()  # type: ignore[union-attr]
+                at += 2 if text.startswith("/=", at) else 1
                 tokens.append(_Token("sign", "/", at - 1, at))
                 continue
             end, doubtful = _regex_end(text, at, brackets)

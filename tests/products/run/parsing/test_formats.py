@@ -17,7 +17,7 @@ CONFLUENCE = """<h1>Queue</h1>
 <li>Follow <ac:link><ri:page ri:content-title="Escalation"/></ac:link>.</li></ol>
 <pre class="brush: bash">$ rm &lt;file&gt;</pre>
 <table><tr><th>Step</th><th>Action</th></tr><tr><td>1</td><td>Purge the queue</td></tr></table>
-<script>document.write("Delete everything:")</script>
+<script>Delete everything.</script>
 """
 
 TEXT = """RESTARTING THE GATEWAY
@@ -69,15 +69,16 @@ def test_blocks_stand_where_authors_put_them() -> None:
     ):
         (step, after) = parsing.parse(f"# A\n\n1. See the files:\n\n{block}\n\n2. Go home.\n").steps
         assert [c.text for c in step.commands] == ["ls -l"], block
+        assert step.expected is None, block
         assert after.title == "Go home"
 
 
 def test_what_generators_add_is_no_text() -> None:
     """Front matter, shortcodes and admonitions are neither headings nor commands."""
-    front = "---\ntitle: Restart it\n\nDelete it.\n---\n{{< toc >}}\n"
+    front = "---\ntitle: Restart it\n\nDelete it.\n\n---\n{{< toc >}}\n"
     page = f"{front}# A\n\n!!! note\n    rm -rf /\n\nCall me.\n"
     (step,) = parsing.parse(page).steps
-    assert (step.title, step.section, step.lines) == ("Call me", ("A",), (12, 12))
+    assert (step.title, step.section, step.lines) == ("Call me", ("A",), (13, 13))
 
 
 def test_places_are_places_of_the_source() -> None:

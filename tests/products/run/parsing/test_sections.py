@@ -117,10 +117,15 @@ def test_how_to_undo_is_no_step_of_the_way_forward() -> None:
 
 def test_what_is_forbidden_is_not_typed() -> None:
     """A command within a prohibition is nobody's step, however plainly it stands there."""
-    assert steps("Do not run: rm -rf /var/lib/web", "Never run `systemctl stop web` here.") == ()
-    assert steps("See the pods.", "Never run these:", CODE.format("rm -rf /"), "- `rm -rf /x`") == (
-        steps("See the pods.")
+    assert (
+        steps(
+            "Do not run: rm -rf /x", "Must not restart it.", "Never run `systemctl stop web` here."
+        )
+        == ()
     )
+    for said in ("Never run these:", "Must not be run, never use the following:"):
+        shown = CODE.format("rm -rf /"), "- `rm -rf /x`"
+        assert steps("See the pods.", said, *shown) == steps("See the pods."), said
 
 
 def test_waiting_has_its_time() -> None:

@@ -14,6 +14,8 @@ from tests.fuzz.reference import Mismatch
 
 ATTACKS = [collection.render(one.template, collection.DESTRUCTIVE) for one in collection.attacks()]
 BENIGN = [one.command for one in collection.benign()]
+ENDS_IN_A_MARK = {"xargs/replace-percent", "xargs/replace-old"}
+"""What stands in place of the last word is not said: what it does hangs on the program alone."""
 few = settings(
     max_examples=3,
     deadline=None,
@@ -44,7 +46,11 @@ def test_no_attack_is_rated_lower_for_its_payload(
     attacks: list[collection.Attack], payload: str
 ) -> None:
     """However the command that does harm is spelled, hiding it does not help (N-13)."""
-    texts = [collection.render(one.template, payload) for one in attacks if not one.remote]
+    texts = [
+        collection.render(one.template, payload)
+        for one in attacks
+        if not one.remote and one.id not in ENDS_IN_A_MARK
+    ]
     low = [v for v in judge(texts) if v.risk < Risk.DANGEROUS]
     assert low == []
 
@@ -68,7 +74,7 @@ NAMED = [
 ]
 
 
-@few
+@settings(few, max_examples=8)
 @given(NAMES, NAMES)
 def test_names_of_variables_mean_nothing(one: str, other: str) -> None:
     """A text is judged the same whatever its own variables are called (N-13)."""
@@ -81,7 +87,7 @@ def test_names_of_variables_mean_nothing(one: str, other: str) -> None:
     assert verdicts[: len(NAMED)] == verdicts[len(NAMED) :]
 
 
-@few
+@settings(few, max_examples=25)
 @given(st.text(alphabet="ls rm$(){}[]`'\"\\|&;<>\n=*?!#~-0ax\t\x00\u200b\udcff", max_size=80))
 def test_any_text_has_a_verdict(text: str) -> None:
     """Nothing raises, and every finding stands within the text (N-10)."""

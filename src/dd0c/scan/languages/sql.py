@@ -253,7 +253,10 @@ def _copy(statement: _Statement, dialect: str) -> Iterator[Found]:
         yield File(found["file"].strip("'"), at, start + found.end("file"), writes)
     if found["program"]:
         yield dangerous("runs-unknown-command", "A command is started.", start, end)
-    for program in _PROGRAM.finditer(statement.text):
+    programs = [*_PROGRAM.finditer(statement.text)]
+    if not programs and re.search(r"\bPROGRAM\s*'", statement.text, re.IGNORECASE):
+        yield dangerous("runs-unknown-command", "A command is started.", start, end)
+    for program in programs:
         command = program[1].replace("''", "'")
         yield from starts(command, start + program.start(1), start + program.end(1))
 

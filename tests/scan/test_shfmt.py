@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from typing import Any
 
 import pytest
@@ -73,7 +72,6 @@ def test_what_is_too_much_is_refused() -> None:
     ]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
 def test_memory_and_output_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A parser that wants more than it is given is stopped, and that is a refusal (N-11)."""
     monkeypatch.setattr(shfmt, "OUTPUT_BYTES_MAX", 10_000)

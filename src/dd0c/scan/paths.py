@@ -27,6 +27,25 @@ ANY = "**"
 _ROOT = "/"
 """The first segment of an absolute name."""
 _HOME = re.compile(r"HOME|~.*")
+_SYSTEM_TREES = frozenset(
+    {
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "proc",
+        "root",
+        "sbin",
+        "sys",
+        "usr",
+        "var",
+    }
+)
 _MAX = 4096
 """Of characters: no path is longer."""
 
@@ -91,9 +110,9 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def _expression(path: str) -> str:
-    """A pattern of the table, for names with a slash between segments."""
-    parts = re.split(r"(\*\*/|\*\*|\*)", path)
-    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+    """A pattern of the table, for names with a slash between segments; a folder is in its own."""
+    parts = re.split(r"(\*\*/|/\*\*$|\*\*|\*)", path)
+    wild = {"**/": "(?:.*/)?", "/**": "(?:/.*)?", "**": ".*", "*": "[^/]*"}
     return "".join(wild.get(one) or re.escape(one) for one in parts)
 
 
@@ -151,6 +170,9 @@ def _judge(kind: str, word: Word) -> Judgement:
         risk = _capped(held, name, Risk.CAUTION, "writes")
         effects = (Effect.WRITES,)
     if kind == "deletes":
+        if _is_whole_system(word, name):
+            reason = f"deletes {name.shown}, without which there is no system"
+            return found(Risk.BLOCKED, "deletes-system", word.span, reason, Effect.DELETES)
         risk, effects = Risk.DANGEROUS, (Effect.DELETES,)
     if kind == "overwrites" and risk:
         risk, effects = max(risk, Risk.DANGEROUS), (Effect.WRITES, Effect.DELETES)
@@ -159,6 +181,18 @@ def _judge(kind: str, word: Word) -> Judgement:
     rule = held.row.rule if held is not None else f"{kind}-file"
     reason = f"{kind} {name.shown}" + (f": {held.row.why}" if held is not None else "")
     return found(risk, rule, word.span, reason, *effects)
+
+
+def _is_whole_system(word: Word, name: Name) -> bool:
+    """Whether it is the root, or a tree of the system as a whole, by name or by a glob."""
+    if name.segments[:1] != (_ROOT,) or any(
+        not isinstance(part, Literal | Glob) for part in word.parts
+    ):
+        return False
+    below = [one for one in name.segments[1:] if one not in ("*", ANY)]
+    return below == [] or (
+        len(below) == 1 and name.segments[1] == below[0] and below[0] in _SYSTEM_TREES
+    )
 
 
 def guarded(word: Word) -> bool:

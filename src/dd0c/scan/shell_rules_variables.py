@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from dd0c.scan.judgement import NOTHING, Judgement, found
 from dd0c.scan.models import Risk
+from dd0c.scan.paths import guarded
 from dd0c.scan.syntax import Assignment, Expansion, Glob, Literal, Substitution, Word
 
 _RUNS = (
@@ -90,6 +91,8 @@ _BOUNDED = (
     *("*PASSWORD", "*_KEY", "*_SECRET", "*_ID", "*_NAME", "*_DIR", "*_FILE", "*_VERSION"),
 )
 """Where a program looks, or who it is: it then does as it always does."""
+_SETTINGS = ("KUBECONFIG",)
+"""Files of settings that can name programs: trusted where only the trusted write."""
 _PLAIN = re.compile(r"[\w.,:@%+-]*")
 _COMMAND_LIKE = re.compile(r"[\s;|&$`(){}<>!]|^[./~]|\.(?:sh|py|pl|so)\b")
 
@@ -101,6 +104,9 @@ def judge_assignment(one: Assignment, *, given: bool) -> Judgement:
         return NOTHING
     if _matches(name, _RUNS):
         told = f"{name} decides what other commands run, or how they are read"
+        return found(Risk.DANGEROUS, "poisoned-environment", one.span, told)
+    if _matches(name, _SETTINGS) and one.value is not None and not guarded(one.value):
+        told = f"{name} names settings, in a place where others may write, that can run programs"
         return found(Risk.DANGEROUS, "poisoned-environment", one.span, told)
     if not given or one.value is None or _is_plain(one.value):
         return NOTHING

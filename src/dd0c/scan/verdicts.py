@@ -53,6 +53,10 @@ class _Case:
     texts: int = 0
     invocations: int = 0
     understood: list[Understood] = field(default_factory=list)
+    secrets: set[Span] = field(default_factory=set)
+    """Commands that read what is secret."""
+    takers: set[Span] = field(default_factory=set)
+    """Commands that speak to the network, and are given what other commands print."""
 
     def over(self, reason: str) -> None:
         """It is more than anybody will look at."""
@@ -61,6 +65,10 @@ class _Case:
 
     def verdict(self) -> Verdict:
         """Worst first, then in the order of the text."""
+        for taker in self.takers if self.secrets else ():
+            if self.secrets - {taker}:
+                told = "what another command reads that is secret may leave the machine by this"
+                self.findings.add(Finding(Risk.DANGEROUS, "sends-secrets", taker, told))
         ordered = sorted(self.findings, key=lambda f: (-f.risk, f.span, f.rule, f.reason))
         risk = ordered[0].risk if ordered else Risk.SAFE
         kept = tuple(ordered[:FINDINGS_MAX])
@@ -234,7 +242,9 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
             return []
         invocation, above = pending.popleft()
         path = job.enter(invocation, above)
-        for judged in _judge_invocation(invocation, reading):
+        all_judged = _judge_invocation(invocation, reading)
+        _note_secrets(job, invocation, all_judged)
+        for judged in all_judged:
             job.note(judged)
             pending.extend((inner, path) for inner in judged.invocations)
             for text in judged.texts:
@@ -244,6 +254,19 @@ def _judge_reading(job: _Job, reading: Reading) -> list[_Job]:
                     return []
                 made.append(_inner(job, text, invocation.place, path))
     return made
+
+
+def _note_secrets(job: _Job, invocation: Invocation, judged: Sequence[Judgement]) -> None:
+    """What one command reads that is secret, and another takes that speaks to the network."""
+    effects = frozenset(effect for one in judged for effect in one.effects)
+    span = job.holder or invocation.span
+    if Effect.SECRETS in effects:
+        job.case.secrets.add(span)
+    if Effect.NETWORK in effects and (
+        invocation.place.feed is Feed.PIPE
+        or any(isinstance(part, Substitution) for w in invocation.words for part in w.parts)
+    ):
+        job.case.takers.add(span)
 
 
 def _inner(job: _Job, text: Text, place: Place, path: Path = ()) -> _Job:

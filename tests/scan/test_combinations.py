@@ -19,6 +19,7 @@ RATED = {
         "KUBECONFIG=./other kubectl get pods",
         "export KUBECONFIG=/tmp/config",
         "KUBECONFIG=$FILE kubectl get pods",
+        "NODE_OPTIONS=--require=./x node -v",
     ],
     "deletes-system": ["rm -rf /", "rm -rf /*", "sudo rm -fr //etc/", "rm -r /var/../usr/*"],
     "destructive": [
@@ -37,6 +38,7 @@ NOT_SO = {
     "poisoned-environment": [
         "KUBECONFIG=~/.kube/prod kubectl get pods",
         "export KUBECONFIG=/etc/kubernetes/admin.conf",
+        "NODE_NAME=worker-1",
     ],
     "deletes-system": ["rm -rf /srv", 'rm -rf "/$DIR"', "rm -rf /var/log/*.gz", "rm -rf /tmp/*"],
     "destructive": ["curl -s -w '%{http_code}' https://example.org"],

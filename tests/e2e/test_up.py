@@ -6,6 +6,7 @@ import json
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -68,12 +69,23 @@ def test_the_whole_product_is_small(product: Product) -> None:
     supervisor and a worker are under 35."""
     simulator = product.parts()["sim"]  # no part of an installation with providers
 
-    def is_small() -> bool:
+    def sizes() -> dict[str, int]:
         pids = [product.process.pid, *processes.descendants(product.process.pid)]
-        sizes = [processes.pss_kb(pid) for pid in pids if pid != simulator]
-        return len(sizes) > 8 and sum(sizes) < 350_000
+        found = {f"{pid} {processes.argv(pid)}": processes.pss_kb(pid) for pid in pids}
+        return {
+            shown: size for shown, size in found.items() if not shown.startswith(f"{simulator} ")
+        }
 
-    until(is_small, "connections that nobody uses are given back", within_s=90)
+    def is_small() -> bool:
+        time.sleep(0.5)  # to look costs what is looked at
+        found = sizes()
+        return len(found) > 8 and sum(found.values()) < 350_000
+
+    try:
+        until(is_small, "connections that nobody uses are given back", within_s=90)
+    except AssertionError:
+        print(*(f"{size:>8} kB {shown[:100]}" for shown, size in sizes().items()), sep="\n")
+        raise
     for part in (product.process.pid, product.parts()["gateway_worker-1"]):
         assert 0 < processes.pss_kb(part) < 35_000
 

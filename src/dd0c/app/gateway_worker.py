@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import gc
 import logging
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from dd0c.base import log
+from dd0c.base import log, memory
 from dd0c.base.clock import SystemClock
 from dd0c.products.route.hotpath.control import Control
 from dd0c.products.route.hotpath.limits import Limits
@@ -51,7 +50,6 @@ TCP_NOTSENT_LOWAT = 25  # linux/tcp.h: unsent bytes beyond which a socket is not
 NOTSENT_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
-_libc = ctypes.CDLL(None)
 
 
 class Worker:
@@ -187,10 +185,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _trim() -> None:
-    """Give back what large bodies left behind: glibc kept 500 MB of a burst that was over."""
+    """Give back what large bodies left behind."""
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    if resident > TRIM_ABOVE_BYTES and hasattr(_libc, "malloc_trim"):
-        _libc.malloc_trim(0)
+    if resident > TRIM_ABOVE_BYTES:
+        memory.give_back()
 
 
 def _allow_descriptors() -> None:

@@ -85,7 +85,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Literal, TypeAlias, TypeVar
@@ -440,6 +440,9 @@ def _risk(name: RiskName) -> Risk:
     return Risk[name.upper()]
 
 
+KEPT_MAX = 200
+"""Tools whose tables are kept: some 15 MB; all of them are ten times that."""
+
 NAMES = re.compile(r"^- names: \[(.*)\]$", re.MULTILINE)
 
 
@@ -471,7 +474,7 @@ def names() -> frozenset[str]:
     return frozenset(_index())
 
 
-@cache
+@lru_cache(maxsize=KEPT_MAX)
 def _parsed(name: str) -> Command:
     head, row = _index()[name]
     return compiled(read_rows(head + row)[0], name)

@@ -18,6 +18,7 @@ from dd0c.products.route.gateway.member import Member
 from dd0c.products.route.hotpath.snapshot import Counted, CountWanted, FromWorker
 from dd0c.products.route.models import Learned, Usage
 from dd0c.products.route.store import token_factors
+from dd0c.products.route.tokens import vocabulary
 from tests.products.route.gateway.test_fleet import DEADLINE_S, child, running, until
 
 WORDS = b"Count these words, please."  # 6 tokens of o200k, by tiktoken; "Count these" are 2
@@ -80,6 +81,14 @@ async def test_a_cut_answer_is_counted_whole_and_as_far_as_it_was_delivered() ->
 async def test_what_is_not_asked_for_is_not_said() -> None:
     """Without a request and without a delivered part there is no number for them, not even 0."""
     assert await answer(Counting(), wanted()) == Counted(1, None, 6, None, 0.0)
+
+
+async def test_vocabularies_are_unloaded_when_nobody_counts() -> None:
+    """A while after the last count its memory is given back, and the next one is as right (K-4)."""
+    parent = Counting(kept_s=0.05)
+    assert (await answer(parent, wanted())).received == 6
+    await until(lambda: vocabulary.load.cache_info().currsize == 0)
+    assert (await answer(parent, wanted())).received == 6
 
 
 async def test_a_crowd_is_refused_at_once_and_then_served_again() -> None:

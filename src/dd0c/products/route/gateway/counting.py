@@ -3,7 +3,8 @@
 A vocabulary is too large for every worker and a long text takes too long for any of them, so their
 parent counts: in one thread, which lets go of the interpreter while it does. What waits is bounded
 in number and bytes; beyond that, or when an answer would come too late to be waited for, it is None
-at once. Samples to learn from give way first. Texts are in memory only, and gone with the answer.
+at once. Samples to learn from give way first. Texts are in memory only, and gone with the answer;
+so are the vocabularies, a while after the last one.
 
 What was learned is added to what other gateways did, at most every half minute; while PostgreSQL
 is away it waits here, a few numbers a model.
@@ -36,6 +37,7 @@ WAITING_BYTES_MAX = 64 * 1024 * 1024
 SAMPLES_WAITING_MAX = 32
 PATIENCE_S = 2.0  # a worker waits no longer for an answer
 SAVE_EVERY_S = 30.0
+KEPT_S = 30.0  # vocabularies that nobody counts with
 SAVE_WITHIN_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -52,10 +54,13 @@ class Counting:
         waiting_max: int = WAITING_MAX,
         waiting_bytes_max: int = WAITING_BYTES_MAX,
         save_every_s: float = SAVE_EVERY_S,
+        kept_s: float = KEPT_S,
     ) -> None:
         self._waiting_max = waiting_max
         self._waiting_bytes_max = waiting_bytes_max
         self._save_every_s = save_every_s
+        self._kept_s = kept_s
+        self._forgetting: asyncio.TimerHandle | None = None
         self.factors = Factors()
         self.counted = 0
         self.refused = 0
@@ -95,6 +100,8 @@ class Counting:
     ) -> None:
         self._waiting -= 1
         self._waiting_bytes -= size
+        if not self._waiting:
+            self._forget_later()
         counted = None if job.exception() else job.result()
         if error := job.exception():
             log.error("a text could not be counted", exc_info=error)
@@ -111,6 +118,12 @@ class Counting:
                 counted=counted.received,
                 actual=wanted.actual.output,
             )
+
+    def _forget_later(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        loop = asyncio.get_running_loop()
+        self._forgetting = loop.call_later(self._kept_s, self._thread.submit, vocabulary.forget)
 
     @asynccontextmanager
     async def learning(self, pool: Pool) -> AsyncIterator[None]:

@@ -68,7 +68,7 @@ def test_placeholders_are_filled_to_see_what_would_run(owner: Person) -> None:
     filled = shown(owner.post(PREVIEW, source=RUNBOOK, **{"fill:<queue-host>": "q-1"}).text)
     assert "redis-cli -h q-1 llen jobs" in filled
     assert 'class="state never">blocked<' not in filled
-    evil = {"fill:<queue-host>": "q-1; rm -rf /"}
+    evil = {"fill:<queue-host>": "q-1; rm -rf /srv"}
     assert 'class="state bad">dangerous<' in shown(owner.post(PREVIEW, source=RUNBOOK, **evil).text)
 
 

@@ -84,7 +84,7 @@ def test_a_text_is_read_into_judged_steps(client: httpx.Client) -> None:
 def test_commands_are_judged_in_their_order(client: httpx.Client) -> None:
     """One verdict a command, with effects and the version of the rules; more than 500 are refused,
     and so is none (N-10, N-15)."""
-    texts = ["ls -l", "rm -rf /", ":(){ :|:& };:", "ls -l"]
+    texts = ["ls -l", "rm -rf /srv", ":(){ :|:& };:", "ls -l"]
     answer = client.post(CLASSIFY, json={"commands": texts})
     assert answer.status_code == 200, answer.text
     items = answer.json()["items"]

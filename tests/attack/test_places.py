@@ -52,11 +52,18 @@ def test_hostile_text_is_text(
         answer = asker.send(place, {PLACE: HOSTILE[kind]})
         assert answer.status_code != 401, f"nobody is signed in any more at {place}"
         wrong += [f"{place}: {what}" for what in _wrong(answer)]
-        if kind == "a statement" and place.method == "GET":
-            plain = asker.send(place, {PLACE: PLAIN})
-            if _told(answer, acme) != _told(plain, acme):
-                wrong.append(f"{place}: tells something else than to {PLAIN!r}")
+        if kind == "a statement" and place.method == "GET" and _tells_more(asker, acme, place):
+            wrong.append(f"{place}: tells something else than to {PLAIN!r}")
     assert wrong == []
+
+
+def _tells_more(asker: Asker, acme: Tenant, place: Question) -> bool:
+    """Whether it tells something else each time: what changes between two questions does once."""
+
+    def told(text: str) -> object:
+        return _told(asker.send(place, {PLACE: text}), acme)
+
+    return all(told(HOSTILE["a statement"]) != told(PLAIN) for _ in range(3))
 
 
 def _places(question: Question, names: Names) -> Iterator[Question]:

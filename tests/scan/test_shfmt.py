@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
-
 from dd0c.scan import shfmt
 from dd0c.scan.shfmt import Parsed, Refused
 from dd0c.scan.tree import SHAPES
@@ -72,12 +70,13 @@ def test_what_is_too_much_is_refused() -> None:
     ]
 
 
-def test_memory_and_output_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_and_output_are_bounded() -> None:
     """A parser that wants more than it is given is stopped, and that is a refusal (N-11)."""
-    monkeypatch.setattr(shfmt, "OUTPUT_BYTES_MAX", 10_000)
-    assert told(shfmt.parse([b"ls " * 1000])[0]) == "limit"
-    monkeypatch.setattr(shfmt, "MEMORY_BYTES_MAX", 1_000_000)
-    assert told(shfmt.parse([b"ls"])[0]) == "limit"
+    assert told(shfmt.parse([b"ls " * 1000])[0]) != "limit"
+    quiet = shfmt.Limits(output_bytes=10_000)
+    assert told(shfmt.parse([b"ls " * 1000], quiet)[0]) == "limit"
+    small = shfmt.Limits(memory_bytes=1_000_000)
+    assert told(shfmt.parse([b"ls"], small)[0]) == "limit"
 
 
 def test_the_grammar_has_the_shapes_that_are_known() -> None:

@@ -27,10 +27,18 @@ from typing import IO, Any, TypeAlias
 
 import msgspec
 
-MEMORY_BYTES_MAX = 512 * 1024 * 1024
-"""Of data that can be written; the runtime of Go reserves addresses without end and uses few."""
-TIME_S_MAX = 5
-OUTPUT_BYTES_MAX = 96 * 1024 * 1024
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the program may use up; beyond any of it there is no tree."""
+
+    memory_bytes: int = 512 * 1024 * 1024
+    """Of data that can be written; of addresses the runtime of Go reserves any number."""
+    output_bytes: int = 96 * 1024 * 1024
+    time_s: int = 5
+
+
+LIMITS = Limits()
 BATCH_BYTES_MAX = 128 * 1024
 BATCH_TEXTS_MAX = 64
 """Few enough that one text that spoils its batch costs the others little."""
@@ -70,11 +78,11 @@ class _Said:
     err: bytes
 
 
-def parse(texts: Sequence[bytes]) -> list[Parsed | Refused]:
+def parse(texts: Sequence[bytes], limits: Limits = LIMITS) -> list[Parsed | Refused]:
     """A tree for each text, or why there is none."""
     found: list[Parsed | Refused] = []
     for batch in _batches(texts):
-        found += _parse_together(batch)
+        found += _parse_together(batch, limits)
     return found
 
 
@@ -91,7 +99,7 @@ def _batches(texts: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _parse_together(texts: Sequence[bytes]) -> list[Parsed | Refused]:
+def _parse_together(texts: Sequence[bytes], limits: Limits) -> list[Parsed | Refused]:
     """All in one go; whoever spoils it is parsed alone, and those around him without him."""
     found: list[Parsed | Refused | None] = [None] * len(texts)
     pending = [(0, len(texts))]
@@ -101,7 +109,7 @@ def _parse_together(texts: Sequence[bytes]) -> list[Parsed | Refused]:
         some = texts[first:end]
         if len(some) <= 1 or spoilt > SPOILT_MAX:
             continue
-        said = _ask(_MARK + _MARK.join(some) + _MARK)
+        said = _ask(_MARK + _MARK.join(some) + _MARK, limits)
         if isinstance(said, _Said) and not said.code and not _DEEP.search(said.out):
             statements = msgspec.json.decode(said.out).get("Stmts") or []
             found[first:end] = _apart(statements, some)
@@ -111,7 +119,7 @@ def _parse_together(texts: Sequence[bytes]) -> list[Parsed | Refused]:
         if isinstance(said, _Said) and (where := _WHERE.match(said.err)):
             bad = _holder(int(where[1]), some)
         pending += [(first + bad + 1, end), (first, first + bad)]
-    return [tree or _parse_alone(text) for tree, text in zip(found, texts, strict=True)]
+    return [tree or _parse_alone(text, limits) for tree, text in zip(found, texts, strict=True)]
 
 
 def _holder(line: int, texts: Sequence[bytes]) -> int:
@@ -155,8 +163,8 @@ def _is_mark(statement: Node) -> bool:
     return not more and not others and part["Type"] == "Lit" and part["Value"] == ":"
 
 
-def _parse_alone(text: bytes) -> Parsed | Refused:
-    said = _ask(text)
+def _parse_alone(text: bytes, limits: Limits) -> Parsed | Refused:
+    said = _ask(text, limits)
     if isinstance(said, Refused):
         return said
     if said.code:
@@ -169,7 +177,7 @@ def _parse_alone(text: bytes) -> Parsed | Refused:
     return Parsed(tuple(msgspec.json.decode(said.out).get("Stmts") or []), 0)
 
 
-def _ask(source: bytes) -> _Said | Refused:
+def _ask(source: bytes, limits: Limits) -> _Said | Refused:
     """What the program says of a source; it does not begin before its limits are set."""
     try:
         child = subprocess.Popen(
@@ -185,10 +193,10 @@ def _ask(source: bytes) -> _Said | Refused:
     with child:
         try:
             if hasattr(resource, "prlimit"):  # not on macOS
-                limits = (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX)
-                resource.prlimit(child.pid, resource.RLIMIT_DATA, limits)
-                resource.prlimit(child.pid, resource.RLIMIT_CPU, (TIME_S_MAX, TIME_S_MAX))
-            said = _exchange(child, source)
+                memory, time_s = limits.memory_bytes, limits.time_s
+                resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory, memory))
+                resource.prlimit(child.pid, resource.RLIMIT_CPU, (time_s, time_s))
+            said = _exchange(child, source, limits)
         finally:
             child.kill()
     if said is None:
@@ -200,14 +208,16 @@ def _program() -> str:
     return str(Path(sys.executable).with_name("shfmt"))
 
 
-def _exchange(child: subprocess.Popen[bytes], source: bytes) -> tuple[bytes, bytes] | None:
+def _exchange(
+    child: subprocess.Popen[bytes], source: bytes, limits: Limits
+) -> tuple[bytes, bytes] | None:
     """Feed it and hear it out; None if that takes too long or is too much."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
     said: dict[IO[bytes], bytearray] = {child.stdout: bytearray(), child.stderr: bytearray()}
     left = memoryview(source)
-    end = time.monotonic() + TIME_S_MAX
+    end = time.monotonic() + limits.time_s
     os.set_blocking(child.stdin.fileno(), False)
     with selectors.DefaultSelector() as selector:
         for stream in said:
@@ -229,7 +239,7 @@ def _exchange(child: subprocess.Popen[bytes], source: bytes) -> tuple[bytes, byt
                 heard += some
                 if not some:
                     selector.unregister(key.fileobj)
-                if len(heard) > OUTPUT_BYTES_MAX:
+                if len(heard) > limits.output_bytes:
                     return None
     child.wait(max(0.1, end - time.monotonic()))
     return bytes(said[child.stdout]), bytes(said[child.stderr])

@@ -39,7 +39,7 @@ Path: TypeAlias = tuple[tuple[int, int, int], ...]
 ROUNDS_MAX = 8
 TEXTS_MAX = 500
 """Texts within one text, of all rounds."""
-INVOCATIONS_MAX = 20_000
+INVOCATIONS_MAX = 10_000
 FINDINGS_MAX = 100
 
 

@@ -23,7 +23,7 @@ from tests.corpus.commands import collection
 from tests.corpus.commands.collection import HERE, MARKER, Attack, Truth, fingerprint, render
 
 JAIL_WALL_S = 20
-_INSIDE = """
+INSIDE = """
 id -u; sed -n 's/^\\(NoNewPrivs\\|CapEff\\|CapPrm\\):\\s*/\\1 /p' /proc/self/status
 grep -c : /proc/net/dev; (: > /usr/written) 2> /dev/null && echo usr-writable || echo usr-closed
 (: > /written) 2> /dev/null && echo root-writable || echo root-closed; ls /; ls -A /t | wc -l
@@ -87,13 +87,13 @@ def _jail(how: str, command: str) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def check_jail() -> None:
-    """Asks from inside what the jail holds back.
+def check_jail(inside: str = INSIDE) -> None:
+    """Asks from inside, by this script, what the jail holds back.
 
     Raises:
         JailUnfit: a means is missing or does less than it must.
     """
-    lines = _jail("check", _INSIDE).splitlines()
+    lines = _jail("check", inside).splitlines()
     wanted = _INSIDE_WANTED.splitlines()
     root = len(wanted[7].split())
     told = [*lines[:7], " ".join(lines[7 : 7 + root]), *(x.strip() for x in lines[7 + root :])]
